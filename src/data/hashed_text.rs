@@ -1,0 +1,189 @@
+use burn::config::Config;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::error::{Result, at_least_one, check_order};
+
+/// Configuration of [`HashedText`].
+///
+/// | Name | Default | Purpose | Range |
+/// |---|---|---|---|
+/// | `d_output` | required | number of buckets, the width of the vectors | >= 1 |
+/// | `words` | true | hashes whole words | |
+/// | `min_n` | 2 | shortest character n-gram | 1 to `max_n` |
+/// | `max_n` | 5 | longest character n-gram; 0 for none | 0, or >= `min_n` |
+#[derive(Config, Debug)]
+pub struct HashedTextConfig {
+    /// Number of buckets.
+    pub d_output: usize,
+    /// Whether whole words are hashed.
+    #[config(default = true)]
+    pub words: bool,
+    /// Shortest character n-gram.
+    #[config(default = 2)]
+    pub min_n: usize,
+    /// Longest character n-gram; 0 for none.
+    #[config(default = 5)]
+    pub max_n: usize,
+}
+
+/// Texts as vectors: hashed words and character n-grams, weighted by their inverse document
+/// frequency, scaled to length 1.
+///
+/// The hashing trick (Weinberger et al., ICML 2009) needs no vocabulary; n-grams are taken
+/// within a word with its ends marked, as fastText does. Words are runs of letters and digits
+/// in lower case. The hash is FNV-1a of 64 bits, so that vectors are the same on every machine.
+///
+/// ```
+/// use burn_mla::data::HashedTextConfig;
+///
+/// let texts = ["grinning face", "dog face", "red apple"];
+/// let hashed = HashedTextConfig::new(1024).init(&texts)?;
+/// let vector = hashed.vector("grinning cat");
+/// let length: f32 = vector.iter().map(|x| x * x).sum();
+/// assert!((length - 1.0).abs() < 1e-6);
+/// assert!(hashed.vector("?!").iter().all(|&x| x == 0.0));
+/// # Ok::<(), burn_mla::MlaError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct HashedText {
+    d_output: usize,
+    words: bool,
+    min_n: usize,
+    max_n: usize,
+    inverse_document_frequency: Vec<f32>,
+}
+
+impl HashedTextConfig {
+    /// Learns the document frequencies from `texts`: give it those of the training split.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside of the
+    /// ranges above.
+    pub fn init<T: AsRef<str>>(&self, texts: &[T]) -> Result<HashedText> {
+        at_least_one("d_output", self.d_output)?;
+        if self.max_n > 0 {
+            at_least_one("min_n", self.min_n)?;
+            check_order("max_n", self.max_n, "0 or at least min_n", self.min_n)?;
+        }
+        let mut hashed = HashedText {
+            d_output: self.d_output,
+            words: self.words,
+            min_n: self.min_n,
+            max_n: self.max_n,
+            inverse_document_frequency: vec![1.0; self.d_output],
+        };
+        let mut documents = vec![0u32; self.d_output];
+        for text in texts {
+            let counts = hashed.counts(text.as_ref());
+            for (documents, count) in documents.iter_mut().zip(counts) {
+                *documents += u32::from(count > 0.0);
+            }
+        }
+        // Smoothed as if one more text held every word, so that unseen ones stay finite.
+        let total = texts.len() as f32 + 1.0;
+        hashed.inverse_document_frequency = documents
+            .into_iter()
+            .map(|n| (total / (n as f32 + 1.0)).ln() + 1.0)
+            .collect();
+        Ok(hashed)
+    }
+}
+
+impl HashedText {
+    /// Width of the vectors.
+    pub fn d_output(&self) -> usize {
+        self.d_output
+    }
+
+    /// The vector of a text, `d_output` long and of length 1, or 0 where there is no word.
+    pub fn vector(&self, text: &str) -> Vec<f32> {
+        let mut vector = self.counts(text);
+        for (value, weight) in vector.iter_mut().zip(&self.inverse_document_frequency) {
+            // 1 + log of the count: the tenth occurrence says less than the first.
+            *value = if *value > 0.0 { (1.0 + value.ln()) * weight } else { 0.0 };
+        }
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        if length > 0.0 {
+            vector.iter_mut().for_each(|value| *value /= length);
+        }
+        vector
+    }
+
+    /// The vectors of several texts, `[n_texts, d_output]`.
+    pub fn tensor<T: AsRef<str>>(&self, texts: &[T], device: &Device) -> Tensor<2> {
+        let values: Vec<f32> = texts.iter().flat_map(|text| self.vector(text.as_ref())).collect();
+        Tensor::from_data(TensorData::new(values, [texts.len(), self.d_output()]), device)
+    }
+
+    fn counts(&self, text: &str) -> Vec<f32> {
+        let mut counts = vec![0.0; self.d_output];
+        let mut count = |kind: u8, term: &[char]| {
+            counts[(fnv1a(kind, term) % self.d_output as u64) as usize] += 1.0;
+        };
+        let lower = text.to_lowercase();
+        for word in lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+            let letters: Vec<char> = word.chars().collect();
+            if self.words {
+                count(b'w', &letters);
+            }
+            let marked: Vec<char> = ['<'].into_iter().chain(letters).chain(['>']).collect();
+            for n in self.min_n..=self.max_n.min(marked.len()) {
+                marked.windows(n).for_each(|ngram| count(b'n', ngram));
+            }
+        }
+        counts
+    }
+}
+
+/// FNV-1a, 64 bits, of a kind of term and its characters.
+fn fnv1a(kind: u8, term: &[char]) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let bytes = term.iter().flat_map(|&c| u32::from(c).to_le_bytes());
+    [kind]
+        .into_iter()
+        .chain(bytes)
+        .fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_and_punctuation_do_not_matter_but_words_do() {
+        let hashed = HashedTextConfig::new(4096).init(&["a b", "c"]).unwrap();
+        assert_eq!(hashed.vector("Red, Apple!"), hashed.vector("red apple"));
+        assert_ne!(hashed.vector("red apple"), hashed.vector("red pear"));
+    }
+
+    #[test]
+    fn related_words_share_ngrams() {
+        let hashed = HashedTextConfig::new(4096).init::<&str>(&[]).unwrap();
+        let dot = |a: &str, b: &str| -> f32 {
+            let (a, b) = (hashed.vector(a), hashed.vector(b));
+            a.iter().zip(&b).map(|(x, y)| x * y).sum()
+        };
+        assert!(dot("smile", "smiling") > 0.2);
+        assert!(dot("smile", "truck") < 0.05);
+    }
+
+    #[test]
+    fn frequent_words_weigh_less() {
+        let texts = ["face one", "face two", "face three"];
+        let config = HashedTextConfig::new(4096).with_max_n(0);
+        let hashed = config.init(&texts).unwrap();
+        let vector = hashed.vector("face two");
+        let weights: Vec<f32> = vector.into_iter().filter(|&x| x > 0.0).collect();
+        assert_eq!(weights.len(), 2);
+        assert!((weights[0] - weights[1]).abs() > 0.1);
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        assert!(HashedTextConfig::new(0).init::<&str>(&[]).is_err());
+        let error = HashedTextConfig::new(8).with_min_n(4).with_max_n(3).init::<&str>(&[]);
+        assert_eq!(error.unwrap_err().to_string(), "max_n must be 0 or at least min_n, got 3");
+    }
+}

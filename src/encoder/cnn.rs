@@ -1,0 +1,160 @@
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::nn::PaddingConfig2d;
+use burn::tensor::{Device, Tensor, activation::relu, assert_shape};
+
+use crate::encoder::Encoder;
+use crate::error::{Result, at_least_one, fraction};
+
+/// Configuration of a [`CnnEncoder`].
+///
+/// | Name | Default | Purpose | Range |
+/// |---|---|---|---|
+/// | `channels` | required | channels of the image: 3 for RGB, 1 for grey | >= 1 |
+/// | `d_feature` | required | width of the features | >= 1 |
+/// | `stages` | `[32, 64, 128]` | channels of each stage; every stage halves the image | not empty, each >= 1 |
+/// | `dropout` | 0 | dropout of the pooled channels | `[0, 1)` |
+#[derive(Config, Debug)]
+pub struct CnnEncoderConfig {
+    /// Channels of the image.
+    pub channels: usize,
+    /// Width of the features.
+    pub d_feature: usize,
+    /// Output channels of each stage.
+    #[config(default = "vec![32, 64, 128]")]
+    pub stages: Vec<usize>,
+    /// Probability of dropping a pooled channel.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+}
+
+/// A small convolutional network for images of about 32x32.
+///
+/// Each stage is a 3x3 convolution, batch normalization, ReLU and a 2x2 maximum pooling; what
+/// is left of the image is averaged and maximized over space, both go through a linear layer
+/// with ReLU.
+///
+/// Input: `Tensor<4>`, `[batch, channels, height, width]`, height and width at least
+/// `2^stages`.
+#[derive(Module, Debug)]
+pub struct CnnEncoder {
+    stages: Vec<Stage>,
+    dropout: Dropout,
+    output: Linear,
+}
+
+#[derive(Module, Debug)]
+struct Stage {
+    conv: Conv2d,
+    norm: BatchNorm,
+    pool: MaxPool2d,
+}
+
+impl Stage {
+    fn init(d_input: usize, d_output: usize, device: &Device) -> Self {
+        Self {
+            conv: Conv2dConfig::new([d_input, d_output], [3, 3])
+                .with_padding(PaddingConfig2d::Same)
+                .with_bias(false)
+                .init(device),
+            norm: BatchNormConfig::new(d_output).init(device),
+            pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = self.norm.forward(self.conv.forward(x));
+        self.pool.forward(relu(x))
+    }
+}
+
+impl CnnEncoderConfig {
+    /// Initializes the encoder on `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for a value outside of the ranges above.
+    pub fn init(&self, device: &Device) -> Result<CnnEncoder> {
+        at_least_one("channels", self.channels)?;
+        at_least_one("d_feature", self.d_feature)?;
+        at_least_one("number of stages", self.stages.len())?;
+        for &width in &self.stages {
+            at_least_one("stages", width)?;
+        }
+        fraction("dropout", self.dropout)?;
+
+        let inputs = [self.channels].into_iter().chain(self.stages.iter().copied());
+        let last = self.stages[self.stages.len() - 1];
+        Ok(CnnEncoder {
+            stages: inputs
+                .zip(&self.stages)
+                .map(|(d_input, &d_output)| Stage::init(d_input, d_output, device))
+                .collect(),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            output: LinearConfig::new(2 * last, self.d_feature).init(device),
+        })
+    }
+}
+
+impl Encoder for CnnEncoder {
+    type Input = Tensor<4>;
+
+    /// # Panics
+    ///
+    /// If the input is not `[batch, channels, height, width]`, or smaller than `2^stages`.
+    fn encode(&self, input: Tensor<4>) -> Tensor<2> {
+        let channels = self.stages[0].conv.weight.lazy_shape()[1];
+        assert_shape!(input, [_, channels, _, _]);
+        let [_, _, height, width] = input.dims();
+        let smallest = 1 << self.stages.len();
+        assert!(
+            height >= smallest && width >= smallest,
+            "an image of {height}x{width} is too small: {} stages need {smallest}x{smallest}",
+            self.stages.len()
+        );
+
+        let x = self.stages.iter().fold(input, |x, stage| stage.forward(x));
+        let [batch, channels, height, width] = x.dims();
+        let x = x.reshape([batch, channels, height * width]);
+        let pooled = Tensor::cat(vec![x.clone().mean_dim(2), x.max_dim(2)], 1);
+        let pooled = pooled.reshape([batch, 2 * channels]);
+        relu(self.output.forward(self.dropout.forward(pooled)))
+    }
+
+    fn d_feature(&self) -> usize {
+        self.output.weight.lazy_shape()[1]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_become_features() {
+        let device = Device::flex();
+        let encoder = CnnEncoderConfig::new(3, 16)
+            .with_stages(vec![4, 8])
+            .init(&device)
+            .unwrap();
+        let features = encoder.encode(Tensor::ones([2, 3, 9, 8], &device));
+        assert_eq!(features.dims(), [2, encoder.d_feature()]);
+    }
+
+    #[test]
+    fn no_stage_is_refused() {
+        let config = CnnEncoderConfig::new(3, 16).with_stages(vec![]);
+        assert!(config.init(&Device::flex()).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "too small: 3 stages need 8x8")]
+    fn a_tiny_image_panics() {
+        let device = Device::flex();
+        let encoder = CnnEncoderConfig::new(1, 4).init(&device).unwrap();
+        encoder.encode(Tensor::ones([1, 1, 4, 9], &device));
+    }
+}

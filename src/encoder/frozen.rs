@@ -1,0 +1,81 @@
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::encoder::Encoder;
+
+/// An encoder whose weights do not train, and whose features can be computed once and reused.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mla::encoder::{Encoder, Frozen, FrozenInput, MlpEncoderConfig};
+///
+/// let device = Device::flex();
+/// let encoder = Frozen::new(MlpEncoderConfig::new(8, 4).init(&device)?);
+/// let data: Tensor<2> = Tensor::ones([100, 8], &device);
+/// // Once, for the whole data set:
+/// let features = encoder.features(data.clone());
+/// // At each step, rows of it:
+/// let batch = features.clone().slice([0..16]);
+/// let cached = encoder.encode(FrozenInput::Features(batch));
+/// // The same as running the encoder again:
+/// let again = encoder.encode(FrozenInput::Raw(data.slice([0..16])));
+/// cached.into_data().assert_eq(&again.into_data(), true);
+/// # Ok::<(), burn_mla::MlaError>(())
+/// ```
+///
+/// The encoder runs off the autodiff tape in inference mode: no dropout, and batch
+/// normalization uses and keeps its running statistics.
+#[derive(Module, Debug)]
+pub struct Frozen<E: Module> {
+    encoder: E,
+}
+
+/// What a [`Frozen`] encoder takes.
+#[derive(Debug, Clone)]
+pub enum FrozenInput<I> {
+    /// The input of the encoder itself.
+    Raw(I),
+    /// Features computed before with [`Frozen::features`], `[batch, d_feature]`.
+    Features(Tensor<2>),
+}
+
+impl<E: Encoder> Frozen<E> {
+    /// Freezes `encoder`.
+    pub fn new(encoder: E) -> Self {
+        Self {
+            encoder: encoder.freeze(),
+        }
+    }
+
+    /// The encoder inside.
+    pub fn encoder(&self) -> &E {
+        &self.encoder
+    }
+
+    /// The features of `input`, `[batch, d_feature]`, off the autodiff tape.
+    pub fn features(&self, input: E::Input) -> Tensor<2> {
+        self.encoder.valid().encode(input).without_autodiff()
+    }
+}
+
+impl<E: Encoder> Encoder for Frozen<E> {
+    type Input = FrozenInput<E::Input>;
+
+    /// # Panics
+    ///
+    /// If cached features are not `[batch, d_feature]`, and where the encoder panics.
+    fn encode(&self, input: Self::Input) -> Tensor<2> {
+        match input {
+            FrozenInput::Raw(input) => self.features(input),
+            FrozenInput::Features(features) => {
+                let d_feature = self.d_feature();
+                burn::tensor::assert_shape!(features, [_, d_feature]);
+                features.without_autodiff()
+            }
+        }
+    }
+
+    fn d_feature(&self) -> usize {
+        self.encoder.d_feature()
+    }
+}

@@ -1,0 +1,289 @@
+//! Typed errors: each names the thing, the value and the place.
+
+use std::fmt;
+
+/// Result of a fallible operation of this crate.
+pub type Result<T, E = MlaError> = std::result::Result<T, E>;
+
+/// What turned out not to be finite during a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NonFinite {
+    /// The encoder's features `h_m(x)`.
+    Features,
+    /// The unimodal loss of Eq. 2.
+    Loss,
+    /// The head's logits.
+    Logits,
+}
+
+impl fmt::Display for NonFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Features => "features",
+            Self::Loss => "loss",
+            Self::Logits => "logits",
+        })
+    }
+}
+
+/// Everything that can go wrong while building, training or querying a model.
+///
+/// Steps count from 0, as in Eq. 1 of the paper.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MlaError {
+    /// A hyper-parameter outside of its range.
+    #[error("{name} must be {requirement}, got {value}")]
+    HyperParameter {
+        /// Name of the hyper-parameter, as its configuration spells it.
+        name: &'static str,
+        /// The range it must lie in.
+        requirement: &'static str,
+        /// The value given.
+        value: f64,
+    },
+    /// Two encoders whose feature widths differ cannot share a head.
+    #[error(
+        "encoder {first} has d_feature = {d_first} but encoder {second} has d_feature = {d_second}: \
+         encoders that share a head need the same feature width"
+    )]
+    FeatureWidths {
+        /// Index of an encoder.
+        first: usize,
+        /// Its feature width.
+        d_first: usize,
+        /// Index of another encoder.
+        second: usize,
+        /// Its, different, feature width.
+        d_second: usize,
+    },
+    /// The head expects another feature width than the encoders produce.
+    #[error("the encoders have d_feature = {d_encoder} but the shared head expects {d_head}")]
+    HeadWidth {
+        /// Feature width of the encoders.
+        d_encoder: usize,
+        /// Feature width of the head.
+        d_head: usize,
+    },
+    /// A model or a batch without any modality.
+    #[error("{what} has no modality")]
+    NoModalities {
+        /// What is empty.
+        what: &'static str,
+    },
+    /// A count of modalities that differs from the model's.
+    #[error("{what} has {got} modalities, expected {expected}")]
+    ModalityCount {
+        /// What was counted.
+        what: &'static str,
+        /// The count expected.
+        expected: usize,
+        /// The count found.
+        got: usize,
+    },
+    /// A modality index that does not exist.
+    #[error("modality {modality} does not exist: there are {n_modalities}, counted from 0")]
+    ModalityOutOfRange {
+        /// The index given.
+        modality: usize,
+        /// How many modalities there are.
+        n_modalities: usize,
+    },
+    /// A class label outside of `0..n_classes`.
+    #[error(
+        "label {label} of sample {sample} is out of range: the head has {n_classes} classes, \
+         counted from 0"
+    )]
+    LabelOutOfRange {
+        /// The label.
+        label: i64,
+        /// Position of the sample in its batch.
+        sample: usize,
+        /// Number of classes of the head.
+        n_classes: usize,
+    },
+    /// A number of rows, samples or columns that does not fit.
+    #[error("{what}: expected {expected}, got {got}")]
+    Size {
+        /// What was measured.
+        what: &'static str,
+        /// The size expected.
+        expected: usize,
+        /// The size found.
+        got: usize,
+    },
+    /// A batch, a split or a set of logits without any sample.
+    #[error("{what} is empty")]
+    Empty {
+        /// What is empty.
+        what: &'static str,
+    },
+    /// A row of a modality that names a sample twice, or one that is not in the batch.
+    #[error(
+        "row {row} of modality {modality} names sample {sample}, which {}",
+        if *.sample < *.n_samples { "an earlier row names already" } else { "is not in the batch" }
+    )]
+    BadRow {
+        /// The modality.
+        modality: usize,
+        /// Position in the modality's input.
+        row: usize,
+        /// The sample named.
+        sample: usize,
+        /// Number of samples of the batch.
+        n_samples: usize,
+    },
+    /// A sample without any modality.
+    #[error("sample {sample} has no modality present")]
+    NothingPresent {
+        /// Position of the sample in its batch.
+        sample: usize,
+    },
+    /// A modality is in no batch of a whole pass over the data.
+    #[error("modality {modality} is absent in the whole data set")]
+    AbsentModality {
+        /// The modality.
+        modality: usize,
+    },
+    /// A modality is missing in some sample of a batch for a method that needs it in all.
+    #[error("modality {modality} is missing in samples of the batch: joint training needs it in all")]
+    IncompleteBatch {
+        /// The modality.
+        modality: usize,
+    },
+    /// Not a number, or infinite. The model is as it was before the step.
+    #[error("non-finite {what} of modality {modality} at step {step}")]
+    NonFinite {
+        /// What is not finite.
+        what: NonFinite,
+        /// The modality whose turn it was.
+        modality: usize,
+        /// The step, from 0.
+        step: u64,
+    },
+    /// Non-finite logits handed to a function that works on a whole split.
+    #[error("non-finite logit of sample {sample}")]
+    NonFiniteLogits {
+        /// Position of the sample.
+        sample: usize,
+    },
+    /// The head names a protected parameter that it does not hold, or holds with another shape.
+    #[error("protected layer {layer}: {problem}")]
+    ProtectedLayer {
+        /// Position in [`SharedHead::protected`](crate::head::SharedHead::protected).
+        layer: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// The head's protected weight got no gradient although it is trainable, so the projector
+    /// would act on nothing.
+    #[error(
+        "protected layer {layer} of the shared head got no gradient from modality {modality} at \
+         step {step}: the projector would act on nothing"
+    )]
+    MissingHeadGradient {
+        /// Position in [`SharedHead::protected`](crate::head::SharedHead::protected).
+        layer: usize,
+        /// The modality whose turn it was.
+        modality: usize,
+        /// The step, from 0.
+        step: u64,
+    },
+    /// Gradients that do not come from a step of this model.
+    #[error(
+        "the gradients carry no mean feature (Eq. 4): they must come from a step of this model, \
+         whose feature carriers must not be frozen"
+    )]
+    NoMeanFeature,
+    /// Gradients of several modalities were added up.
+    #[error(
+        "gradients of modalities {first} and {second} were accumulated together: an update must \
+         come from one modality"
+    )]
+    MixedModalities {
+        /// A modality.
+        first: usize,
+        /// Another one.
+        second: usize,
+    },
+    /// Values could not be read back from the device.
+    #[error("reading {what} from the device failed: {message}")]
+    DeviceRead {
+        /// What was read.
+        what: &'static str,
+        /// The backend's message.
+        message: String,
+    },
+}
+
+impl MlaError {
+    pub(crate) fn read(what: &'static str) -> impl FnOnce(burn::tensor::TensorReadError) -> Self {
+        move |error| Self::DeviceRead {
+            what,
+            message: error.to_string(),
+        }
+    }
+}
+
+/// Checks that `value` is finite and greater than zero.
+pub(crate) fn positive(name: &'static str, value: f64) -> Result<f64> {
+    check(name, value, "finite and > 0", value.is_finite() && value > 0.0)
+}
+
+/// Checks that a count is at least one.
+pub(crate) fn at_least_one(name: &'static str, value: usize) -> Result<usize> {
+    check(name, value as f64, "at least 1", value > 0)?;
+    Ok(value)
+}
+
+/// Checks that `value` lies in `[0, 1)`.
+pub(crate) fn fraction(name: &'static str, value: f64) -> Result<f64> {
+    check(name, value, "in [0, 1)", (0.0..1.0).contains(&value))
+}
+
+/// Checks that a size is not below another one.
+pub(crate) fn check_order(
+    name: &'static str,
+    value: usize,
+    requirement: &'static str,
+    smallest: usize,
+) -> Result<usize> {
+    check(name, value as f64, requirement, value >= smallest)?;
+    Ok(value)
+}
+
+fn check(name: &'static str, value: f64, requirement: &'static str, holds: bool) -> Result<f64> {
+    if holds {
+        Ok(value)
+    } else {
+        Err(MlaError::HyperParameter {
+            name,
+            requirement,
+            value,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hyper_parameter_error_names_name_range_and_value() {
+        let error = positive("alpha", -0.5).unwrap_err();
+        assert_eq!(error.to_string(), "alpha must be finite and > 0, got -0.5");
+        assert!(positive("alpha", f64::NAN).is_err());
+        assert!(positive("alpha", f64::INFINITY).is_err());
+        assert!(fraction("dropout", 1.0).is_err());
+        assert!(at_least_one("width", 0).is_err());
+    }
+
+    #[test]
+    fn a_bad_row_says_why_it_is_bad() {
+        let twice = MlaError::BadRow { modality: 1, row: 3, sample: 2, n_samples: 4 };
+        assert!(twice.to_string().ends_with("an earlier row names already"));
+        let outside = MlaError::BadRow { modality: 1, row: 3, sample: 9, n_samples: 4 };
+        assert!(outside.to_string().ends_with("is not in the batch"));
+    }
+}

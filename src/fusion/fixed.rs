@@ -1,0 +1,89 @@
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::error::{MlaError, Result, positive};
+use crate::fusion::{ModalityLogits, UncertaintyFusion};
+use crate::projector::Buffer;
+
+/// Weights of one's choice, the same for every sample, shared among what is present.
+#[derive(Module, Debug)]
+pub struct FixedFusion {
+    weights: Buffer<1>,
+}
+
+impl FixedFusion {
+    /// Weights in any scale, one a modality: `[3.0, 1.0]` gives the first three quarters.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoModalities`] for no weight, [`MlaError::HyperParameter`] for one that is
+    /// not positive and finite: a sample may have that modality only.
+    pub fn new(weights: &[f64], device: &Device) -> Result<Self> {
+        if weights.is_empty() {
+            return Err(MlaError::NoModalities {
+                what: "a fixed fusion",
+            });
+        }
+        for &weight in weights {
+            positive("fusion weight", weight)?;
+        }
+        let total: f64 = weights.iter().sum();
+        let shares: Vec<f32> = weights.iter().map(|weight| (weight / total) as f32).collect();
+        let data = TensorData::new(shares, [weights.len()]);
+        Ok(Self {
+            weights: Buffer::new(Tensor::from_data(data, device)),
+        })
+    }
+}
+
+impl UncertaintyFusion for FixedFusion {
+    fn weights(&self, logits: &ModalityLogits) -> Tensor<2> {
+        let shape = [logits.n_samples(), logits.n_modalities()];
+        let weights = self.weights.get().unsqueeze_dim::<2>(0).expand(shape);
+        let present = logits.mask(weights, 0.0);
+        present.clone() / present.sum_dim(1)
+    }
+
+    fn check(&self, n_modalities: usize) -> Result<()> {
+        let expected = self.weights.get().dims()[0];
+        if n_modalities == expected {
+            return Ok(());
+        }
+        Err(MlaError::ModalityCount {
+            what: "a model fused by fixed weights",
+            expected,
+            got: n_modalities,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fusion::laws::assert_fusion_laws;
+
+    #[test]
+    fn obeys_the_laws_of_fusion() {
+        assert_fusion_laws(|m, device| FixedFusion::new(&vec![0.7; m], device).unwrap());
+    }
+
+    #[test]
+    fn weights_are_shares_of_what_is_present() {
+        let device = Device::flex();
+        let logits = Tensor::zeros([2, 3], &device);
+        let presence =
+            crate::modality::Presence::from_mask(vec![true, true, true, false], 2).unwrap();
+        let logits = ModalityLogits::new(vec![logits.clone(), logits], presence).unwrap();
+        let fusion = FixedFusion::new(&[3.0, 1.0], &device).unwrap();
+        let weights: Vec<f32> = fusion.weights(&logits).into_data().iter().collect();
+        assert_eq!(weights, [0.75, 0.25, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn weights_must_be_positive() {
+        let device = Device::flex();
+        assert!(FixedFusion::new(&[], &device).is_err());
+        assert!(FixedFusion::new(&[1.0, 0.0], &device).is_err());
+        assert!(FixedFusion::new(&[1.0, f64::NAN], &device).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+use burn::tensor::Tensor;
+
+use crate::error::{MlaError, Result};
+use crate::modality::Presence;
+
+/// The logits of each modality for the same samples, and which of them are present.
+#[derive(Debug, Clone)]
+pub struct ModalityLogits {
+    logits: Vec<Tensor<2>>,
+    presence: Presence,
+}
+
+impl ModalityLogits {
+    /// One `[n_samples, n_classes]` tensor a modality; rows of missing modalities may hold
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`] for no modality, no class, or shapes that differ among the modalities or
+    /// from `presence`.
+    pub fn new(logits: Vec<Tensor<2>>, presence: Presence) -> Result<Self> {
+        let Some(first) = logits.first() else {
+            return Err(MlaError::NoModalities { what: "the logits" });
+        };
+        let [n_samples, n_classes] = first.dims();
+        let size = |what, expected, got| match expected == got {
+            true => Ok(()),
+            false => Err(MlaError::Size {
+                what,
+                expected,
+                got,
+            }),
+        };
+        if n_classes == 0 {
+            return Err(MlaError::Empty { what: "a row of logits" });
+        }
+        for logits in &logits {
+            let [samples, classes] = logits.dims();
+            size("samples of a modality's logits", n_samples, samples)?;
+            size("classes of a modality's logits", n_classes, classes)?;
+        }
+        size("samples of the presence", n_samples, presence.n_samples())?;
+        size("modalities of the presence", logits.len(), presence.n_modalities())?;
+        Ok(Self { logits, presence })
+    }
+
+    /// Logits of samples that have every modality.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn complete(logits: Vec<Tensor<2>>) -> Result<Self> {
+        let n_samples = logits.first().map_or(0, |logits| logits.dims()[0]);
+        let presence = Presence::all(n_samples, logits.len());
+        Self::new(logits, presence)
+    }
+
+    /// Number of samples.
+    pub fn n_samples(&self) -> usize {
+        self.presence.n_samples()
+    }
+
+    /// Number of modalities.
+    pub fn n_modalities(&self) -> usize {
+        self.logits.len()
+    }
+
+    /// Number of classes.
+    pub fn n_classes(&self) -> usize {
+        self.logits[0].dims()[1]
+    }
+
+    /// Which sample has which modality.
+    pub fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// The logits of a modality as given, `[n_samples, n_classes]`.
+    pub fn modality(&self, modality: usize) -> Tensor<2> {
+        self.logits[modality].clone()
+    }
+
+    /// The logits of a modality, 0 in the rows of samples that lack it,
+    /// `[n_samples, n_classes]`.
+    pub fn present_logits(&self, modality: usize) -> Tensor<2> {
+        let logits = self.modality(modality);
+        match self.presence.missing(&logits.device()) {
+            None => logits,
+            Some(missing) => {
+                let missing = missing.slice([0..self.n_samples(), modality..modality + 1]);
+                let missing = missing.expand(logits.dims());
+                logits.mask_fill(missing, 0.0)
+            }
+        }
+    }
+
+    /// One number a sample and modality, `[n_samples, n_modalities]`, from a function that maps
+    /// a modality and its logits to `[n_samples]`. Missing modalities are scored as all-zero
+    /// logits.
+    pub fn score(&self, score: impl Fn(usize, Tensor<2>) -> Tensor<1>) -> Tensor<2> {
+        let scores = (0..self.n_modalities())
+            .map(|m| score(m, self.present_logits(m)))
+            .collect();
+        Tensor::stack(scores, 1)
+    }
+
+    /// `scores`, `[n_samples, n_modalities]`, with `value` where a modality is missing.
+    pub fn mask(&self, scores: Tensor<2>, value: f32) -> Tensor<2> {
+        match self.presence.missing(&scores.device()) {
+            None => scores,
+            Some(missing) => scores.mask_fill(missing, value),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::fusion::{ModalityLogits, UncertaintyFusion};
+
+/// The same weight for every modality that is present: late fusion by the mean.
+#[derive(Module, Debug, Default)]
+pub struct MeanFusion {}
+
+impl MeanFusion {
+    /// The rule; it has no options.
+    pub fn new() -> Self {
+        Self {}
+    }
+}
+
+impl UncertaintyFusion for MeanFusion {
+    fn weights(&self, logits: &ModalityLogits) -> Tensor<2> {
+        let shape = [logits.n_samples(), logits.n_modalities()];
+        let ones = Tensor::ones(shape, &logits.modality(0).device());
+        let present = logits.mask(ones, 0.0);
+        present.clone() / present.sum_dim(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fusion::laws::assert_fusion_laws;
+
+    #[test]
+    fn obeys_the_laws_of_fusion() {
+        assert_fusion_laws(|_, _| MeanFusion::new());
+    }
+}

@@ -1,0 +1,104 @@
+//! Fusion of the modalities' predictions by their uncertainty (Eq. 6-8).
+
+mod calibration;
+mod entropy;
+mod fixed;
+mod logits;
+mod mean;
+
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::Tensor;
+
+pub use calibration::{fit_temperature, negative_log_likelihood};
+pub use entropy::{EntropyFusion, EntropyFusionConfig, entropy};
+pub use fixed::FixedFusion;
+pub use logits::ModalityLogits;
+pub use mean::MeanFusion;
+
+/// A fused prediction.
+#[derive(Debug, Clone)]
+pub struct Fused {
+    /// Eq. 6: the weighted sum of the modalities' logits, `[n_samples, n_classes]`.
+    pub logits: Tensor<2>,
+    /// The weights, `[n_samples, n_modalities]`.
+    pub weights: Tensor<2>,
+}
+
+/// Weights each modality's prediction, sample by sample.
+///
+/// # Laws
+///
+/// - weights are in `[0, 1]`, and those of a sample sum to 1 over what is present;
+/// - the weight of a missing modality is exactly 0, whatever its logits say;
+/// - everything is finite for any finite logits.
+///
+/// # Implementing your own
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Tensor, activation::softmax};
+/// use burn_mla::fusion::{ModalityLogits, UncertaintyFusion};
+///
+/// /// All weight to the modality with the highest probability (ties share it).
+/// #[derive(Module, Debug)]
+/// struct WinnerTakesAll {}
+///
+/// impl UncertaintyFusion for WinnerTakesAll {
+///     fn weights(&self, logits: &ModalityLogits) -> Tensor<2> {
+///         let confidence = logits.score(|_, logits| softmax(logits, 1).max_dim(1).squeeze_dim(1));
+///         let confidence = logits.mask(confidence, -1.0);
+///         let best = confidence.clone().max_dim(1);
+///         let winners = confidence.greater_equal(best).float();
+///         winners.clone() / winners.sum_dim(1)
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let sure = Tensor::from_floats([[5.0, 0.0]], &device);
+/// let unsure = Tensor::from_floats([[0.0, 0.1]], &device);
+/// let fused = WinnerTakesAll {}.fuse(&ModalityLogits::complete(vec![sure, unsure])?);
+/// assert_eq!(fused.weights.into_data().try_to_vec::<f32>().unwrap(), [1.0, 0.0]);
+/// # Ok::<(), burn_mla::MlaError>(())
+/// ```
+pub trait UncertaintyFusion: Module + ModuleDisplay {
+    /// The weight of each modality, `[n_samples, n_modalities]`.
+    fn weights(&self, logits: &ModalityLogits) -> Tensor<2>;
+
+    /// The logits of a modality as they enter the fused sum: calibrated, where the rule
+    /// calibrates.
+    ///
+    /// # Shapes
+    ///
+    /// `[n_samples, n_classes]`, in and out.
+    fn calibrated(&self, modality: usize, logits: Tensor<2>) -> Tensor<2> {
+        let _ = modality;
+        logits
+    }
+
+    /// Eq. 6: `sum_m weight_m * logits_m`, sample by sample.
+    fn fuse(&self, logits: &ModalityLogits) -> Fused {
+        let weights = self.weights(logits);
+        let weight_of = |m: usize| weights.clone().slice([0..logits.n_samples(), m..m + 1]);
+        let fused = (0..logits.n_modalities())
+            .map(|m| self.calibrated(m, logits.present_logits(m)) * weight_of(m))
+            .reduce(|sum, term| sum + term)
+            .expect("ModalityLogits has at least one modality");
+        Fused {
+            logits: fused,
+            weights,
+        }
+    }
+
+    /// Checks that the rule fits a number of modalities.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for a rule that was made for another number.
+    fn check(&self, n_modalities: usize) -> crate::Result<()> {
+        let _ = n_modalities;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod laws;

@@ -1,0 +1,117 @@
+//! The shared head `g`: one classifier for the features of every modality.
+
+mod linear;
+mod mlp;
+
+use burn::module::{Module, ModuleDisplay, ParamId};
+use burn::tensor::Tensor;
+
+pub use linear::{LinearHead, LinearHeadConfig};
+pub use mlp::{MlpHead, MlpHeadConfig};
+
+/// What a head makes of features.
+#[derive(Debug, Clone)]
+pub struct HeadOutput {
+    /// Class scores before the softmax, `[batch, n_classes]`.
+    pub logits: Tensor<2>,
+    /// The input of each protected layer, `[batch, d_input]`, in the order of
+    /// [`SharedHead::protected`].
+    pub inputs: Vec<Tensor<2>>,
+}
+
+/// A linear layer of the head whose gradient the projector protects, named by parameter ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProtectedLayer {
+    /// Id of the weight, `[d_input, d_output]` as [`Linear`](burn::nn::Linear) keeps it.
+    pub weight: ParamId,
+    /// Id of the bias, `[d_output]`, if the layer has one.
+    pub bias: Option<ParamId>,
+    /// Width of the layer's input.
+    pub d_input: usize,
+}
+
+impl ProtectedLayer {
+    /// Names the weight and the bias of a linear layer with Burn's default layout.
+    pub fn linear(linear: &burn::nn::Linear) -> Self {
+        Self {
+            weight: linear.weight.id,
+            bias: linear.bias.as_ref().map(|bias| bias.id),
+            d_input: linear.weight.lazy_shape()[0],
+        }
+    }
+}
+
+/// A classifier shared by all modalities.
+///
+/// It hands out the input of each layer that is to be protected, so that a deeper head gets one
+/// projector a layer.
+///
+/// # Implementing your own
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mla::head::{HeadOutput, ProtectedLayer, SharedHead};
+///
+/// /// Layer normalization, then a linear layer. Only the linear layer is protected.
+/// #[derive(Module, Debug)]
+/// struct NormedHead {
+///     norm: LayerNorm,
+///     linear: Linear,
+/// }
+///
+/// impl SharedHead for NormedHead {
+///     fn forward(&self, features: Tensor<2>) -> HeadOutput {
+///         let normed = self.norm.forward(features);
+///         HeadOutput {
+///             logits: self.linear.forward(normed.clone()),
+///             inputs: vec![normed],
+///         }
+///     }
+///
+///     fn protected(&self) -> Vec<ProtectedLayer> {
+///         vec![ProtectedLayer::linear(&self.linear)]
+///     }
+///
+///     fn d_feature(&self) -> usize {
+///         self.linear.weight.lazy_shape()[0]
+///     }
+///
+///     fn n_classes(&self) -> usize {
+///         self.linear.weight.lazy_shape()[1]
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let head = NormedHead {
+///     norm: LayerNormConfig::new(64).init(&device),
+///     linear: LinearConfig::new(64, 8).init(&device),
+/// };
+/// let output = head.forward(Tensor::ones([2, 64], &device));
+/// assert_eq!(output.logits.dims(), [2, 8]);
+/// assert_eq!(output.inputs.len(), head.protected().len());
+/// ```
+pub trait SharedHead: Module + ModuleDisplay {
+    /// Logits of `features`, and the inputs of the protected layers.
+    ///
+    /// # Shapes
+    ///
+    /// `features`: `[batch, d_feature]`; logits: `[batch, n_classes]`.
+    ///
+    /// # Panics
+    ///
+    /// An implementation may panic when the shape of `features` is another.
+    fn forward(&self, features: Tensor<2>) -> HeadOutput;
+
+    /// The layers to protect, from the first to the last. Empty when nothing is.
+    ///
+    /// Asked for at every step, since loading a record changes the ids of parameters.
+    fn protected(&self) -> Vec<ProtectedLayer>;
+
+    /// Width of the features.
+    fn d_feature(&self) -> usize;
+
+    /// Number of classes.
+    fn n_classes(&self) -> usize;
+}

@@ -1,0 +1,51 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod analysis;
+pub mod baseline;
+pub mod data;
+pub mod encoder;
+mod error;
+pub mod fusion;
+pub mod head;
+pub mod modality;
+mod model;
+mod module_fields;
+pub mod projector;
+#[cfg(feature = "train")]
+pub mod train;
+
+pub use error::{MlaError, NonFinite, Result};
+pub use model::{Mla, MlaConfig, Prediction};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::encoder::{
+        CnnEncoder, CnnEncoderConfig, Encoder, Encoders, Frozen, FrozenInput, MlpEncoder,
+        MlpEncoderConfig,
+    };
+    pub use crate::fusion::{
+        EntropyFusion, EntropyFusionConfig, FixedFusion, MeanFusion, UncertaintyFusion,
+    };
+    pub use crate::head::{
+        LinearHead, LinearHeadConfig, MlpHead, MlpHeadConfig, SharedHead,
+    };
+    pub use crate::modality::{
+        Blocks, FixedOrder, ModalityInput, MultimodalBatch, RoundRobin, Schedule, Targets, Turn,
+        UnimodalBatch,
+    };
+    pub use crate::projector::{
+        FeatureMean, FeatureSource, IdentityProjector, OrthogonalProjector, ProjectionConfig,
+        ProjectionTarget, RlsProjector, RlsProjectorConfig,
+    };
+    #[cfg(feature = "train")]
+    pub use crate::train::{AlternatingLoader, EpochLength};
+    pub use crate::{Mla, MlaConfig, MlaError, Prediction, Result};
+}
+
+/// Burn marks ndarray deprecated; this crate still tests on it.
+#[cfg(test)]
+#[allow(deprecated)]
+pub(crate) fn test_devices() -> [burn::tensor::Device; 2] {
+    [burn::tensor::Device::flex(), burn::tensor::Device::ndarray()]
+}

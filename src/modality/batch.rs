@@ -1,0 +1,90 @@
+use crate::error::{MlaError, Result};
+use crate::modality::{ModalityInputs, PairedInputs, Presence, Rows, Targets, Turn};
+
+/// A batch of samples with all their modalities, some of which may be missing.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mla::modality::{ModalityInput, MultimodalBatch, Targets};
+///
+/// let device = Device::flex();
+/// let targets = Targets::new([0, 1, 1], &device);
+/// // Three samples with both modalities:
+/// let image = Tensor::<4>::zeros([3, 3, 32, 32], &device);
+/// let text = Tensor::<2>::zeros([3, 100], &device);
+/// let paired = MultimodalBatch::paired((image.clone(), text.clone()), targets.clone());
+/// assert!(paired.presence()?.is_complete());
+/// // The same, but only samples 0 and 2 have a text:
+/// let text = text.slice([0..2]);
+/// let inputs = (Some(ModalityInput::all(image)), ModalityInput::rows(text, vec![0, 2]));
+/// let partial = MultimodalBatch::new(inputs, targets);
+/// assert!(!partial.presence()?.is_present(1, 1));
+/// # Ok::<(), burn_mla::MlaError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct MultimodalBatch<In> {
+    /// One optional [`ModalityInput`](crate::modality::ModalityInput) a modality.
+    pub inputs: In,
+    /// The labels of all samples.
+    pub targets: Targets,
+}
+
+impl<In: ModalityInputs> MultimodalBatch<In> {
+    /// A batch in which some modalities may be missing.
+    pub fn new(inputs: In, targets: Targets) -> Self {
+        Self { inputs, targets }
+    }
+
+    /// A batch in which every sample has every modality.
+    pub fn paired(inputs: impl PairedInputs<Inputs = In>, targets: Targets) -> Self {
+        Self::new(inputs.into_inputs(), targets)
+    }
+
+    /// Which sample has which modality.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModalityInputs::presence`], and [`MlaError::Empty`] for a batch without samples.
+    pub fn presence(&self) -> Result<Presence> {
+        if self.targets.is_empty() {
+            return Err(MlaError::Empty { what: "the batch" });
+        }
+        self.inputs.presence(self.targets.len())
+    }
+
+    /// One turn a modality, `None` for a modality that is absent in the whole batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`presence`](Self::presence).
+    pub fn into_turns(self) -> Result<Vec<Option<Turn<In::One>>>> {
+        self.presence()?;
+        let targets = self.targets;
+        let turns = self.inputs.split().into_iter().map(|part| {
+            part.map(|part| {
+                let targets = match &part.rows {
+                    Rows::All => targets.clone(),
+                    Rows::Some(rows) => targets.select(rows),
+                };
+                Turn::new(part.input, targets)
+            })
+        });
+        Ok(turns.collect())
+    }
+}
+
+/// A batch of one modality on its own, for data that is not paired.
+#[derive(Debug, Clone)]
+pub struct UnimodalBatch<I> {
+    /// What the modality's encoder takes.
+    pub input: I,
+    /// The labels, one a row of the input.
+    pub targets: Targets,
+}
+
+impl<I> UnimodalBatch<I> {
+    /// A batch from an input and its labels.
+    pub fn new(input: I, targets: Targets) -> Self {
+        Self { input, targets }
+    }
+}

@@ -1,0 +1,249 @@
+use crate::error::{MlaError, Result};
+use crate::modality::{
+    Indexed, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, Presence,
+};
+
+/// Which samples of a batch the rows of a modality's input belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// Row `i` is sample `i`, for all of them.
+    All,
+    /// Row `i` is the sample given at position `i`; the others lack the modality.
+    Some(Vec<usize>),
+}
+
+/// The input of one modality, for those samples of a batch that have it.
+///
+/// A sample without the modality has no row in `input`: it takes no part in the modality's
+/// forward pass, loss, batch-norm statistics and mean feature.
+#[derive(Debug, Clone)]
+pub struct ModalityInput<I> {
+    /// What the modality's encoder takes, one row a sample that has the modality.
+    pub input: I,
+    /// The samples these rows belong to.
+    pub rows: Rows,
+}
+
+impl<I> ModalityInput<I> {
+    /// Every sample of the batch has the modality.
+    pub fn all(input: I) -> Self {
+        Self {
+            input,
+            rows: Rows::All,
+        }
+    }
+
+    /// Row `i` of `input` is sample `rows[i]`; `None` when no sample has the modality.
+    pub fn rows(input: I, rows: Vec<usize>) -> Option<Self> {
+        (!rows.is_empty()).then_some(Self {
+            input,
+            rows: Rows::Some(rows),
+        })
+    }
+
+    pub(crate) fn map<J>(self, f: impl FnOnce(I) -> J) -> ModalityInput<J> {
+        ModalityInput {
+            input: f(self.input),
+            rows: self.rows,
+        }
+    }
+}
+
+/// The inputs of all modalities of a batch: a tuple of 2 to 8
+/// `Option<`[`ModalityInput`]`<I>>`, each with its own `I`, or a `Vec` of them with one `I`.
+///
+/// `None` means that no sample of the batch has the modality.
+pub trait ModalityInputs: Send + 'static {
+    /// The input of one modality, tagged with which one it is.
+    type One: Send + 'static;
+
+    /// Number of modalities.
+    fn n_modalities(&self) -> usize;
+
+    /// The rows of a modality, `None` when it is absent in the whole batch.
+    fn rows(&self, modality: usize) -> Option<&Rows>;
+
+    /// The inputs one by one, in the order of modalities.
+    fn split(self) -> Vec<Option<ModalityInput<Self::One>>>;
+
+    /// Which modality an input belongs to.
+    fn modality(one: &Self::One) -> usize;
+
+    /// Which of `n_samples` samples has which modality.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::BadRow`] for a sample named twice or not in the batch,
+    /// [`MlaError::NothingPresent`] for one without any modality.
+    fn presence(&self, n_samples: usize) -> Result<Presence> {
+        let n_modalities = self.n_modalities();
+        let all = (0..n_modalities).all(|m| matches!(self.rows(m), Some(Rows::All)));
+        if all && n_modalities > 0 {
+            return Ok(Presence::all(n_samples, n_modalities));
+        }
+        let mut mask = vec![false; n_samples * n_modalities];
+        for modality in 0..n_modalities {
+            match self.rows(modality) {
+                None => {}
+                Some(Rows::All) => (0..n_samples)
+                    .for_each(|sample| mask[sample * n_modalities + modality] = true),
+                Some(Rows::Some(rows)) => {
+                    for (row, &sample) in rows.iter().enumerate() {
+                        let slot = mask.get_mut(sample * n_modalities + modality);
+                        match slot {
+                            Some(present) if sample < n_samples && !*present => *present = true,
+                            _ => {
+                                return Err(MlaError::BadRow {
+                                    modality,
+                                    row,
+                                    sample,
+                                    n_samples,
+                                });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Presence::from_mask(mask, n_modalities)
+    }
+}
+
+/// Complete inputs, as most data sets have them: a tuple `(A, B, ..)` or a `Vec<I>`, every
+/// sample with every modality.
+pub trait PairedInputs {
+    /// The inputs with their rows.
+    type Inputs: ModalityInputs;
+
+    /// Marks every modality as present in every sample.
+    fn into_inputs(self) -> Self::Inputs;
+}
+
+impl<I: Send + 'static> ModalityInputs for Vec<Option<ModalityInput<I>>> {
+    type One = Indexed<I>;
+
+    fn n_modalities(&self) -> usize {
+        self.len()
+    }
+
+    fn rows(&self, modality: usize) -> Option<&Rows> {
+        self[modality].as_ref().map(|input| &input.rows)
+    }
+
+    fn split(self) -> Vec<Option<ModalityInput<Indexed<I>>>> {
+        self.into_iter()
+            .enumerate()
+            .map(|(modality, input)| input.map(|i| i.map(|input| Indexed { modality, input })))
+            .collect()
+    }
+
+    fn modality(one: &Indexed<I>) -> usize {
+        one.modality
+    }
+}
+
+impl<I: Send + 'static> PairedInputs for Vec<I> {
+    type Inputs = Vec<Option<ModalityInput<I>>>;
+
+    fn into_inputs(self) -> Self::Inputs {
+        self.into_iter()
+            .map(|input| Some(ModalityInput::all(input)))
+            .collect()
+    }
+}
+
+macro_rules! tuple_inputs {
+    ($one:ident, $n:literal, [$($t:ident $i:tt),+]) => {
+        impl<$($t: Send + 'static),+> ModalityInputs for ($(Option<ModalityInput<$t>>,)+) {
+            type One = $one<$($t),+>;
+
+            fn n_modalities(&self) -> usize {
+                $n
+            }
+
+            fn rows(&self, modality: usize) -> Option<&Rows> {
+                match modality {
+                    $($i => self.$i.as_ref().map(|input| &input.rows),)+
+                    _ => None,
+                }
+            }
+
+            fn split(self) -> Vec<Option<ModalityInput<Self::One>>> {
+                vec![$(self.$i.map(|input| input.map($one::$t)),)+]
+            }
+
+            fn modality(one: &Self::One) -> usize {
+                match one {
+                    $($one::$t(_) => $i,)+
+                }
+            }
+        }
+
+        impl<$($t: Send + 'static),+> PairedInputs for ($($t,)+) {
+            type Inputs = ($(Option<ModalityInput<$t>>,)+);
+
+            fn into_inputs(self) -> Self::Inputs {
+                ($(Some(ModalityInput::all(self.$i)),)+)
+            }
+        }
+    };
+}
+
+tuple_inputs!(OneOf2, 2, [A 0, B 1]);
+tuple_inputs!(OneOf3, 3, [A 0, B 1, C 2]);
+tuple_inputs!(OneOf4, 4, [A 0, B 1, C 2, D 3]);
+tuple_inputs!(OneOf5, 5, [A 0, B 1, C 2, D 3, E 4]);
+tuple_inputs!(OneOf6, 6, [A 0, B 1, C 2, D 3, E 4, F 5]);
+tuple_inputs!(OneOf7, 7, [A 0, B 1, C 2, D 3, E 4, F 5, G 6]);
+tuple_inputs!(OneOf8, 8, [A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Pair = (Option<ModalityInput<u8>>, Option<ModalityInput<&'static str>>);
+
+    #[test]
+    fn presence_follows_the_rows() {
+        let inputs: Pair = (
+            Some(ModalityInput::all(0)),
+            ModalityInput::rows("two of three", vec![2, 0]),
+        );
+        let presence = inputs.presence(3).unwrap();
+        assert_eq!(presence.rows(0), [0, 1, 2]);
+        assert_eq!(presence.rows(1), [0, 2]);
+    }
+
+    #[test]
+    fn bad_rows_are_named() {
+        let twice: Pair = (Some(ModalityInput::all(0)), ModalityInput::rows("", vec![1, 1]));
+        assert_eq!(
+            twice.presence(3),
+            Err(MlaError::BadRow { modality: 1, row: 1, sample: 1, n_samples: 3 })
+        );
+        let outside: Pair = (Some(ModalityInput::all(0)), ModalityInput::rows("", vec![3]));
+        assert_eq!(
+            outside.presence(3),
+            Err(MlaError::BadRow { modality: 1, row: 0, sample: 3, n_samples: 3 })
+        );
+        let nothing: Pair = (None, ModalityInput::rows("", vec![0, 2]));
+        assert_eq!(nothing.presence(3), Err(MlaError::NothingPresent { sample: 1 }));
+    }
+
+    #[test]
+    fn no_rows_is_an_absent_modality() {
+        assert!(ModalityInput::rows(7, vec![]).is_none());
+        let inputs: Vec<Option<ModalityInput<u8>>> = vec![];
+        assert!(matches!(inputs.presence(2), Err(MlaError::NoModalities { .. })));
+    }
+
+    #[test]
+    fn splitting_keeps_the_order_of_modalities() {
+        let parts = (1u8, "one").into_inputs().split();
+        let modalities: Vec<usize> = parts
+            .iter()
+            .map(|part| Pair::modality(&part.as_ref().unwrap().input))
+            .collect();
+        assert_eq!(modalities, [0, 1]);
+    }
+}

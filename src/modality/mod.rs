@@ -1,0 +1,15 @@
+//! Modalities: their inputs, which samples have them, and whose turn it is (Eq. 1).
+
+mod batch;
+mod input;
+mod presence;
+mod schedule;
+mod targets;
+mod turn;
+
+pub use batch::{MultimodalBatch, UnimodalBatch};
+pub use input::{ModalityInput, ModalityInputs, PairedInputs, Rows};
+pub use presence::Presence;
+pub use schedule::{Blocks, FixedOrder, RoundRobin, Schedule};
+pub use targets::Targets;
+pub use turn::{Indexed, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, Turn};

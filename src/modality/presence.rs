@@ -1,0 +1,137 @@
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+
+use crate::error::{MlaError, Result};
+
+/// Which sample has which modality.
+///
+/// Every sample has at least one: a sample with nothing present is an error that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    n_samples: usize,
+    n_modalities: usize,
+    /// Row-major `[n_samples][n_modalities]`; `None` when everything is present.
+    mask: Option<Vec<bool>>,
+}
+
+impl Presence {
+    /// Every sample has every modality.
+    pub fn all(n_samples: usize, n_modalities: usize) -> Self {
+        Self {
+            n_samples,
+            n_modalities,
+            mask: None,
+        }
+    }
+
+    /// From a row-major mask, `mask[sample * n_modalities + modality]`.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoModalities`] for `n_modalities = 0`, [`MlaError::Size`] when the mask is no
+    /// multiple of it, [`MlaError::NothingPresent`] for a sample without any modality.
+    pub fn from_mask(mask: Vec<bool>, n_modalities: usize) -> Result<Self> {
+        if n_modalities == 0 {
+            return Err(MlaError::NoModalities { what: "presence" });
+        }
+        let n_samples = mask.len() / n_modalities;
+        if n_samples * n_modalities != mask.len() {
+            return Err(MlaError::Size {
+                what: "entries of a presence mask",
+                expected: n_samples * n_modalities,
+                got: mask.len(),
+            });
+        }
+        if let Some(sample) = mask
+            .chunks_exact(n_modalities)
+            .position(|row| !row.contains(&true))
+        {
+            return Err(MlaError::NothingPresent { sample });
+        }
+        let mask = mask.contains(&false).then_some(mask);
+        Ok(Self {
+            n_samples,
+            n_modalities,
+            mask,
+        })
+    }
+
+    /// Number of samples.
+    pub fn n_samples(&self) -> usize {
+        self.n_samples
+    }
+
+    /// Number of modalities.
+    pub fn n_modalities(&self) -> usize {
+        self.n_modalities
+    }
+
+    /// Whether every sample has every modality.
+    pub fn is_complete(&self) -> bool {
+        self.mask.is_none()
+    }
+
+    /// Whether `sample` has `modality`.
+    ///
+    /// # Panics
+    ///
+    /// If either is out of range.
+    pub fn is_present(&self, sample: usize, modality: usize) -> bool {
+        assert!(sample < self.n_samples && modality < self.n_modalities);
+        self.mask
+            .as_ref()
+            .is_none_or(|mask| mask[sample * self.n_modalities + modality])
+    }
+
+    /// The samples that have `modality`, in order.
+    pub fn rows(&self, modality: usize) -> Vec<usize> {
+        (0..self.n_samples)
+            .filter(|&sample| self.is_present(sample, modality))
+            .collect()
+    }
+
+    /// `true` where a modality is missing, `[n_samples, n_modalities]`; `None` when nothing is.
+    pub fn missing(&self, device: &Device) -> Option<Tensor<2, Bool>> {
+        let mask = self.mask.as_ref()?;
+        let missing: Vec<bool> = mask.iter().map(|present| !present).collect();
+        let data = TensorData::new(missing, [self.n_samples, self.n_modalities]);
+        Some(Tensor::from_data(data, device))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_with_nothing_present_is_named() {
+        let mask = vec![true, false, false, false, true, true];
+        assert_eq!(
+            Presence::from_mask(mask, 2),
+            Err(MlaError::NothingPresent { sample: 1 })
+        );
+    }
+
+    #[test]
+    fn a_full_mask_is_complete() {
+        let presence = Presence::from_mask(vec![true; 6], 3).unwrap();
+        assert_eq!(presence, Presence::all(2, 3));
+        assert!(presence.is_complete());
+    }
+
+    #[test]
+    fn rows_are_the_samples_that_have_a_modality() {
+        let presence = Presence::from_mask(vec![true, false, true, true, false, true], 2).unwrap();
+        assert_eq!(presence.rows(0), [0, 1]);
+        assert_eq!(presence.rows(1), [1, 2]);
+        assert!(!presence.is_present(0, 1));
+    }
+
+    #[test]
+    fn a_ragged_mask_is_refused() {
+        assert!(matches!(
+            Presence::from_mask(vec![true; 5], 2),
+            Err(MlaError::Size { got: 5, .. })
+        ));
+        assert!(Presence::from_mask(vec![], 0).is_err());
+    }
+}

@@ -1,0 +1,63 @@
+//! Burn's `Module` for generic types that its derive cannot take: those with a parameter that
+//! is no module itself but has one as an associated type.
+
+/// Implements `Module` by applying each method to the fields listed first; the others are kept.
+macro_rules! module_fields {
+    (
+        impl[$($generics:tt)*] $name:ident[$($args:tt)*]
+        modules: [$($field:ident),*], others: [$($(#[$attr:meta])* $other:ident),*]
+    ) => {
+        impl<$($generics)*> burn::module::Module for $name<$($args)*> {
+            fn collect_devices(&self, devices: burn::module::Devices) -> burn::module::Devices {
+                $(let devices = self.$field.collect_devices(devices);)*
+                devices
+            }
+
+            fn fork(self, device: &burn::tensor::Device) -> Self {
+                $(let $field = self.$field.fork(device);)*
+                Self { $($field,)* $($(#[$attr])* $other: self.$other,)* }
+            }
+
+            fn to_device(self, device: &burn::tensor::Device) -> Self {
+                $(let $field = self.$field.to_device(device);)*
+                Self { $($field,)* $($(#[$attr])* $other: self.$other,)* }
+            }
+
+            fn train(self) -> Self {
+                $(let $field = self.$field.train();)*
+                Self { $($field,)* $($(#[$attr])* $other: self.$other,)* }
+            }
+
+            fn valid(&self) -> Self {
+                $(let $field = self.$field.valid();)*
+                Self { $($field,)* $($(#[$attr])* $other: self.$other.clone(),)* }
+            }
+
+            fn materialize(self) -> Self {
+                $(let $field = self.$field.materialize();)*
+                Self { $($field,)* $($(#[$attr])* $other: self.$other,)* }
+            }
+
+            fn visit<Visitor: burn::module::ModuleVisitor>(&self, visitor: &mut Visitor) {
+                const CONTAINER: &str = concat!("Struct:", stringify!($name));
+                $(
+                    visitor.enter_module(stringify!($field), CONTAINER);
+                    self.$field.visit(visitor);
+                    visitor.exit_module(stringify!($field), CONTAINER);
+                )*
+            }
+
+            fn map<Mapper: burn::module::ModuleMapper>(self, mapper: &mut Mapper) -> Self {
+                const CONTAINER: &str = concat!("Struct:", stringify!($name));
+                $(
+                    mapper.enter_module(stringify!($field), CONTAINER);
+                    let $field = burn::module::Module::map(self.$field, mapper);
+                    mapper.exit_module(stringify!($field), CONTAINER);
+                )*
+                Self { $($field,)* $($(#[$attr])* $other: self.$other,)* }
+            }
+        }
+    };
+}
+
+pub(crate) use module_fields;

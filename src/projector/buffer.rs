@@ -1,0 +1,89 @@
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+    Param, ParamId,
+};
+use burn::tensor::{Device, Tensor};
+
+/// A float tensor that is saved and loaded with its module but never trains.
+///
+/// Unlike a [`Param`] with gradients switched off, it stays off the autodiff tape through
+/// [`train`](Module::train), [`unfreeze`](Module::unfreeze) and
+/// [`fork`](Module::fork); unlike Burn's `RunningState`, clones do not share it.
+#[derive(Debug, Clone)]
+pub struct Buffer<const D: usize> {
+    id: ParamId,
+    value: Tensor<D>,
+}
+
+impl<const D: usize> Buffer<D> {
+    /// A buffer that holds `value`.
+    pub fn new(value: Tensor<D>) -> Self {
+        Self {
+            id: ParamId::new(),
+            value: value.without_autodiff(),
+        }
+    }
+
+    /// The value.
+    pub fn get(&self) -> Tensor<D> {
+        self.value.clone()
+    }
+
+    /// Replaces the value.
+    pub fn set(&mut self, value: Tensor<D>) {
+        self.value = value.without_autodiff();
+    }
+}
+
+impl<const D: usize> Module for Buffer<D> {
+    fn collect_devices(&self, mut devices: Devices) -> Devices {
+        let device = self.value.device();
+        if !devices.contains(&device) {
+            devices.push(device);
+        }
+        devices
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.to_device(device)
+    }
+
+    fn to_device(mut self, device: &Device) -> Self {
+        self.value = self.value.to_device(device).without_autodiff();
+        self
+    }
+
+    fn train(self) -> Self {
+        self
+    }
+
+    fn valid(&self) -> Self {
+        self.clone()
+    }
+
+    fn materialize(self) -> Self {
+        self
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        visitor.visit_float(&Param::initialized(self.id, self.value.clone()));
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let param = mapper.map_float(Param::initialized(self.id, self.value));
+        let (id, value, _) = param.consume();
+        Self {
+            id,
+            value: value.without_autodiff(),
+        }
+    }
+}
+
+impl<const D: usize> ModuleDisplayDefault for Buffer<D> {
+    fn content(&self, content: Content) -> Option<Content> {
+        let text = format!("Buffer {{shape: {:?}}}", self.value.dims());
+        content.add_formatted(&text).optional()
+    }
+}
+
+impl<const D: usize> ModuleDisplay for Buffer<D> {}

@@ -1,0 +1,67 @@
+//! What every projector must obey, called by the tests of each rule.
+
+use burn::tensor::{Device, Distribution, Tensor};
+
+use crate::projector::OrthogonalProjector;
+
+const D_INPUT: usize = 12;
+
+fn matrix<P: OrthogonalProjector>(projector: &P, state: &P::State, device: &Device) -> Vec<f32> {
+    let identity = Tensor::eye(D_INPUT, device);
+    projector.project(identity, 0, state).into_data().iter().collect()
+}
+
+/// Smallest and largest Rayleigh quotient of `p` over a set of directions.
+fn quotients(p: &[f32], directions: &[Vec<f32>]) -> (f32, f32) {
+    let quotient = |v: &Vec<f32>| {
+        let mut form = 0.0;
+        for i in 0..D_INPUT {
+            for j in 0..D_INPUT {
+                form += v[i] * p[i * D_INPUT + j] * v[j];
+            }
+        }
+        form / v.iter().map(|x| x * x).sum::<f32>()
+    };
+    directions
+        .iter()
+        .map(quotient)
+        .fold((f32::MAX, f32::MIN), |(low, high), q| (low.min(q), high.max(q)))
+}
+
+/// Symmetric, `0 <= P <= I`, neutral at the start, deaf to a zero feature; on flex and ndarray.
+pub(crate) fn assert_projector_laws<P: OrthogonalProjector>(projector: &P) {
+    for device in crate::test_devices() {
+        let n_modalities = 2;
+        let mut state = projector.init(D_INPUT, n_modalities, &device).unwrap();
+
+        let gradient = Tensor::<2>::random([D_INPUT, 5], Distribution::Normal(0.0, 1.0), &device);
+        let untouched = projector.project(gradient.clone(), 0, &state);
+        untouched.into_data().assert_eq(&gradient.into_data(), true);
+
+        let mut directions: Vec<Vec<f32>> = (0..D_INPUT)
+            .map(|i| (0..D_INPUT).map(|j| f32::from(i == j)).collect())
+            .collect();
+        for step in 0..60 {
+            let scale = [1e-3, 1.0, 30.0][step % 3];
+            let feature = Tensor::<1>::random([D_INPUT], Distribution::Normal(0.5, 1.0), &device);
+            let feature = feature * scale;
+            directions.push(feature.to_data().iter().collect());
+            state = projector.update(feature, step % n_modalities, state);
+
+            let p = matrix(projector, &state, &device);
+            for i in 0..D_INPUT {
+                for j in 0..i {
+                    let (a, b) = (p[i * D_INPUT + j], p[j * D_INPUT + i]);
+                    assert!((a - b).abs() <= 1e-6, "P is not symmetric: {a} and {b}");
+                }
+            }
+            let (low, high) = quotients(&p, &directions);
+            assert!(low >= -1e-5, "P is not positive: {low} after {step} updates");
+            assert!(high <= 1.0 + 1e-5, "P exceeds I: {high} after {step} updates");
+        }
+
+        let before = matrix(projector, &state, &device);
+        let state = projector.update(Tensor::zeros([D_INPUT], &device), 0, state);
+        assert_eq!(matrix(projector, &state, &device), before, "a zero feature changed P");
+    }
+}

@@ -1,0 +1,106 @@
+//! Orthogonal projectors: what keeps one modality's step from undoing another's (Eq. 3-5).
+
+mod buffer;
+mod counter;
+mod identity;
+mod options;
+mod rls;
+mod state;
+
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::{Device, Tensor};
+
+use crate::error::Result;
+
+pub use buffer::Buffer;
+pub use identity::{IdentityProjector, IdentityState};
+pub use options::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget};
+pub use rls::{RlsProjector, RlsProjectorConfig, RlsState};
+pub use state::Projection;
+
+/// A rule that projects the gradient of a layer of the shared head.
+///
+/// The rule itself is configuration; what it learns from features is explicit state, one a
+/// protected layer, saved with the model.
+///
+/// # Laws
+///
+/// With `P` the matrix such that `project(G) = P G`:
+/// - right after [`init`](Self::init) projecting changes nothing, bit for bit;
+/// - `P` is symmetric and `0 < P <= I` (`0 <= P` for rules that remove directions altogether);
+/// - an update with a zero feature changes nothing.
+///
+/// All tensors are off the autodiff tape, and in f32 whatever the model runs in.
+///
+/// # Implementing your own
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mla::Result;
+/// use burn_mla::projector::{Buffer, OrthogonalProjector};
+///
+/// /// Removes the direction of the last feature only: `P = I - r r^T / |r|^2`.
+/// #[derive(Debug, Clone)]
+/// struct LastDirection;
+///
+/// #[derive(Module, Debug)]
+/// struct Direction {
+///     unit: Buffer<1>,
+/// }
+///
+/// impl OrthogonalProjector for LastDirection {
+///     type State = Direction;
+///
+///     fn init(&self, d_input: usize, _n_modalities: usize, device: &Device) -> Result<Direction> {
+///         let unit = Buffer::new(Tensor::zeros([d_input], device));
+///         Ok(Direction { unit })
+///     }
+///
+///     fn update(&self, feature: Tensor<1>, _modality: usize, mut state: Direction) -> Direction {
+///         let norm = feature.clone().square().sum().sqrt().clamp_min(1e-12);
+///         state.unit.set(feature / norm);
+///         state
+///     }
+///
+///     fn project(&self, gradient: Tensor<2>, _modality: usize, state: &Direction) -> Tensor<2> {
+///         let unit = state.unit.get().unsqueeze_dim::<2>(1);
+///         let along = unit.clone().transpose().matmul(gradient.clone());
+///         gradient - unit.matmul(along)
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let state = LastDirection.init(2, 2, &device)?;
+/// let state = LastDirection.update(Tensor::from_floats([3.0, 0.0], &device), 0, state);
+/// let gradient = Tensor::from_floats([[1.0], [1.0]], &device);
+/// let projected: Vec<f32> = LastDirection
+///     .project(gradient, 1, &state)
+///     .into_data()
+///     .try_to_vec()
+///     .unwrap();
+/// assert_eq!(projected, [0.0, 1.0]);
+/// # Ok::<(), burn_mla::MlaError>(())
+/// ```
+pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
+    /// What the rule knows of the features seen so far.
+    type State: Module + ModuleDisplay + Sync;
+
+    /// The state before any feature: projecting with it changes nothing.
+    ///
+    /// `d_input` is the width of the protected layer's input.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for a configuration that does not fit.
+    fn init(&self, d_input: usize, n_modalities: usize, device: &Device) -> Result<Self::State>;
+
+    /// Takes in the mean feature `r` of a step of `modality` (Eq. 4), `[d_input]`.
+    fn update(&self, feature: Tensor<1>, modality: usize, state: Self::State) -> Self::State;
+
+    /// Projects a gradient of `modality`, `[d_input, d_output]`.
+    fn project(&self, gradient: Tensor<2>, modality: usize, state: &Self::State) -> Tensor<2>;
+}
+
+#[cfg(test)]
+pub(crate) mod laws;

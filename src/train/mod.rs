@@ -1,0 +1,19 @@
+//! Training: the step, the alternating loader, and both as parts of Burn's training loop.
+
+mod evaluate;
+mod faults;
+mod groups;
+mod learner;
+mod loader;
+mod optimize;
+mod output;
+mod running_state;
+mod step;
+mod unpaired;
+
+pub use evaluate::{Evaluation, evaluate};
+pub use faults::Faults;
+pub use groups::{encoder_group, head_group};
+pub use loader::{AlternatingLoader, EpochLength};
+pub use output::{EvaluationOutput, TurnOutput};
+pub use unpaired::UnpairedLoaders;

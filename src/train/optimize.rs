@@ -1,0 +1,250 @@
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
+
+use crate::encoder::Encoders;
+use crate::error::{MlaError, Result};
+use crate::fusion::UncertaintyFusion;
+use crate::head::{ProtectedLayer, SharedHead};
+use crate::model::Mla;
+use crate::projector::{OrthogonalProjector, ProjectionTarget};
+
+/// What the layers of the head are taken from or put into: gradients, or parameters.
+struct LayerChange {
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+}
+
+impl<E, H, P, F> Mla<E, H, P, F>
+where
+    E: Encoders,
+    H: SharedHead,
+    P: OrthogonalProjector,
+    F: UncertaintyFusion,
+{
+    /// The update of one modality's turn (Eq. 3-5): takes the mean feature into the projector,
+    /// projects the head's change, and lets the optimizer step.
+    ///
+    /// The first step is not projected. Parameters without a gradient, those of every other
+    /// encoder, are not touched, nor is their optimizer state.
+    ///
+    /// # Errors
+    ///
+    /// - [`MlaError::NoMeanFeature`] for gradients that do not come from
+    ///   [`try_step`](Self::try_step);
+    /// - [`MlaError::MixedModalities`] for gradients summed over several modalities;
+    /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight got no gradient, so
+    ///   that the projector would act on nothing.
+    ///
+    /// After an error the model and the optimizer are as they were.
+    pub fn try_optimize(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: impl Into<ModuleLearningRate>,
+        mut gradients: GradientsParams,
+    ) -> Result<()> {
+        let learning_rate = learning_rate.into();
+        let protected = self.head.protected();
+        if protected.is_empty() {
+            self.step_optimizer(optimizer, learning_rate, gradients);
+            self.projection.advance(0, vec![]);
+            return Ok(());
+        }
+        let (modality, features) = self.take_features(&mut gradients)?;
+        self.check_head_gradients(&protected, &gradients, modality)?;
+
+        let projected = self.projection.advance(modality, features);
+        match self.projection.config().target {
+            _ if !projected => self.step_optimizer(optimizer, learning_rate, gradients),
+            ProjectionTarget::Gradient => {
+                self.project_gradients(&protected, modality, &mut gradients);
+                self.step_optimizer(optimizer, learning_rate, gradients);
+            }
+            ProjectionTarget::Update => {
+                let before = Layers::of(&self.head, &protected);
+                self.step_optimizer(optimizer, learning_rate, gradients);
+                self.project_update(&protected, modality, before);
+            }
+        }
+        Ok(())
+    }
+
+    fn step_optimizer(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
+        gradients: GradientsParams,
+    ) {
+        *self = optimizer.step(learning_rate, self.clone(), gradients);
+    }
+
+    /// Takes the carriers' gradients out: whose turn it was, and the sum of the features of each
+    /// layer.
+    fn take_features(&self, gradients: &mut GradientsParams) -> Result<(usize, Vec<Tensor<1>>)> {
+        let layers = self.projection.layers();
+        let mut found: Option<(usize, Vec<Tensor<1>>)> = None;
+        for modality in 0..self.n_modalities() {
+            let sums: Vec<Tensor<1>> = layers
+                .iter()
+                .filter_map(|layer| gradients.remove::<1>(layer.carriers()[modality].id))
+                .collect();
+            if sums.is_empty() {
+                continue;
+            }
+            if let Some((first, _)) = found {
+                return Err(MlaError::MixedModalities {
+                    first,
+                    second: modality,
+                });
+            }
+            if sums.len() != layers.len() {
+                return Err(MlaError::NoMeanFeature);
+            }
+            found = Some((modality, sums));
+        }
+        found.ok_or(MlaError::NoMeanFeature)
+    }
+
+    fn check_head_gradients(
+        &self,
+        protected: &[ProtectedLayer],
+        gradients: &GradientsParams,
+        modality: usize,
+    ) -> Result<()> {
+        for (layer, named) in protected.iter().enumerate() {
+            let missing = gradients.get::<2>(named.weight).is_none();
+            if missing && Trainable::of(&self.head).0.contains(&named.weight) {
+                return Err(MlaError::MissingHeadGradient {
+                    layer,
+                    modality,
+                    step: self.projection.n_steps(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn project_gradients(
+        &self,
+        protected: &[ProtectedLayer],
+        modality: usize,
+        gradients: &mut GradientsParams,
+    ) {
+        for (layer, named) in protected.iter().enumerate() {
+            // A frozen weight has no gradient, and nothing to protect.
+            let Some(weight) = gradients.remove::<2>(named.weight) else {
+                continue;
+            };
+            let bias = named.bias.and_then(|id| gradients.remove::<1>(id));
+            let (weight, bias) = self.projection.project(layer, modality, weight, bias);
+            gradients.register(named.weight, weight);
+            if let (Some(id), Some(bias)) = (named.bias, bias) {
+                gradients.register(id, bias);
+            }
+        }
+    }
+
+    fn project_update(&mut self, protected: &[ProtectedLayer], modality: usize, before: Layers) {
+        let after = Layers::of(&self.head, protected);
+        let mut replaced = Replaced::default();
+        let pairs = before.0.into_iter().zip(after.0);
+        for (layer, (named, (before, after))) in protected.iter().zip(pairs).enumerate() {
+            let change = after.weight - before.weight.clone();
+            let bias = before.bias.clone().zip(after.bias).map(|(old, new)| new - old);
+            let (change, bias) = self.projection.project(layer, modality, change, bias);
+            replaced.weights.push((named.weight, before.weight + change));
+            if let (Some(id), Some(old), Some(bias)) = (named.bias, before.bias, bias) {
+                replaced.biases.push((id, old + bias));
+            }
+        }
+        self.head = self.head.clone().map(&mut replaced);
+    }
+}
+
+/// The values of the protected layers, off the tape.
+struct Layers(Vec<LayerChange>);
+
+impl Layers {
+    fn of<H: SharedHead>(head: &H, protected: &[ProtectedLayer]) -> Self {
+        let mut values = Values::default();
+        head.visit(&mut values);
+        let layers = protected.iter().map(|named| LayerChange {
+            weight: find(&values.weights, named.weight)
+                .expect("a protected weight is checked at construction and has a gradient"),
+            bias: named.bias.and_then(|id| find(&values.biases, id)),
+        });
+        Self(layers.collect())
+    }
+}
+
+fn find<T: Clone>(values: &[(ParamId, T)], id: ParamId) -> Option<T> {
+    let found = values.iter().find(|(of, _)| *of == id);
+    found.map(|(_, value)| value.clone())
+}
+
+#[derive(Default)]
+struct Values {
+    weights: Vec<(ParamId, Tensor<2>)>,
+    biases: Vec<(ParamId, Tensor<1>)>,
+}
+
+impl ModuleVisitor for Values {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val().without_autodiff();
+        let dims = value.dims();
+        match D {
+            1 => self.biases.push((param.id, value.reshape([dims[0]]))),
+            2 => self.weights.push((param.id, value.reshape([dims[0], dims[1]]))),
+            _ => {}
+        }
+    }
+}
+
+/// Ids of the parameters that train.
+struct Trainable(Vec<ParamId>);
+
+impl Trainable {
+    fn of<H: SharedHead>(head: &H) -> Self {
+        let mut trainable = Self(vec![]);
+        head.visit(&mut trainable);
+        trainable
+    }
+}
+
+impl ModuleVisitor for Trainable {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.0.push(param.id);
+        }
+    }
+}
+
+/// New values for parameters, which keep their place on the tape.
+#[derive(Default)]
+struct Replaced {
+    weights: Vec<(ParamId, Tensor<2>)>,
+    biases: Vec<(ParamId, Tensor<1>)>,
+}
+
+impl ModuleMapper for Replaced {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let dims: [usize; D] = param.dims();
+        let value: Option<Tensor<D>> = match D {
+            1 => find(&self.biases, param.id).map(|value| value.reshape(dims)),
+            2 => find(&self.weights, param.id).map(|value| value.reshape(dims)),
+            _ => None,
+        };
+        let Some(value) = value else {
+            return param;
+        };
+        param.map(|old| {
+            let require_grad = old.is_require_grad();
+            let mut new = Tensor::from_inner(value);
+            if let Some(strategy) = old.gradient_checkpointing_strategy() {
+                new = new.with_gradient_checkpointing_strategy(strategy);
+            }
+            new.set_require_grad(require_grad)
+        })
+    }
+}

@@ -1,0 +1,132 @@
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Tensor};
+use burn::train::TrainOutput;
+
+use crate::encoder::Encoders;
+use crate::error::{MlaError, NonFinite, Result};
+use crate::fusion::UncertaintyFusion;
+use crate::head::SharedHead;
+use crate::modality::{ModalityInputs, Turn};
+use crate::model::{Mla, check_rows, is_finite};
+use crate::projector::OrthogonalProjector;
+use crate::train::TurnOutput;
+use crate::train::running_state::discard_pending_updates;
+
+impl<E, H, P, F> Mla<E, H, P, F>
+where
+    E: Encoders,
+    H: SharedHead,
+    P: OrthogonalProjector,
+    F: UncertaintyFusion,
+{
+    /// The forward and backward pass of one modality's turn (Eq. 2): gradients for its encoder
+    /// and the head only, together with the mean feature of Eq. 4.
+    ///
+    /// The model must be on an autodiff device. Hand the gradients to
+    /// [`try_optimize`](Self::try_optimize), as they are or summed over several batches of the
+    /// same modality.
+    ///
+    /// # Errors
+    ///
+    /// - [`MlaError::ModalityOutOfRange`] for a turn of a modality that does not exist;
+    /// - [`MlaError::Empty`] for a turn without samples;
+    /// - [`MlaError::LabelOutOfRange`] for a label that is no class of the head;
+    /// - [`MlaError::Size`] when the encoder returns another number of rows than there are
+    ///   labels, or the head another number of inputs than protected layers;
+    /// - [`MlaError::NonFinite`] for features or a loss that are not finite.
+    ///
+    /// After an error the model is as it was, running statistics included.
+    ///
+    /// # Panics
+    ///
+    /// Without autodiff, and where the encoder panics on a shape it does not take.
+    pub fn try_step(
+        &self,
+        turn: Turn<<E::Inputs as ModalityInputs>::One>,
+    ) -> Result<TrainOutput<TurnOutput>> {
+        let Turn { input, targets } = turn;
+        let modality = E::Inputs::modality(&input);
+        let n_modalities = self.n_modalities();
+        if modality >= n_modalities {
+            return Err(MlaError::ModalityOutOfRange {
+                modality,
+                n_modalities,
+            });
+        }
+        if targets.is_empty() {
+            return Err(MlaError::Empty { what: "the turn" });
+        }
+        targets.check(self.n_classes())?;
+
+        let refused = |error| {
+            discard_pending_updates(&self.encoders);
+            discard_pending_updates(&self.head);
+            error
+        };
+        let features = self.encoders.encode(input);
+        check_rows(&features, targets.len()).map_err(refused)?;
+        let output = self.head.forward(features.clone());
+        let loss = CrossEntropyLossConfig::new()
+            .with_smoothing(self.config.label_smoothing.map(|smoothing| smoothing as f32))
+            .init(&features.device())
+            .forward(output.logits.clone(), targets.tensor());
+        self.check_finite(&features, &loss, modality).map_err(refused)?;
+        let carried = self.carried(modality, &output.inputs).map_err(refused)?;
+
+        let total = match carried {
+            Some(carried) => loss.clone() + carried.cast(loss.dtype()),
+            None => loss.clone(),
+        };
+        let output = TurnOutput {
+            modality,
+            loss: loss.without_autodiff(),
+            logits: output.logits.without_autodiff(),
+            targets,
+        };
+        let mut gradients = total.backward();
+        Ok(TrainOutput {
+            grads: GradientsParams::from_module(&mut gradients, self),
+            item: output,
+        })
+    }
+
+    fn check_finite(&self, features: &Tensor<2>, loss: &Tensor<1>, modality: usize) -> Result<()> {
+        if !self.config.finite_check {
+            return Ok(());
+        }
+        let features = features.clone().without_autodiff().cast(DType::F32).sum_dim(0);
+        let loss = loss.clone().without_autodiff().cast(DType::F32);
+        let sum = (features.clone() * 0.0).sum() + loss * 0.0;
+        if is_finite(sum)? {
+            return Ok(());
+        }
+        let what = match is_finite(features)? {
+            true => NonFinite::Loss,
+            false => NonFinite::Features,
+        };
+        Err(MlaError::NonFinite {
+            what,
+            modality,
+            step: self.projection.n_steps(),
+        })
+    }
+
+    /// A term of value 0 whose gradient, in the carriers of `modality`, is the sum of each
+    /// protected layer's inputs and their number.
+    fn carried(&self, modality: usize, inputs: &[Tensor<2>]) -> Result<Option<Tensor<1>>> {
+        let layers = self.projection.layers();
+        if inputs.len() != layers.len() {
+            return Err(MlaError::Size {
+                what: "inputs of protected layers that the head hands out",
+                expected: layers.len(),
+                got: inputs.len(),
+            });
+        }
+        let terms = layers.iter().zip(inputs).map(|(layer, input)| {
+            let carrier = layer.carriers()[modality].val();
+            (carrier * layer.feature_sum(input.clone())).sum()
+        });
+        Ok(terms.reduce(|sum, term| sum + term))
+    }
+}

@@ -1,0 +1,112 @@
+use std::sync::Arc;
+
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::tensor::Device;
+
+use crate::modality::{
+    Indexed, ModalityInput, ModalityInputs, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8,
+    Turn, UnimodalBatch,
+};
+
+/// One data loader a modality, each with its own data set: a tuple of 2 to 8
+/// `Arc<dyn DataLoader<UnimodalBatch<I>>>`, or a `Vec` of them with one `I`.
+pub trait UnpairedLoaders {
+    /// The inputs of a model that trains on them.
+    type Inputs: ModalityInputs;
+
+    /// The loaders, as loaders of turns.
+    fn into_turns(self) -> Vec<TurnLoader<<Self::Inputs as ModalityInputs>::One>>;
+}
+
+/// A loader of one modality's turns.
+type TurnLoader<T> = Arc<dyn DataLoader<Turn<T>>>;
+
+type ModalityLoader<I> = Arc<dyn DataLoader<UnimodalBatch<I>>>;
+
+/// A loader whose batches are tagged with their modality.
+struct Tagged<I, T> {
+    loader: ModalityLoader<I>,
+    tag: Arc<dyn Fn(I) -> T + Send + Sync>,
+}
+
+struct TaggedIter<'a, I, T> {
+    batches: Box<dyn DataLoaderIterator<UnimodalBatch<I>> + 'a>,
+    tag: &'a (dyn Fn(I) -> T + Send + Sync),
+}
+
+impl<I, T> Iterator for TaggedIter<'_, I, T> {
+    type Item = Result<Turn<T>, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next()?;
+        Some(batch.map(|batch| Turn::new((self.tag)(batch.input), batch.targets)))
+    }
+}
+
+impl<I, T> DataLoaderIterator<Turn<T>> for TaggedIter<'_, I, T> {
+    fn progress(&self) -> Progress {
+        self.batches.progress()
+    }
+}
+
+impl<I: 'static, T: 'static> DataLoader<Turn<T>> for Tagged<I, T> {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Turn<T>> + 'a> {
+        Box::new(TaggedIter {
+            batches: self.loader.iter(),
+            tag: &*self.tag,
+        })
+    }
+
+    fn num_items(&self) -> usize {
+        self.loader.num_items()
+    }
+
+    fn to_device(&self, device: &Device) -> TurnLoader<T> {
+        tagged(self.loader.to_device(device), self.tag.clone())
+    }
+
+    fn slice(&self, start: usize, end: usize) -> TurnLoader<T> {
+        tagged(self.loader.slice(start, end), self.tag.clone())
+    }
+}
+
+fn tagged<I: 'static, T: 'static>(
+    loader: ModalityLoader<I>,
+    tag: Arc<dyn Fn(I) -> T + Send + Sync>,
+) -> TurnLoader<T> {
+    Arc::new(Tagged { loader, tag })
+}
+
+impl<I: Send + 'static> UnpairedLoaders for Vec<ModalityLoader<I>> {
+    type Inputs = Vec<Option<ModalityInput<I>>>;
+
+    fn into_turns(self) -> Vec<TurnLoader<Indexed<I>>> {
+        let loaders = self.into_iter().enumerate();
+        loaders
+            .map(|(modality, loader)| {
+                tagged(loader, Arc::new(move |input| Indexed { modality, input }))
+            })
+            .collect()
+    }
+}
+
+macro_rules! tuple_loaders {
+    ($one:ident, [$($t:ident $i:tt),+]) => {
+        impl<$($t: Send + 'static),+> UnpairedLoaders for ($(ModalityLoader<$t>,)+) {
+            type Inputs = ($(Option<ModalityInput<$t>>,)+);
+
+            fn into_turns(self) -> Vec<TurnLoader<$one<$($t),+>>> {
+                vec![$(tagged(self.$i, Arc::new($one::$t)),)+]
+            }
+        }
+    };
+}
+
+tuple_loaders!(OneOf2, [A 0, B 1]);
+tuple_loaders!(OneOf3, [A 0, B 1, C 2]);
+tuple_loaders!(OneOf4, [A 0, B 1, C 2, D 3]);
+tuple_loaders!(OneOf5, [A 0, B 1, C 2, D 3, E 4]);
+tuple_loaders!(OneOf6, [A 0, B 1, C 2, D 3, E 4, F 5]);
+tuple_loaders!(OneOf7, [A 0, B 1, C 2, D 3, E 4, F 5, G 6]);
+tuple_loaders!(OneOf8, [A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7]);

@@ -1,0 +1,220 @@
+//! The alternating loader: whose turn it is, when an epoch ends, what is skipped.
+
+use std::sync::Arc;
+
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::tensor::{Device, Tensor};
+use burn_mla::modality::{ModalityInputs, OneOf2};
+use burn_mla::prelude::*;
+
+use crate::common::{D_A, D_B, MlpInputs, MlpTurn, ndarray};
+
+/// An item's label, and whether it has modality 0 and 1.
+type Item = (usize, bool, bool);
+
+#[derive(Clone)]
+struct PairBatcher;
+
+impl Batcher<Item, MultimodalBatch<MlpInputs>> for PairBatcher {
+    fn batch(&self, items: Vec<Item>, device: &Device) -> MultimodalBatch<MlpInputs> {
+        let rows = |has: fn(&Item) -> bool| -> Vec<usize> {
+            items.iter().enumerate().filter(|(_, item)| has(item)).map(|(i, _)| i).collect()
+        };
+        let (a, b) = (rows(|item| item.1), rows(|item| item.2));
+        let inputs = (
+            ModalityInput::rows(Tensor::zeros([a.len(), D_A], device), a),
+            ModalityInput::rows(Tensor::zeros([b.len(), D_B], device), b),
+        );
+        let labels: Vec<usize> = items.iter().map(|item| item.0).collect();
+        MultimodalBatch::new(inputs, Targets::new(labels, device))
+    }
+}
+
+#[derive(Clone)]
+struct UnimodalBatcher(usize);
+
+impl Batcher<usize, UnimodalBatch<Tensor<2>>> for UnimodalBatcher {
+    fn batch(&self, labels: Vec<usize>, device: &Device) -> UnimodalBatch<Tensor<2>> {
+        let input = Tensor::zeros([labels.len(), self.0], device);
+        UnimodalBatch::new(input, Targets::new(labels, device))
+    }
+}
+
+fn paired(items: Vec<Item>) -> Arc<dyn DataLoader<MultimodalBatch<MlpInputs>>> {
+    DataLoaderBuilder::new(PairBatcher)
+        .batch_size(2)
+        .set_device(Device::flex())
+        .build(InMemDataset::new(items))
+}
+
+fn complete(n: usize) -> Arc<dyn DataLoader<MultimodalBatch<MlpInputs>>> {
+    paired((0..n).map(|i| (i, true, true)).collect())
+}
+
+fn single(n: usize, width: usize) -> Arc<dyn DataLoader<UnimodalBatch<Tensor<2>>>> {
+    DataLoaderBuilder::new(UnimodalBatcher(width))
+        .batch_size(2)
+        .set_device(Device::flex())
+        .build(InMemDataset::new((0..n).collect()))
+}
+
+/// Modality and labels of each turn of an epoch.
+fn epoch(loader: &dyn DataLoader<MlpTurn>) -> Vec<(usize, Vec<i64>)> {
+    let turns = loader.iter().map(|turn| {
+        let turn = turn.unwrap();
+        (MlpInputs::modality(&turn.input), turn.targets.labels().to_vec())
+    });
+    turns.collect()
+}
+
+#[test]
+fn every_batch_serves_every_modality_once() {
+    let loader = AlternatingLoader::paired(complete(5), 2, RoundRobin).unwrap();
+    let expected = [
+        (0, vec![0, 1]),
+        (1, vec![0, 1]),
+        (0, vec![2, 3]),
+        (1, vec![2, 3]),
+        (0, vec![4]),
+        (1, vec![4]),
+    ];
+    assert_eq!(epoch(&loader), expected);
+    assert_eq!(epoch(&loader), expected, "the second epoch is as the first");
+    assert_eq!((loader.step(), loader.skipped()), (12, 0));
+}
+
+#[test]
+fn blocks_see_every_batch_of_every_modality() {
+    let loader = AlternatingLoader::paired(complete(8), 2, Blocks::new(2).unwrap()).unwrap();
+    let turns = epoch(&loader);
+    let modalities: Vec<usize> = turns.iter().map(|turn| turn.0).collect();
+    assert_eq!(modalities, [0, 0, 1, 1, 0, 0, 1, 1]);
+    for modality in 0..2 {
+        let labels: Vec<i64> = turns
+            .iter()
+            .filter(|turn| turn.0 == modality)
+            .flat_map(|turn| turn.1.clone())
+            .collect();
+        assert_eq!(labels, [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+}
+
+#[test]
+fn the_step_counts_on_over_epochs() {
+    let order = FixedOrder::new(vec![0, 0, 1], 2).unwrap();
+    let loader = AlternatingLoader::paired(complete(2), 2, order)
+        .unwrap()
+        .with_epoch(EpochLength::Turns(2));
+    let modalities = |turns: Vec<(usize, Vec<i64>)>| -> Vec<usize> {
+        turns.into_iter().map(|turn| turn.0).collect()
+    };
+    assert_eq!(modalities(epoch(&loader)), [0, 0]);
+    assert_eq!(modalities(epoch(&loader)), [1, 0]);
+    assert_eq!(modalities(epoch(&loader)), [0, 1]);
+}
+
+#[test]
+fn unpaired_data_wraps_around_or_stops() {
+    let unpaired = |epoch| {
+        AlternatingLoader::unpaired((single(2, D_A), single(6, D_B)), RoundRobin)
+            .unwrap()
+            .with_epoch(epoch)
+    };
+    let longest = epoch(&unpaired(EpochLength::Longest));
+    let of = |turns: &[(usize, Vec<i64>)], m: usize| -> Vec<i64> {
+        turns.iter().filter(|turn| turn.0 == m).flat_map(|turn| turn.1.clone()).collect()
+    };
+    assert_eq!(of(&longest, 1), [0, 1, 2, 3, 4, 5], "the longest once");
+    assert_eq!(of(&longest, 0), [0, 1, 0, 1, 0, 1], "the shortest again and again");
+    let shortest = epoch(&unpaired(EpochLength::Shortest));
+    assert_eq!(shortest, [(0, vec![0, 1])]);
+    assert_eq!(epoch(&unpaired(EpochLength::Turns(5))).len(), 5);
+}
+
+#[test]
+fn a_modality_absent_in_a_whole_batch_is_skipped_and_counted() {
+    let has = [(true, true), (true, true), (true, false), (true, false), (false, true), (true, true)];
+    let items = has.iter().enumerate().map(|(i, &(a, b))| (i, a, b)).collect();
+    let loader = AlternatingLoader::paired(paired(items), 2, RoundRobin).unwrap();
+    let turns = epoch(&loader);
+    let expected =
+        [(0, vec![0, 1]), (1, vec![0, 1]), (0, vec![2, 3]), (0, vec![5]), (1, vec![4, 5])];
+    assert_eq!(turns, expected);
+    assert_eq!((loader.step(), loader.skipped()), (6, 1));
+    assert_eq!(epoch(&loader), expected);
+    assert_eq!(loader.skipped(), 2);
+}
+
+#[test]
+fn trailing_absences_do_not_start_a_second_pass() {
+    let items = vec![(0, true, true), (1, true, true), (2, true, false), (3, true, false)];
+    let loader = AlternatingLoader::paired(paired(items), 2, RoundRobin).unwrap();
+    let expected = [(0, vec![0, 1]), (1, vec![0, 1]), (0, vec![2, 3])];
+    assert_eq!(epoch(&loader), expected);
+    assert_eq!(loader.skipped(), 1);
+}
+
+#[test]
+fn a_modality_that_is_never_there_does_not_stop_the_others() {
+    let items = (0..4).map(|i| (i, true, false)).collect();
+    let loader = AlternatingLoader::paired(paired(items), 2, RoundRobin).unwrap();
+    assert_eq!(epoch(&loader), [(0, vec![0, 1]), (0, vec![2, 3])]);
+    assert_eq!(loader.skipped(), 2);
+}
+
+#[test]
+fn an_empty_data_set_is_named() {
+    let loader = AlternatingLoader::unpaired((single(2, D_A), single(0, D_B)), RoundRobin).unwrap();
+    let results: Vec<Result<(), String>> = loader
+        .iter()
+        .map(|turn| turn.map(|_| ()).map_err(|error| error.to_string()))
+        .collect();
+    // Modality 0 has its data; modality 1 has none, which is its whole pass.
+    assert_eq!(results, [Ok(())]);
+    let loader = loader.with_epoch(EpochLength::Turns(4));
+    let last = loader.iter().last().unwrap().map(|_| ()).unwrap_err();
+    assert_eq!(last.to_string(), "modality 1 is absent in the whole data set");
+    let empty = AlternatingLoader::paired(complete(0), 2, RoundRobin).unwrap();
+    assert!(epoch(&empty).is_empty());
+}
+
+#[test]
+fn a_sample_with_nothing_present_stops_the_loader() {
+    let loader =
+        AlternatingLoader::paired(paired(vec![(0, true, true), (1, false, false)]), 2, RoundRobin);
+    let error = loader.unwrap().iter().next().unwrap().map(|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "sample 1 has no modality present");
+}
+
+#[test]
+fn progress_is_complete_at_the_last_turn_and_not_before() {
+    let loader = AlternatingLoader::paired(complete(5), 2, RoundRobin).unwrap();
+    assert_eq!(loader.num_items(), 10);
+    let mut turns = loader.iter();
+    let mut completed = vec![];
+    while let Some(turn) = turns.next() {
+        turn.unwrap();
+        completed.push(turns.progress().is_completed());
+    }
+    assert_eq!(completed, [false, false, false, false, false, true]);
+}
+
+#[test]
+fn slices_part_the_samples() {
+    let loader = AlternatingLoader::paired(complete(8), 2, RoundRobin).unwrap();
+    let (first, second) = (loader.slice(0, 8), loader.slice(8, 16));
+    assert_eq!(epoch(&*first).len(), 4);
+    let labels: Vec<i64> = epoch(&*first)
+        .into_iter()
+        .chain(epoch(&*second))
+        .filter(|turn| turn.0 == 1)
+        .flat_map(|turn| turn.1)
+        .collect();
+    assert_eq!(labels, [0, 1, 2, 3, 4, 5, 6, 7]);
+    let moved = first.to_device(&ndarray());
+    let turn = moved.iter().next().unwrap().unwrap();
+    let OneOf2::A(input) = turn.input else { panic!("modality 0 comes first") };
+    assert!(input.device() == ndarray());
+}

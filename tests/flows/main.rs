@@ -1,0 +1,14 @@
+//! Flows through the public API, on flex and on ndarray.
+
+mod burn_loop;
+mod common;
+mod edges;
+mod frozen;
+mod fusion_laws;
+mod golden;
+mod isolation;
+mod loader;
+mod plain_burn;
+mod projection;
+mod projector_laws;
+mod record;
