@@ -147,7 +147,9 @@ pub enum MlaError {
         modality: usize,
     },
     /// A modality is missing in some sample of a batch for a method that needs it in all.
-    #[error("modality {modality} is missing in samples of the batch: joint training needs it in all")]
+    #[error(
+        "modality {modality} is missing in samples of the batch: joint training needs it in all"
+    )]
     IncompleteBatch {
         /// The modality.
         modality: usize,
@@ -228,7 +230,12 @@ impl MlaError {
 
 /// Checks that `value` is finite and greater than zero.
 pub(crate) fn positive(name: &'static str, value: f64) -> Result<f64> {
-    check(name, value, "finite and > 0", value.is_finite() && value > 0.0)
+    check(
+        name,
+        value,
+        "finite and > 0",
+        value.is_finite() && value > 0.0,
+    )
 }
 
 /// Checks that a count is at least one.
@@ -281,9 +288,19 @@ mod tests {
 
     #[test]
     fn a_bad_row_says_why_it_is_bad() {
-        let twice = MlaError::BadRow { modality: 1, row: 3, sample: 2, n_samples: 4 };
+        let twice = MlaError::BadRow {
+            modality: 1,
+            row: 3,
+            sample: 2,
+            n_samples: 4,
+        };
         assert!(twice.to_string().ends_with("an earlier row names already"));
-        let outside = MlaError::BadRow { modality: 1, row: 3, sample: 9, n_samples: 4 };
+        let outside = MlaError::BadRow {
+            modality: 1,
+            row: 3,
+            sample: 9,
+            n_samples: 4,
+        };
         assert!(outside.to_string().ends_with("is not in the batch"));
     }
 }

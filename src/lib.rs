@@ -27,16 +27,15 @@ pub mod prelude {
     pub use crate::fusion::{
         EntropyFusion, EntropyFusionConfig, FixedFusion, MeanFusion, UncertaintyFusion,
     };
-    pub use crate::head::{
-        LinearHead, LinearHeadConfig, MlpHead, MlpHeadConfig, SharedHead,
-    };
+    pub use crate::head::{LinearHead, LinearHeadConfig, MlpHead, MlpHeadConfig, SharedHead};
     pub use crate::modality::{
         Blocks, FixedOrder, ModalityInput, MultimodalBatch, RoundRobin, Schedule, Targets, Turn,
         UnimodalBatch,
     };
     pub use crate::projector::{
         FeatureMean, FeatureSource, IdentityProjector, OrthogonalProjector, ProjectionConfig,
-        ProjectionTarget, RlsProjector, RlsProjectorConfig,
+        ProjectionTarget, RlsProjector, RlsProjectorConfig, SquareRootRlsProjector,
+        SquareRootRlsProjectorConfig,
     };
     #[cfg(feature = "train")]
     pub use crate::train::{AlternatingLoader, EpochLength};
@@ -47,5 +46,8 @@ pub mod prelude {
 #[cfg(test)]
 #[allow(deprecated)]
 pub(crate) fn test_devices() -> [burn::tensor::Device; 2] {
-    [burn::tensor::Device::flex(), burn::tensor::Device::ndarray()]
+    [
+        burn::tensor::Device::flex(),
+        burn::tensor::Device::ndarray(),
+    ]
 }

@@ -302,8 +302,7 @@ where
         let modalities = ModalityLogits::new(logits, presence)?;
         let fused = self.fusion.fuse(&modalities);
         Ok(Prediction {
-            uncertainties: modalities
-                .score(|m, logits| entropy(self.fusion.calibrated(m, logits))),
+            uncertainties: modalities.score(|m, logits| entropy(self.fusion.calibrated(m, logits))),
             weights: fused.weights,
             fused: fused.logits,
             modalities,

@@ -21,7 +21,9 @@ static RANDOM_STATE: Mutex<()> = Mutex::new(());
 fn from_seed(seed: u64, device: &Device) -> Vec<(String, Vec<f32>)> {
     device.seed(seed);
     let device = device.clone().autodiff();
-    let image = CnnEncoderConfig::new(1, D_FEATURE).with_stages(vec![3]).with_dropout(0.3);
+    let image = CnnEncoderConfig::new(1, D_FEATURE)
+        .with_stages(vec![3])
+        .with_dropout(0.3);
     let text = MlpEncoderConfig::new(D_B, D_FEATURE).with_input_dropout(0.2);
     let encoders = (image.init(&device).unwrap(), text.init(&device).unwrap());
     let fusion = EntropyFusionConfig::new(2).init(&device).unwrap();
@@ -35,7 +37,9 @@ fn from_seed(seed: u64, device: &Device) -> Vec<(String, Vec<f32>)> {
         };
         let turn = Turn::new(input, Targets::new([0, 1, 2, 0, 1, 2], &device));
         let output = model.try_step(turn).unwrap();
-        model.try_optimize(&mut optimizer, 0.05, output.grads).unwrap();
+        model
+            .try_optimize(&mut optimizer, 0.05, output.grads)
+            .unwrap();
     }
     state(&model)
 }
@@ -54,7 +58,9 @@ fn the_same_seed_gives_the_same_model() {
 fn flex_and_ndarray_agree_after_20_steps() {
     let _alone = RANDOM_STATE.lock().unwrap_or_else(PoisonError::into_inner);
     for target in [ProjectionTarget::Gradient, ProjectionTarget::Update] {
-        let projection = ProjectionConfig::new().with_target(target).with_protect_bias(true);
+        let projection = ProjectionConfig::new()
+            .with_target(target)
+            .with_protect_bias(true);
         let [flex, ndarray] = devices().map(|device| {
             let device = device.autodiff();
             let config = MlaConfig::new().with_projection(projection);
@@ -75,7 +81,10 @@ fn the_projector_is_part_of_the_comparison() {
     let device = Device::flex().autodiff();
     let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
     let paths: Vec<String> = state(&model).into_iter().map(|(path, _)| path).collect();
-    assert!(paths.contains(&"projection.layers.0.state.p".to_string()), "{paths:?}");
+    assert!(
+        paths.contains(&"projection.layers.0.state.p".to_string()),
+        "{paths:?}"
+    );
     let p: Tensor<2> = model.valid().projection().state(0).matrix();
     assert_eq!(p.dims(), [D_FEATURE, D_FEATURE]);
 }

@@ -89,21 +89,29 @@ impl Confusion {
 
     /// Share of samples whose class was predicted; NaN without samples.
     pub fn accuracy(&self) -> f64 {
-        let right: u64 = (0..self.n_classes).map(|class| self.count(class, class)).sum();
+        let right: u64 = (0..self.n_classes)
+            .map(|class| self.count(class, class))
+            .sum();
         right as f64 / self.n_samples() as f64
     }
 
     /// Mean over the classes of `2 tp / (2 tp + fp + fn)`, leaving out classes that occur
     /// neither as truth nor as prediction; NaN without samples.
     pub fn macro_f1(&self) -> f64 {
-        let scores: Vec<f64> = (0..self.n_classes).filter_map(|class| self.f1(class)).collect();
+        let scores: Vec<f64> = (0..self.n_classes)
+            .filter_map(|class| self.f1(class))
+            .collect();
         scores.iter().sum::<f64>() / scores.len() as f64
     }
 
     fn f1(&self, class: usize) -> Option<f64> {
         let right = self.count(class, class);
-        let truths: u64 = (0..self.n_classes).map(|other| self.count(class, other)).sum();
-        let predictions: u64 = (0..self.n_classes).map(|other| self.count(other, class)).sum();
+        let truths: u64 = (0..self.n_classes)
+            .map(|other| self.count(class, other))
+            .sum();
+        let predictions: u64 = (0..self.n_classes)
+            .map(|other| self.count(other, class))
+            .sum();
         (truths + predictions > 0).then(|| 2.0 * right as f64 / (truths + predictions) as f64)
     }
 }
@@ -136,7 +144,9 @@ mod tests {
     fn only_the_rows_asked_for_count() {
         let logits = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], &Device::flex());
         let mut confusion = Confusion::new(2);
-        confusion.add_logits(logits.clone(), &[0, 0, 1], &[0, 2]).unwrap();
+        confusion
+            .add_logits(logits.clone(), &[0, 0, 1], &[0, 2])
+            .unwrap();
         assert_eq!(confusion.accuracy(), 1.0);
         assert!(confusion.add_logits(logits, &[0, 0, -1], &[2]).is_err());
     }

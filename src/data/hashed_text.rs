@@ -101,7 +101,11 @@ impl HashedText {
         let mut vector = self.counts(text);
         for (value, weight) in vector.iter_mut().zip(&self.inverse_document_frequency) {
             // 1 + log of the count: the tenth occurrence says less than the first.
-            *value = if *value > 0.0 { (1.0 + value.ln()) * weight } else { 0.0 };
+            *value = if *value > 0.0 {
+                (1.0 + value.ln()) * weight
+            } else {
+                0.0
+            };
         }
         let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
         if length > 0.0 {
@@ -112,8 +116,14 @@ impl HashedText {
 
     /// The vectors of several texts, `[n_texts, d_output]`.
     pub fn tensor<T: AsRef<str>>(&self, texts: &[T], device: &Device) -> Tensor<2> {
-        let values: Vec<f32> = texts.iter().flat_map(|text| self.vector(text.as_ref())).collect();
-        Tensor::from_data(TensorData::new(values, [texts.len(), self.d_output()]), device)
+        let values: Vec<f32> = texts
+            .iter()
+            .flat_map(|text| self.vector(text.as_ref()))
+            .collect();
+        Tensor::from_data(
+            TensorData::new(values, [texts.len(), self.d_output()]),
+            device,
+        )
     }
 
     fn counts(&self, text: &str) -> Vec<f32> {
@@ -122,7 +132,10 @@ impl HashedText {
             counts[(fnv1a(kind, term) % self.d_output as u64) as usize] += 1.0;
         };
         let lower = text.to_lowercase();
-        for word in lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        for word in lower
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+        {
             let letters: Vec<char> = word.chars().collect();
             if self.words {
                 count(b'w', &letters);
@@ -141,10 +154,9 @@ fn fnv1a(kind: u8, term: &[char]) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let bytes = term.iter().flat_map(|&c| u32::from(c).to_le_bytes());
-    [kind]
-        .into_iter()
-        .chain(bytes)
-        .fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+    [kind].into_iter().chain(bytes).fold(OFFSET, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+    })
 }
 
 #[cfg(test)]
@@ -183,7 +195,13 @@ mod tests {
     #[test]
     fn values_out_of_range_are_refused() {
         assert!(HashedTextConfig::new(0).init::<&str>(&[]).is_err());
-        let error = HashedTextConfig::new(8).with_min_n(4).with_max_n(3).init::<&str>(&[]);
-        assert_eq!(error.unwrap_err().to_string(), "max_n must be 0 or at least min_n, got 3");
+        let error = HashedTextConfig::new(8)
+            .with_min_n(4)
+            .with_max_n(3)
+            .init::<&str>(&[]);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "max_n must be 0 or at least min_n, got 3"
+        );
     }
 }

@@ -1,9 +1,9 @@
 use burn::config::Config;
 use burn::module::Module;
+use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
-use burn::nn::PaddingConfig2d;
 use burn::tensor::{Device, Tensor, activation::relu, assert_shape};
 
 use crate::encoder::Encoder;
@@ -86,7 +86,9 @@ impl CnnEncoderConfig {
         }
         fraction("dropout", self.dropout)?;
 
-        let inputs = [self.channels].into_iter().chain(self.stages.iter().copied());
+        let inputs = [self.channels]
+            .into_iter()
+            .chain(self.stages.iter().copied());
         let last = self.stages[self.stages.len() - 1];
         Ok(CnnEncoder {
             stages: inputs

@@ -59,7 +59,9 @@ impl MlpEncoderConfig {
         fraction("input_dropout", self.input_dropout)?;
 
         let outputs = self.hidden.iter().copied().chain([self.d_feature]);
-        let inputs = [self.d_input].into_iter().chain(self.hidden.iter().copied());
+        let inputs = [self.d_input]
+            .into_iter()
+            .chain(self.hidden.iter().copied());
         Ok(MlpEncoder {
             layers: inputs
                 .zip(outputs)
@@ -116,7 +118,12 @@ mod tests {
     fn values_out_of_range_are_refused() {
         let device = Device::flex();
         assert!(MlpEncoderConfig::new(0, 4).init(&device).is_err());
-        assert!(MlpEncoderConfig::new(4, 4).with_hidden(vec![0]).init(&device).is_err());
+        assert!(
+            MlpEncoderConfig::new(4, 4)
+                .with_hidden(vec![0])
+                .init(&device)
+                .is_err()
+        );
         let error = MlpEncoderConfig::new(4, 4)
             .with_dropout(f64::NAN)
             .init(&device)

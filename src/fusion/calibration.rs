@@ -89,7 +89,11 @@ impl Split {
         }
         Ok(Self {
             logits,
-            labels: targets.labels().iter().map(|&label| label as usize).collect(),
+            labels: targets
+                .labels()
+                .iter()
+                .map(|&label| label as usize)
+                .collect(),
             n_classes,
         })
     }
@@ -162,9 +166,18 @@ mod tests {
         let fit = |logits: Tensor<2>, labels: Vec<i64>| {
             fit_temperature(logits, &Targets::from_labels(labels, &device)).unwrap_err()
         };
-        assert_eq!(fit(logits.clone(), vec![0, 1]), MlaError::NonFiniteLogits { sample: 1 });
-        assert!(matches!(fit(logits.clone(), vec![0, 2]), MlaError::LabelOutOfRange { .. }));
-        assert!(matches!(fit(logits.clone(), vec![0]), MlaError::Size { .. }));
+        assert_eq!(
+            fit(logits.clone(), vec![0, 1]),
+            MlaError::NonFiniteLogits { sample: 1 }
+        );
+        assert!(matches!(
+            fit(logits.clone(), vec![0, 2]),
+            MlaError::LabelOutOfRange { .. }
+        ));
+        assert!(matches!(
+            fit(logits.clone(), vec![0]),
+            MlaError::Size { .. }
+        ));
         let empty = Tensor::zeros([0, 2], &device);
         assert!(matches!(fit(empty, vec![]), MlaError::Empty { .. }));
     }

@@ -187,7 +187,12 @@ mod tests {
         let fusion = EntropyFusionConfig::new(2).init(&device).unwrap();
         assert!(fusion.clone().with_calibration(&[1.0]).is_err());
         assert!(fusion.clone().with_calibration(&[1.0, 0.0]).is_err());
-        assert!(EntropyFusionConfig::new(2).with_temperature(0.0).init(&device).is_err());
+        assert!(
+            EntropyFusionConfig::new(2)
+                .with_temperature(0.0)
+                .init(&device)
+                .is_err()
+        );
         assert!(EntropyFusionConfig::new(0).init(&device).is_err());
     }
 }

@@ -28,7 +28,10 @@ impl FixedFusion {
             positive("fusion weight", weight)?;
         }
         let total: f64 = weights.iter().sum();
-        let shares: Vec<f32> = weights.iter().map(|weight| (weight / total) as f32).collect();
+        let shares: Vec<f32> = weights
+            .iter()
+            .map(|weight| (weight / total) as f32)
+            .collect();
         let data = TensorData::new(shares, [weights.len()]);
         Ok(Self {
             weights: Buffer::new(Tensor::from_data(data, device)),

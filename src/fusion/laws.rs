@@ -12,9 +12,13 @@ use crate::modality::Presence;
 pub(crate) fn assert_fusion_laws<F: UncertaintyFusion>(make: impl Fn(usize, &Device) -> F) {
     const N: usize = 24;
     for device in crate::test_devices() {
-        for (n_modalities, n_classes, scale) in
-            [(1, 2, 1.0), (2, 8, 3.0), (3, 5, 1e4), (8, 1, 10.0), (2, 101, 1e-3)]
-        {
+        for (n_modalities, n_classes, scale) in [
+            (1, 2, 1.0),
+            (2, 8, 3.0),
+            (3, 5, 1e4),
+            (8, 1, 10.0),
+            (2, 101, 1e-3),
+        ] {
             let fusion = make(n_modalities, &device);
             let logits: Vec<Tensor<2>> = (0..n_modalities)
                 .map(|_| {
@@ -51,7 +55,13 @@ pub(crate) fn assert_fusion_laws<F: UncertaintyFusion>(make: impl Fn(usize, &Dev
                         .to_data()
                         .iter::<f32>()
                         .enumerate()
-                        .map(|(at, value)| if present(at / n_classes, m) { value } else { f32::NAN })
+                        .map(|(at, value)| {
+                            if present(at / n_classes, m) {
+                                value
+                            } else {
+                                f32::NAN
+                            }
+                        })
                         .collect();
                     let data = burn::tensor::TensorData::new(rows, [N, n_classes]);
                     Tensor::<2>::from_data(data, &device)
@@ -66,7 +76,10 @@ pub(crate) fn assert_fusion_laws<F: UncertaintyFusion>(make: impl Fn(usize, &Dev
             let presence = Presence::from_mask(mask.collect(), n_modalities).unwrap();
             let reversed = fusion.fuse(&ModalityLogits::new(reversed, presence).unwrap());
             let reversed: Vec<f32> = reversed.weights.into_data().iter().collect();
-            for (row, other) in weights.chunks(n_modalities).zip(reversed.chunks(n_modalities)) {
+            for (row, other) in weights
+                .chunks(n_modalities)
+                .zip(reversed.chunks(n_modalities))
+            {
                 for (a, b) in row.iter().zip(other.iter().rev()) {
                     assert!((a - b).abs() < 1e-6, "{row:?} and {other:?}");
                 }

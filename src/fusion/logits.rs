@@ -32,7 +32,9 @@ impl ModalityLogits {
             }),
         };
         if n_classes == 0 {
-            return Err(MlaError::Empty { what: "a row of logits" });
+            return Err(MlaError::Empty {
+                what: "a row of logits",
+            });
         }
         for logits in &logits {
             let [samples, classes] = logits.dims();
@@ -40,7 +42,11 @@ impl ModalityLogits {
             size("classes of a modality's logits", n_classes, classes)?;
         }
         size("samples of the presence", n_samples, presence.n_samples())?;
-        size("modalities of the presence", logits.len(), presence.n_modalities())?;
+        size(
+            "modalities of the presence",
+            logits.len(),
+            presence.n_modalities(),
+        )?;
         Ok(Self { logits, presence })
     }
 

@@ -50,7 +50,9 @@ impl MlpHeadConfig {
             at_least_one("hidden", width)?;
         }
         fraction("dropout", self.dropout)?;
-        let inputs = [self.d_feature].into_iter().chain(self.hidden.iter().copied());
+        let inputs = [self.d_feature]
+            .into_iter()
+            .chain(self.hidden.iter().copied());
         let outputs = self.hidden.iter().copied().chain([self.n_classes]);
         Ok(MlpHead {
             layers: inputs

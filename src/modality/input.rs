@@ -1,7 +1,5 @@
 use crate::error::{MlaError, Result};
-use crate::modality::{
-    Indexed, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, Presence,
-};
+use crate::modality::{Indexed, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, Presence};
 
 /// Which samples of a batch the rows of a modality's input belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +83,9 @@ pub trait ModalityInputs: Send + 'static {
         for modality in 0..n_modalities {
             match self.rows(modality) {
                 None => {}
-                Some(Rows::All) => (0..n_samples)
-                    .for_each(|sample| mask[sample * n_modalities + modality] = true),
+                Some(Rows::All) => {
+                    (0..n_samples).for_each(|sample| mask[sample * n_modalities + modality] = true)
+                }
                 Some(Rows::Some(rows)) => {
                     for (row, &sample) in rows.iter().enumerate() {
                         let slot = mask.get_mut(sample * n_modalities + modality);
@@ -201,7 +200,10 @@ tuple_inputs!(OneOf8, 8, [A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7]);
 mod tests {
     use super::*;
 
-    type Pair = (Option<ModalityInput<u8>>, Option<ModalityInput<&'static str>>);
+    type Pair = (
+        Option<ModalityInput<u8>>,
+        Option<ModalityInput<&'static str>>,
+    );
 
     #[test]
     fn presence_follows_the_rows() {
@@ -216,25 +218,47 @@ mod tests {
 
     #[test]
     fn bad_rows_are_named() {
-        let twice: Pair = (Some(ModalityInput::all(0)), ModalityInput::rows("", vec![1, 1]));
+        let twice: Pair = (
+            Some(ModalityInput::all(0)),
+            ModalityInput::rows("", vec![1, 1]),
+        );
         assert_eq!(
             twice.presence(3),
-            Err(MlaError::BadRow { modality: 1, row: 1, sample: 1, n_samples: 3 })
+            Err(MlaError::BadRow {
+                modality: 1,
+                row: 1,
+                sample: 1,
+                n_samples: 3
+            })
         );
-        let outside: Pair = (Some(ModalityInput::all(0)), ModalityInput::rows("", vec![3]));
+        let outside: Pair = (
+            Some(ModalityInput::all(0)),
+            ModalityInput::rows("", vec![3]),
+        );
         assert_eq!(
             outside.presence(3),
-            Err(MlaError::BadRow { modality: 1, row: 0, sample: 3, n_samples: 3 })
+            Err(MlaError::BadRow {
+                modality: 1,
+                row: 0,
+                sample: 3,
+                n_samples: 3
+            })
         );
         let nothing: Pair = (None, ModalityInput::rows("", vec![0, 2]));
-        assert_eq!(nothing.presence(3), Err(MlaError::NothingPresent { sample: 1 }));
+        assert_eq!(
+            nothing.presence(3),
+            Err(MlaError::NothingPresent { sample: 1 })
+        );
     }
 
     #[test]
     fn no_rows_is_an_absent_modality() {
         assert!(ModalityInput::rows(7, vec![]).is_none());
         let inputs: Vec<Option<ModalityInput<u8>>> = vec![];
-        assert!(matches!(inputs.presence(2), Err(MlaError::NoModalities { .. })));
+        assert!(matches!(
+            inputs.presence(2),
+            Err(MlaError::NoModalities { .. })
+        ));
     }
 
     #[test]

@@ -14,7 +14,10 @@ pub struct Targets {
 impl Targets {
     /// Class indices, from 0, put on `device`.
     pub fn new(labels: impl IntoIterator<Item = usize>, device: &Device) -> Self {
-        Self::from_labels(labels.into_iter().map(|label| label as i64).collect(), device)
+        Self::from_labels(
+            labels.into_iter().map(|label| label as i64).collect(),
+            device,
+        )
     }
 
     /// Labels as they stand in a file, negative ones included; their range is checked when they

@@ -8,7 +8,11 @@ const D_INPUT: usize = 12;
 
 fn matrix<P: OrthogonalProjector>(projector: &P, state: &P::State, device: &Device) -> Vec<f32> {
     let identity = Tensor::eye(D_INPUT, device);
-    projector.project(identity, 0, state).into_data().iter().collect()
+    projector
+        .project(identity, 0, state)
+        .into_data()
+        .iter()
+        .collect()
 }
 
 /// Smallest and largest Rayleigh quotient of `p` over a set of directions.
@@ -25,7 +29,9 @@ fn quotients(p: &[f32], directions: &[Vec<f32>]) -> (f32, f32) {
     directions
         .iter()
         .map(quotient)
-        .fold((f32::MAX, f32::MIN), |(low, high), q| (low.min(q), high.max(q)))
+        .fold((f32::MAX, f32::MIN), |(low, high), q| {
+            (low.min(q), high.max(q))
+        })
 }
 
 /// Symmetric, `0 <= P <= I`, neutral at the start, deaf to a zero feature; on flex and ndarray.
@@ -56,12 +62,22 @@ pub(crate) fn assert_projector_laws<P: OrthogonalProjector>(projector: &P) {
                 }
             }
             let (low, high) = quotients(&p, &directions);
-            assert!(low >= -1e-5, "P is not positive: {low} after {step} updates");
-            assert!(high <= 1.0 + 1e-5, "P exceeds I: {high} after {step} updates");
+            assert!(
+                low >= -1e-5,
+                "P is not positive: {low} after {step} updates"
+            );
+            assert!(
+                high <= 1.0 + 1e-5,
+                "P exceeds I: {high} after {step} updates"
+            );
         }
 
         let before = matrix(projector, &state, &device);
         let state = projector.update(Tensor::zeros([D_INPUT], &device), 0, state);
-        assert_eq!(matrix(projector, &state, &device), before, "a zero feature changed P");
+        assert_eq!(
+            matrix(projector, &state, &device),
+            before,
+            "a zero feature changed P"
+        );
     }
 }

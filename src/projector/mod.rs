@@ -5,6 +5,7 @@ mod counter;
 mod identity;
 mod options;
 mod rls;
+mod square_root;
 mod state;
 
 use burn::module::{Module, ModuleDisplay};
@@ -16,6 +17,7 @@ pub use buffer::Buffer;
 pub use identity::{IdentityProjector, IdentityState};
 pub use options::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget};
 pub use rls::{RlsProjector, RlsProjectorConfig, RlsState};
+pub use square_root::{SquareRootRlsProjector, SquareRootRlsProjectorConfig, SquareRootState};
 pub use state::Projection;
 
 /// A rule that projects the gradient of a layer of the shared head.

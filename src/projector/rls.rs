@@ -92,9 +92,10 @@ impl OrthogonalProjector for RlsProjector {
         let r = feature.unsqueeze_dim::<2>(1);
         let k = p.clone().matmul(r.clone());
         let denominator = r.transpose().matmul(k.clone()) + self.alpha;
-        // k / sqrt(d) on both sides keeps P symmetric to the last bit.
-        let v = k / denominator.sqrt();
-        state.p.set(p - v.clone() * v.transpose());
+        // Products in this order keep P symmetric to the last bit.
+        let gain = k / denominator.clone();
+        let correction = gain.clone() * gain.transpose() * denominator;
+        state.p.set(p - correction);
         state
     }
 
@@ -114,8 +115,15 @@ mod tests {
     #[test]
     fn alpha_must_be_positive() {
         for alpha in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let error = RlsProjectorConfig::new().with_alpha(alpha).init().unwrap_err();
-            assert!(error.to_string().starts_with("alpha must be finite and > 0"));
+            let error = RlsProjectorConfig::new()
+                .with_alpha(alpha)
+                .init()
+                .unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("alpha must be finite and > 0")
+            );
         }
     }
 

@@ -5,9 +5,7 @@ use crate::error::Result;
 use crate::head::ProtectedLayer;
 use crate::module_fields::module_fields;
 use crate::projector::counter::Counter;
-use crate::projector::{
-    Buffer, FeatureMean, FeatureSource, OrthogonalProjector, ProjectionConfig,
-};
+use crate::projector::{Buffer, FeatureMean, FeatureSource, OrthogonalProjector, ProjectionConfig};
 
 /// A projector at work: its rule, its options, and one state a protected layer of the head.
 ///
@@ -166,7 +164,11 @@ impl<S> LayerProjection<S> {
     pub(crate) fn feature_sum(&self, input: Tensor<2>) -> Tensor<1> {
         let input = input.without_autodiff().cast(DType::F32);
         let [n_samples, width] = input.dims();
-        let counts = Tensor::full([self.d_input + 1 - width], n_samples as f32, &input.device());
+        let counts = Tensor::full(
+            [self.d_input + 1 - width],
+            n_samples as f32,
+            &input.device(),
+        );
         let sum = input.sum_dim(0).squeeze_dim(0);
         Tensor::cat(vec![sum, counts], 0)
     }
@@ -185,7 +187,10 @@ impl<S> LayerProjection<S> {
             return mean;
         };
         let all = running.get();
-        let row = all.clone().slice([modality..modality + 1]).squeeze_dim::<1>(0);
+        let row = all
+            .clone()
+            .slice([modality..modality + 1])
+            .squeeze_dim::<1>(0);
         let total = row.clone().slice([d..d + 1]) + count.clone();
         let old = row.slice([0..d]);
         let mean = old.clone() + (mean - old) * (count / total.clone());

@@ -69,7 +69,8 @@ impl Evaluation {
         self.loss += f64::from(loss) * targets.len() as f64;
         let labels = targets.labels();
         let all: Vec<usize> = (0..labels.len()).collect();
-        self.fused.add_logits(prediction.fused.clone(), labels, &all)?;
+        self.fused
+            .add_logits(prediction.fused.clone(), labels, &all)?;
         for (modality, confusion) in self.modalities.iter_mut().enumerate() {
             let logits: Tensor<2> = prediction.modalities.modality(modality);
             let rows = prediction.modalities.presence().rows(modality);

@@ -286,7 +286,9 @@ impl<In: ModalityInputs> AlternatingIter<'_, In> {
                         }
                         Some(batch) => {
                             let turns = batch?.into_turns().map_err(DatasetError::new)?;
-                            self.loader.check_count(turns.len()).map_err(DatasetError::new)?;
+                            self.loader
+                                .check_count(turns.len())
+                                .map_err(DatasetError::new)?;
                             let entry = |turn: Option<_>| turn.map_or(Entry::Absent, Entry::Turn);
                             turns.into_iter().map(entry).collect()
                         }
@@ -347,7 +349,9 @@ impl<In: ModalityInputs> AlternatingIter<'_, In> {
         while !self.is_over() {
             let step = self.loader.step();
             let modality = self.loader.schedule.modality(step, self.lanes.len());
-            self.loader.check_modality(modality).map_err(DatasetError::new)?;
+            self.loader
+                .check_modality(modality)
+                .map_err(DatasetError::new)?;
             self.fill(modality)?;
             let entry = self.lanes[modality].entries.pop_front();
             match entry {
@@ -374,7 +378,9 @@ impl<In: ModalityInputs> AlternatingIter<'_, In> {
         }
         let unserved = self.lanes.iter().filter(|lane| lane.passes == 0);
         let skipped: usize = unserved.filter_map(Lane::only_absent_left).sum();
-        self.loader.skipped.fetch_add(skipped as u64, Ordering::Relaxed);
+        self.loader
+            .skipped
+            .fetch_add(skipped as u64, Ordering::Relaxed);
         Ok(None)
     }
 }

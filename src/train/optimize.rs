@@ -151,9 +151,15 @@ where
         let pairs = before.0.into_iter().zip(after.0);
         for (layer, (named, (before, after))) in protected.iter().zip(pairs).enumerate() {
             let change = after.weight - before.weight.clone();
-            let bias = before.bias.clone().zip(after.bias).map(|(old, new)| new - old);
+            let bias = before
+                .bias
+                .clone()
+                .zip(after.bias)
+                .map(|(old, new)| new - old);
             let (change, bias) = self.projection.project(layer, modality, change, bias);
-            replaced.weights.push((named.weight, before.weight + change));
+            replaced
+                .weights
+                .push((named.weight, before.weight + change));
             if let (Some(id), Some(old), Some(bias)) = (named.bias, before.bias, bias) {
                 replaced.biases.push((id, old + bias));
             }
@@ -195,7 +201,9 @@ impl ModuleVisitor for Values {
         let dims = value.dims();
         match D {
             1 => self.biases.push((param.id, value.reshape([dims[0]]))),
-            2 => self.weights.push((param.id, value.reshape([dims[0], dims[1]]))),
+            2 => self
+                .weights
+                .push((param.id, value.reshape([dims[0], dims[1]]))),
             _ => {}
         }
     }

@@ -1,9 +1,9 @@
 use burn::tensor::{ExecutionError, Tensor};
-use burn::train::{ClassificationOutput, ItemLazy};
 use burn::train::metric::{AccuracyInput, Adaptor, ConfusionStatsInput, LossInput};
+use burn::train::{ClassificationOutput, ItemLazy};
 
-use crate::model::Prediction;
 use crate::modality::Targets;
+use crate::model::Prediction;
 
 /// What a training step tells besides its gradients.
 #[derive(Debug)]

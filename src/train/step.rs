@@ -68,10 +68,15 @@ where
         check_rows(&features, targets.len()).map_err(refused)?;
         let output = self.head.forward(features.clone());
         let loss = CrossEntropyLossConfig::new()
-            .with_smoothing(self.config.label_smoothing.map(|smoothing| smoothing as f32))
+            .with_smoothing(
+                self.config
+                    .label_smoothing
+                    .map(|smoothing| smoothing as f32),
+            )
             .init(&features.device())
             .forward(output.logits.clone(), targets.tensor());
-        self.check_finite(&features, &loss, modality).map_err(refused)?;
+        self.check_finite(&features, &loss, modality)
+            .map_err(refused)?;
         let carried = self.carried(modality, &output.inputs).map_err(refused)?;
 
         let total = match carried {
@@ -95,7 +100,11 @@ where
         if !self.config.finite_check {
             return Ok(());
         }
-        let features = features.clone().without_autodiff().cast(DType::F32).sum_dim(0);
+        let features = features
+            .clone()
+            .without_autodiff()
+            .cast(DType::F32)
+            .sum_dim(0);
         let loss = loss.clone().without_autodiff().cast(DType::F32);
         let sum = (features.clone() * 0.0).sum() + loss * 0.0;
         if is_finite(sum)? {

@@ -42,8 +42,8 @@ fn launch(labels: Vec<i64>, device: &Device) -> (Model, Model, Option<String>) {
     let train = AlternatingLoader::paired(train, 2, RoundRobin).unwrap();
     let valid = loader((0..6).map(|i| i % 3).collect(), device);
     let interrupter = Interrupter::new();
-    let model = mlp_mla(MlaConfig::new(), rls(0.1), &training_device)
-        .with_interrupter(interrupter.clone());
+    let model =
+        mlp_mla(MlaConfig::new(), rls(0.1), &training_device).with_interrupter(interrupter.clone());
     let training = SupervisedTraining::new(folder.path(), Arc::new(train), valid)
         .with_training_strategy(burn::train::ExecutionStrategy::single(training_device).into())
         .with_application_logger(None)
@@ -51,7 +51,11 @@ fn launch(labels: Vec<i64>, device: &Device) -> (Model, Model, Option<String>) {
         .metrics((LossMetric::new(), AccuracyMetric::new()))
         .num_epochs(2);
     let result = training.launch(Learner::new(model.clone(), AdamWConfig::new().init(), 0.01));
-    (model, result.model, result.error.map(|error| error.to_string()))
+    (
+        model,
+        result.model,
+        result.error.map(|error| error.to_string()),
+    )
 }
 
 #[test]
@@ -71,7 +75,9 @@ fn burns_loop_alternates_and_projects() {
         for _epoch in 0..2 {
             for turn in turns.iter() {
                 let output = model.try_step(turn.unwrap()).unwrap();
-                model.try_optimize(&mut optimizer, 0.01, output.grads).unwrap();
+                model
+                    .try_optimize(&mut optimizer, 0.01, output.grads)
+                    .unwrap();
             }
         }
         assert_eq!(state(&trained), state(&model));
@@ -83,10 +89,18 @@ fn an_error_stops_burns_loop_with_its_name() {
     for device in devices() {
         let labels = vec![0, 1, 2, 0, 1, 2, 0, 7];
         let (_, stopped, error) = launch(labels, &device);
-        let expected = MlaError::LabelOutOfRange { label: 7, sample: 3, n_classes: N_CLASSES };
+        let expected = MlaError::LabelOutOfRange {
+            label: 7,
+            sample: 3,
+            n_classes: N_CLASSES,
+        };
         assert!(error.unwrap().contains(&expected.to_string()));
         assert_eq!(stopped.fault(), Some(expected));
-        assert_eq!(stopped.projection().n_steps(), 2, "the good turns before it were taken");
+        assert_eq!(
+            stopped.projection().n_steps(),
+            2,
+            "the good turns before it were taken"
+        );
     }
 }
 

@@ -80,7 +80,9 @@ pub fn mlps(device: &Device) -> (MlpEncoder, MlpEncoder) {
 }
 
 pub fn linear_head(device: &Device) -> LinearHead {
-    LinearHeadConfig::new(D_FEATURE, N_CLASSES).init(device).unwrap()
+    LinearHeadConfig::new(D_FEATURE, N_CLASSES)
+        .init(device)
+        .unwrap()
 }
 
 pub fn rls(alpha: f64) -> RlsProjector {
@@ -92,7 +94,9 @@ pub type MlpMla<P> = Mla<(MlpEncoder, MlpEncoder), LinearHead, P, EntropyFusion>
 /// Two MLPs and a linear head, with the same parameters on every backend.
 pub fn mlp_mla<P: OrthogonalProjector>(config: MlaConfig, rule: P, device: &Device) -> MlpMla<P> {
     let fusion = EntropyFusionConfig::new(2).init(device).unwrap();
-    let mut model = config.init(mlps(device), linear_head(device), rule, fusion).unwrap();
+    let mut model = config
+        .init(mlps(device), linear_head(device), rule, fusion)
+        .unwrap();
     model.encoders = set_parameters(model.encoders, 1);
     model.head = set_parameters(model.head, 2);
     model
@@ -108,7 +112,9 @@ pub fn sgd() -> ModuleOptimizer {
 /// Labels and inputs `[n, D_A]` and `[n, D_B]` in which the label shows.
 pub fn samples(n: usize, seed: u64) -> (Vec<usize>, Vec<f32>, Vec<f32>) {
     let mut numbers = Numbers::new(seed);
-    let labels: Vec<usize> = (0..n).map(|i| (i * 7 + seed as usize) % N_CLASSES).collect();
+    let labels: Vec<usize> = (0..n)
+        .map(|i| (i * 7 + seed as usize) % N_CLASSES)
+        .collect();
     let mut input = |d: usize| -> Vec<f32> {
         labels
             .iter()
@@ -140,7 +146,11 @@ pub type MlpTurn = Turn<OneOf2<Tensor<2>, Tensor<2>>>;
 
 /// The turn of one modality of a batch.
 pub fn turn(modality: usize, n: usize, seed: u64, device: &Device) -> MlpTurn {
-    batch(n, seed, device).into_turns().unwrap().swap_remove(modality).unwrap()
+    batch(n, seed, device)
+        .into_turns()
+        .unwrap()
+        .swap_remove(modality)
+        .unwrap()
 }
 
 /// Trains `n` round-robin steps.
@@ -186,14 +196,15 @@ pub fn state<M: Module>(module: &M) -> Vec<(String, Vec<f32>)> {
     state.found
 }
 
+/// Every entry is within `relative` of the largest expected one.
 pub fn close(got: &[f32], expected: &[f64], relative: f64, what: &str) {
     assert_eq!(got.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(0.0f64, |max, x| max.max(x.abs()));
+    let largest = expected.iter().fold(1e-30, |max: f64, x| max.max(x.abs()));
     for (i, (&got, &expected)) in got.iter().zip(expected).enumerate() {
-        let error = (f64::from(got) - expected).abs();
+        let off = (f64::from(got) - expected).abs() / largest;
         assert!(
-            error <= relative * largest.max(1e-30),
-            "{what}, entry {i}: {got} instead of {expected}, off by {error:e} (largest {largest})"
+            off <= relative,
+            "{what}, entry {i}: {got} instead of {expected}, off by {off:e}"
         );
     }
 }

@@ -47,7 +47,9 @@ fn cached_features_train_as_running_the_encoder_does() {
                 };
                 let turn = Turn::new(input, Targets::new([0, 1, 2, 0, 1, 2], &device));
                 let output = model.try_step(turn).unwrap();
-                model.try_optimize(&mut optimizer, 0.05, output.grads).unwrap();
+                model
+                    .try_optimize(&mut optimizer, 0.05, output.grads)
+                    .unwrap();
             }
             state(&model)
         };

@@ -17,7 +17,9 @@ fn case() -> impl Strategy<Value = (usize, Vec<Vec<f32>>, Vec<bool>)> {
     (1usize..6, 1usize..5, scale).prop_flat_map(|(c, m, scale)| {
         let logits = collection::vec(collection::vec(-scale..scale, N * c), m);
         let mask = collection::vec(any::<bool>(), N * m).prop_map(move |mut mask| {
-            mask.chunks_mut(m).filter(|row| !row.contains(&true)).for_each(|row| row[0] = true);
+            mask.chunks_mut(m)
+                .filter(|row| !row.contains(&true))
+                .for_each(|row| row[0] = true);
             mask
         });
         (logits, mask).prop_map(move |(logits, mask)| (c, logits, mask))

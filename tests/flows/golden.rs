@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, TensorData};
 use burn_mla::fusion::{EntropyFusion, ModalityLogits, entropy};
 use burn_mla::modality::{Presence, RoundRobin, Schedule};
 use burn_mla::prelude::*;
-use burn_mla::projector::RlsState;
+use burn_mla::projector::{RlsState, SquareRootState};
 use serde_json::Value;
 
 use crate::common::{close, devices, rls, values};
@@ -50,7 +50,10 @@ fn count(case: &Value, key: &str) -> usize {
 fn eq_1_schedule() {
     for case in cases("eq1_schedule.json") {
         let step = case["t"].as_u64().unwrap();
-        assert_eq!(RoundRobin.modality(step, count(&case, "m_total")), count(&case, "m"));
+        assert_eq!(
+            RoundRobin.modality(step, count(&case, "m_total")),
+            count(&case, "m")
+        );
     }
 }
 
@@ -63,37 +66,75 @@ fn eq_3_projected_step() {
             let state = RlsState::new(tensor(&case["p"], [s, s], &device));
             let gradient = tensor(&case["grad"], [s, c], &device);
             let projected = rls(0.1).project(gradient.clone(), 0, &state);
-            close(&values(projected.clone()), &numbers(&case["projected_grad"]), TOLERANCE, name);
+            close(
+                &values(projected.clone()),
+                &numbers(&case["projected_grad"]),
+                TOLERANCE,
+                name,
+            );
 
             let lr = case["lr"].as_f64().unwrap();
-            let step = if count(&case, "t") == 0 { gradient } else { projected };
+            let step = if count(&case, "t") == 0 {
+                gradient
+            } else {
+                projected
+            };
             let weight = tensor(&case["weight"], [s, c], &device) - step * lr;
-            close(&values(weight), &numbers(&case["new_weight"]), TOLERANCE, name);
+            close(
+                &values(weight),
+                &numbers(&case["new_weight"]),
+                TOLERANCE,
+                name,
+            );
         }
     }
 }
 
-#[test]
-fn eq_5_projector() {
+/// Checks P after every update that a case holds, within `tolerance(alpha)`.
+fn check_eq_5<P: OrthogonalProjector>(
+    rule: impl Fn(f64) -> P,
+    matrix: impl Fn(&P::State) -> Tensor<2>,
+    tolerance: impl Fn(f64) -> f64,
+) {
     for device in devices() {
         for case in cases("eq5_projector.json") {
             let name = case["name"].as_str().unwrap();
             let s = count(&case, "s");
-            let projector = rls(case["alpha"].as_f64().unwrap());
+            let alpha = case["alpha"].as_f64().unwrap();
+            let projector = rule(alpha);
             let mut state = projector.init(s, 2, &device).unwrap();
-            let features = case["features"].as_array().unwrap();
+            let after = case["p_after"].as_array().unwrap();
             let mut checked = 0;
-            for (i, feature) in features.iter().enumerate() {
+            for (i, feature) in case["features"].as_array().unwrap().iter().enumerate() {
                 state = projector.update(tensor(feature, [s], &device), i % 2, state);
-                let after = case["p_after"].as_array().unwrap();
                 for expected in after.iter().filter(|p| count(p, "step") == i + 1) {
-                    close(&values(state.matrix()), &numbers(&expected["p"]), TOLERANCE, name);
+                    let p = values(matrix(&state));
+                    close(&p, &numbers(&expected["p"]), tolerance(alpha), name);
                     checked += 1;
                 }
             }
-            assert_eq!(checked, case["p_after"].as_array().unwrap().len(), "{name}");
+            assert_eq!(checked, after.len(), "{name}");
         }
     }
+}
+
+/// In plain f32 the recursion amplifies rounding by up to |r|^2 / alpha, 1e4 in the cases with
+/// alpha = 0.001: numpy in f32 is off by up to 3e-5 there, whatever the order of operations.
+#[test]
+fn eq_5_projector() {
+    let tolerance = |alpha| if alpha < 0.1 { 1e-4 } else { TOLERANCE };
+    check_eq_5(rls, RlsState::matrix, tolerance);
+}
+
+#[test]
+fn eq_5_projector_in_square_root_form() {
+    let rule = |alpha| {
+        SquareRootRlsProjectorConfig::new()
+            .with_alpha(alpha)
+            .init()
+            .unwrap()
+    };
+    check_eq_5(rule, SquareRootState::matrix, |_| TOLERANCE);
 }
 
 #[test]
@@ -109,16 +150,25 @@ fn eq_6_7_8_fusion() {
                 .map(|logits| tensor(logits, [n, c], &device))
                 .collect();
             let present = |i: usize, m: usize| case["present"][m][i].as_bool().unwrap();
-            let mask = (0..n).flat_map(|i| (0..m).map(move |m| present(i, m))).collect();
+            let mask = (0..n)
+                .flat_map(|i| (0..m).map(move |m| present(i, m)))
+                .collect();
             let presence = Presence::from_mask(mask, m).unwrap();
 
             for (modality, logits) in logits.iter().enumerate() {
                 let got = values(entropy(logits.clone()));
-                for (i, got) in got.into_iter().enumerate().filter(|(i, _)| present(*i, modality)) {
+                for (i, got) in got
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(i, _)| present(*i, modality))
+                {
                     let expected = case["entropies"][modality][i].as_f64().unwrap();
                     // Entropies near 0 are absolute: 1 - p is not known better in f32.
                     let error = (f64::from(got) - expected).abs();
-                    assert!(error <= TOLERANCE * expected.max(0.1), "{name}: {got}, {expected}");
+                    assert!(
+                        error <= TOLERANCE * expected.max(0.1),
+                        "{name}: {got}, {expected}"
+                    );
                 }
             }
 

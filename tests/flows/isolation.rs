@@ -11,7 +11,13 @@ use crate::common::*;
 
 /// A convolution with batch normalization and an MLP: all state that an encoder can have.
 fn model(device: &Device) -> Mla<Pair, LinearHead, RlsProjector, MeanFusion> {
-    Mla::new(pair(device), linear_head(device), rls(0.1), MeanFusion::new()).unwrap()
+    Mla::new(
+        pair(device),
+        linear_head(device),
+        rls(0.1),
+        MeanFusion::new(),
+    )
+    .unwrap()
 }
 
 fn turn(modality: usize, seed: u64, device: &Device) -> Turn<OneOf2<Tensor<4>, Tensor<2>>> {
@@ -58,7 +64,10 @@ fn parameters_and_statistics_of_the_other_encoder_stay(#[case] optimizer: fn() -
         for t in 0..4 {
             step(&mut model, &mut optimizer, t % 2, t as u64);
         }
-        for (modality, mine, other) in [(0, "encoders.0", "encoders.1"), (1, "encoders.1", "encoders.0")] {
+        for (modality, mine, other) in [
+            (0, "encoders.0", "encoders.1"),
+            (1, "encoders.1", "encoders.0"),
+        ] {
             let (mine_before, other_before) = (part(&model, mine), part(&model, other));
             for seed in 10..13 {
                 step(&mut model, &mut optimizer, modality, seed);

@@ -20,7 +20,12 @@ struct PairBatcher;
 impl Batcher<Item, MultimodalBatch<MlpInputs>> for PairBatcher {
     fn batch(&self, items: Vec<Item>, device: &Device) -> MultimodalBatch<MlpInputs> {
         let rows = |has: fn(&Item) -> bool| -> Vec<usize> {
-            items.iter().enumerate().filter(|(_, item)| has(item)).map(|(i, _)| i).collect()
+            items
+                .iter()
+                .enumerate()
+                .filter(|(_, item)| has(item))
+                .map(|(i, _)| i)
+                .collect()
         };
         let (a, b) = (rows(|item| item.1), rows(|item| item.2));
         let inputs = (
@@ -64,7 +69,10 @@ fn single(n: usize, width: usize) -> Arc<dyn DataLoader<UnimodalBatch<Tensor<2>>
 fn epoch(loader: &dyn DataLoader<MlpTurn>) -> Vec<(usize, Vec<i64>)> {
     let turns = loader.iter().map(|turn| {
         let turn = turn.unwrap();
-        (MlpInputs::modality(&turn.input), turn.targets.labels().to_vec())
+        (
+            MlpInputs::modality(&turn.input),
+            turn.targets.labels().to_vec(),
+        )
     });
     turns.collect()
 }
@@ -124,10 +132,18 @@ fn unpaired_data_wraps_around_or_stops() {
     };
     let longest = epoch(&unpaired(EpochLength::Longest));
     let of = |turns: &[(usize, Vec<i64>)], m: usize| -> Vec<i64> {
-        turns.iter().filter(|turn| turn.0 == m).flat_map(|turn| turn.1.clone()).collect()
+        turns
+            .iter()
+            .filter(|turn| turn.0 == m)
+            .flat_map(|turn| turn.1.clone())
+            .collect()
     };
     assert_eq!(of(&longest, 1), [0, 1, 2, 3, 4, 5], "the longest once");
-    assert_eq!(of(&longest, 0), [0, 1, 0, 1, 0, 1], "the shortest again and again");
+    assert_eq!(
+        of(&longest, 0),
+        [0, 1, 0, 1, 0, 1],
+        "the shortest again and again"
+    );
     let shortest = epoch(&unpaired(EpochLength::Shortest));
     assert_eq!(shortest, [(0, vec![0, 1])]);
     assert_eq!(epoch(&unpaired(EpochLength::Turns(5))).len(), 5);
@@ -135,12 +151,28 @@ fn unpaired_data_wraps_around_or_stops() {
 
 #[test]
 fn a_modality_absent_in_a_whole_batch_is_skipped_and_counted() {
-    let has = [(true, true), (true, true), (true, false), (true, false), (false, true), (true, true)];
-    let items = has.iter().enumerate().map(|(i, &(a, b))| (i, a, b)).collect();
+    let has = [
+        (true, true),
+        (true, true),
+        (true, false),
+        (true, false),
+        (false, true),
+        (true, true),
+    ];
+    let items = has
+        .iter()
+        .enumerate()
+        .map(|(i, &(a, b))| (i, a, b))
+        .collect();
     let loader = AlternatingLoader::paired(paired(items), 2, RoundRobin).unwrap();
     let turns = epoch(&loader);
-    let expected =
-        [(0, vec![0, 1]), (1, vec![0, 1]), (0, vec![2, 3]), (0, vec![5]), (1, vec![4, 5])];
+    let expected = [
+        (0, vec![0, 1]),
+        (1, vec![0, 1]),
+        (0, vec![2, 3]),
+        (0, vec![5]),
+        (1, vec![4, 5]),
+    ];
     assert_eq!(turns, expected);
     assert_eq!((loader.step(), loader.skipped()), (6, 1));
     assert_eq!(epoch(&loader), expected);
@@ -149,7 +181,12 @@ fn a_modality_absent_in_a_whole_batch_is_skipped_and_counted() {
 
 #[test]
 fn trailing_absences_do_not_start_a_second_pass() {
-    let items = vec![(0, true, true), (1, true, true), (2, true, false), (3, true, false)];
+    let items = vec![
+        (0, true, true),
+        (1, true, true),
+        (2, true, false),
+        (3, true, false),
+    ];
     let loader = AlternatingLoader::paired(paired(items), 2, RoundRobin).unwrap();
     let expected = [(0, vec![0, 1]), (1, vec![0, 1]), (0, vec![2, 3])];
     assert_eq!(epoch(&loader), expected);
@@ -175,16 +212,28 @@ fn an_empty_data_set_is_named() {
     assert_eq!(results, [Ok(())]);
     let loader = loader.with_epoch(EpochLength::Turns(4));
     let last = loader.iter().last().unwrap().map(|_| ()).unwrap_err();
-    assert_eq!(last.to_string(), "modality 1 is absent in the whole data set");
+    assert_eq!(
+        last.to_string(),
+        "modality 1 is absent in the whole data set"
+    );
     let empty = AlternatingLoader::paired(complete(0), 2, RoundRobin).unwrap();
     assert!(epoch(&empty).is_empty());
 }
 
 #[test]
 fn a_sample_with_nothing_present_stops_the_loader() {
-    let loader =
-        AlternatingLoader::paired(paired(vec![(0, true, true), (1, false, false)]), 2, RoundRobin);
-    let error = loader.unwrap().iter().next().unwrap().map(|_| ()).unwrap_err();
+    let loader = AlternatingLoader::paired(
+        paired(vec![(0, true, true), (1, false, false)]),
+        2,
+        RoundRobin,
+    );
+    let error = loader
+        .unwrap()
+        .iter()
+        .next()
+        .unwrap()
+        .map(|_| ())
+        .unwrap_err();
     assert_eq!(error.to_string(), "sample 1 has no modality present");
 }
 
@@ -215,6 +264,8 @@ fn slices_part_the_samples() {
     assert_eq!(labels, [0, 1, 2, 3, 4, 5, 6, 7]);
     let moved = first.to_device(&ndarray());
     let turn = moved.iter().next().unwrap().unwrap();
-    let OneOf2::A(input) = turn.input else { panic!("modality 0 comes first") };
+    let OneOf2::A(input) = turn.input else {
+        panic!("modality 0 comes first")
+    };
     assert!(input.device() == ndarray());
 }

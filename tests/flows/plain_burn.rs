@@ -27,8 +27,12 @@ fn one_modality_without_projection_is_plain_burn(#[case] optimizer: fn() -> Modu
         let device = device.autodiff();
         let encoder = set_parameters(mlps(&device).0, 1);
         let head = set_parameters(linear_head(&device), 2);
-        let mut plain = Plain { encoder: encoder.clone(), head: head.clone() };
-        let mut model = Mla::new(vec![encoder], head, IdentityProjector, MeanFusion::new()).unwrap();
+        let mut plain = Plain {
+            encoder: encoder.clone(),
+            head: head.clone(),
+        };
+        let mut model =
+            Mla::new(vec![encoder], head, IdentityProjector, MeanFusion::new()).unwrap();
         let (mut plain_optimizer, mut optimizer) = (optimizer(), optimizer());
 
         for step in 0..20 {
@@ -36,7 +40,10 @@ fn one_modality_without_projection_is_plain_burn(#[case] optimizer: fn() -> Modu
             let input = matrix(inputs, D_A, &device);
             let targets = Targets::new(labels, &device);
 
-            let logits = plain.head.forward(plain.encoder.encode(input.clone())).logits;
+            let logits = plain
+                .head
+                .forward(plain.encoder.encode(input.clone()))
+                .logits;
             let loss = CrossEntropyLossConfig::new()
                 .init(&device)
                 .forward(logits, targets.tensor());
@@ -45,10 +52,19 @@ fn one_modality_without_projection_is_plain_burn(#[case] optimizer: fn() -> Modu
 
             let turn = Turn::new(Indexed { modality: 0, input }, targets);
             let output = model.try_step(turn).unwrap();
-            assert_eq!(values(output.item.loss), values(loss), "loss of step {step}");
-            model.try_optimize(&mut optimizer, 0.05, output.grads).unwrap();
+            assert_eq!(
+                values(output.item.loss),
+                values(loss),
+                "loss of step {step}"
+            );
+            model
+                .try_optimize(&mut optimizer, 0.05, output.grads)
+                .unwrap();
         }
-        let plain: Vec<Vec<f32>> = state(&plain).into_iter().map(|(_, values)| values).collect();
+        let plain: Vec<Vec<f32>> = state(&plain)
+            .into_iter()
+            .map(|(_, values)| values)
+            .collect();
         let mla: Vec<Vec<f32>> = state(&model)
             .into_iter()
             .filter(|(path, _)| path.starts_with("encoders") || path.starts_with("head"))

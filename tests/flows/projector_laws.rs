@@ -40,7 +40,11 @@ fn closed_form(alpha: f64, features: &[Vec<f32>], s: usize) -> Vec<f64> {
         for i in j..s {
             let dot: f64 = (0..j).map(|k| a[i * s + k] * a[j * s + k]).sum();
             let value = a[i * s + j] - dot;
-            a[i * s + j] = if i == j { value.sqrt() } else { value / a[j * s + j] };
+            a[i * s + j] = if i == j {
+                value.sqrt()
+            } else {
+                value / a[j * s + j]
+            };
         }
     }
     // Column by column: L y = e, L^T x = y.
@@ -50,7 +54,11 @@ fn closed_form(alpha: f64, features: &[Vec<f32>], s: usize) -> Vec<f64> {
         for i in 0..s {
             let dot: f64 = (column..i).map(|k| a[i * s + k] * x[k]).sum();
             let unit = f64::from(u8::from(i == column));
-            x[i] = if i < column { 0.0 } else { (unit - dot) / a[i * s + i] };
+            x[i] = if i < column {
+                0.0
+            } else {
+                (unit - dot) / a[i * s + i]
+            };
         }
         for i in (0..s).rev() {
             let dot: f64 = (i + 1..s).map(|k| a[k * s + i] * x[k]).sum();
@@ -70,15 +78,23 @@ fn p_is_its_closed_form(
     // Features like those of a ReLU encoder: nonnegative, of a length that does not grow with s.
     let mut numbers = Numbers::new((s + n) as u64);
     let scale = 1.0 / (s as f32).sqrt();
-    let features: Vec<Vec<f32>> =
-        (0..n).map(|_| (0..s).map(|_| numbers.next().max(0.0) * scale).collect()).collect();
+    let features: Vec<Vec<f32>> = (0..n)
+        .map(|_| (0..s).map(|_| numbers.next().max(0.0) * scale).collect())
+        .collect();
     let expected = closed_form(alpha, &features, s);
     // ndarray takes half a minute for 500 updates at s = 512; its arithmetic is the same there.
-    let devices = devices().into_iter().take(if s * n > 100_000 { 1 } else { 2 });
+    let devices = devices()
+        .into_iter()
+        .take(if s * n > 100_000 { 1 } else { 2 });
     for device in devices {
         let states = run(alpha, &features, &device);
         let p = values(states[n].matrix());
-        close(&p, &expected, 1e-5, &format!("P for s = {s}, n = {n}, alpha = {alpha}"));
+        close(
+            &p,
+            &expected,
+            1e-5,
+            &format!("P for s = {s}, n = {n}, alpha = {alpha}"),
+        );
     }
 }
 
@@ -146,8 +162,9 @@ proptest! {
         }
     }
 
-    /// |r^T P G| <= alpha |G| / |r|: what the projected update does to the logits of a
-    /// protected feature goes to 0 with alpha.
+    /// `|r^T P G|^2 <= |G|^2 alpha |r|^2 / (alpha + |r|^2)`, from `r^T P r` of one feature and
+    /// `P <= I`: what the projected update does to the logits of a protected feature goes to 0
+    /// with alpha.
     #[test]
     fn logits_of_a_protected_feature_hardly_change((alpha, features) in features()) {
         let s = features[0].len();
@@ -155,7 +172,7 @@ proptest! {
         for device in devices() {
             let gradient = Numbers::new(s as u64).tensor([s, columns], &device);
             let norm: f32 = values(gradient.clone()).iter().map(|x| x * x).sum::<f32>().sqrt();
-            for alpha in [alpha, alpha / 100.0] {
+            for alpha in [alpha, alpha / 10.0] {
                 let states = run(alpha, &features, &device);
                 let state = &states[features.len()];
                 let projected = rls(alpha).project(gradient.clone(), 0, state);
@@ -164,8 +181,9 @@ proptest! {
                     let row = vector(feature, &device).unsqueeze_dim::<2>(0);
                     let change = values(row.matmul(projected.clone()));
                     let change = change.iter().map(|x| x * x).sum::<f32>().sqrt();
-                    let bound = (alpha as f32 / length).min(length) * norm;
-                    let rounding = 1e-5 * length * norm;
+                    let square = length * length;
+                    let bound = (alpha as f32 * square / (alpha as f32 + square)).sqrt() * norm;
+                    let rounding = 1e-4 * length * norm;
                     prop_assert!(change <= bound + rounding, "{change} exceeds {bound}");
                 }
             }

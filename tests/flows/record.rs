@@ -38,7 +38,11 @@ fn a_model_moves_between_backends_with_its_projector() {
     let model = mlp_mla(MlaConfig::new(), rls(0.1), &flex.clone().autodiff());
     let model = train(model, 4, &mut sgd(), &flex.autodiff());
     let moved = model.clone().fork(&ndarray.clone().autodiff());
-    assert!(moved.devices().iter().all(|device| *device == ndarray), "{:?}", moved.devices());
+    assert!(
+        moved.devices().iter().all(|device| *device == ndarray),
+        "{:?}",
+        moved.devices()
+    );
     assert_eq!(state(&moved), state(&model));
     assert_eq!(moved.projection().n_steps(), 4);
 }
@@ -48,7 +52,9 @@ fn a_model_moves_between_backends_with_its_projector() {
 fn unfreezing_a_model_does_not_train_its_projector() {
     for device in devices() {
         let device = device.autodiff();
-        let model = mlp_mla(MlaConfig::new(), rls(0.1), &device).freeze().unfreeze();
+        let model = mlp_mla(MlaConfig::new(), rls(0.1), &device)
+            .freeze()
+            .unfreeze();
         let model = train(model, 3, &mut sgd(), &device);
         let reference = mlp_mla(MlaConfig::new(), rls(0.1), &device);
         let reference = train(reference, 3, &mut sgd(), &device);
