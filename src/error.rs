@@ -170,6 +170,18 @@ pub enum MlaError {
         /// Position of the sample.
         sample: usize,
     },
+    /// Two places of the model hold the same parameter, so that a step on one modality would move
+    /// another. Cloning a module keeps the ids of its parameters.
+    #[error(
+        "`{first}` and `{second}` are the same parameter: initialize each encoder and the head on \
+         its own instead of cloning one"
+    )]
+    SharedParameter {
+        /// Path of the parameter.
+        first: String,
+        /// Another path of the same parameter.
+        second: String,
+    },
     /// The head names a protected parameter that it does not hold, or holds with another shape.
     #[error("protected layer {layer}: {problem}")]
     ProtectedLayer {

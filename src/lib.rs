@@ -51,3 +51,8 @@ pub(crate) fn test_devices() -> [burn::tensor::Device; 2] {
         burn::tensor::Device::ndarray(),
     ]
 }
+
+/// The guide's snippets, compiled and run by the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+mod guide {}

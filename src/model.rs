@@ -1,5 +1,6 @@
 //! The model: encoders, shared head, projector and fusion in one module.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use burn::config::Config;
@@ -150,6 +151,7 @@ impl MlaConfig {
     /// - [`MlaError::NoModalities`] without an encoder;
     /// - [`MlaError::FeatureWidths`] when two encoders differ in their feature width, naming both;
     /// - [`MlaError::HeadWidth`] when the head expects another width;
+    /// - [`MlaError::SharedParameter`] when two encoders, or an encoder and the head, are clones;
     /// - [`MlaError::ProtectedLayer`] when the head names a protected parameter it does not hold;
     /// - [`MlaError::HyperParameter`] for a label smoothing outside of `[0, 1)`;
     /// - [`MlaError::ModalityCount`] for a fusion made for another number of modalities.
@@ -171,6 +173,7 @@ impl MlaConfig {
         }
         check_widths(&encoders.d_features(), head.d_feature())?;
         fusion.check(encoders.n_modalities())?;
+        check_distinct(&encoders, &head)?;
         let protected = head.protected();
         check_protected(&head, &protected)?;
         let device = head.devices().into_iter().next().unwrap_or_default();
@@ -380,6 +383,44 @@ fn check_widths(d_features: &[usize], d_head: usize) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// Paths of a module's float parameters, by id.
+#[derive(Default)]
+struct Paths {
+    path: Vec<String>,
+    found: HashMap<ParamId, String>,
+    twice: Option<(String, String)>,
+}
+
+impl ModuleVisitor for Paths {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.path.join(".");
+        if let Some(first) = self.found.insert(param.id, path.clone()) {
+            self.twice.get_or_insert((first, path));
+        }
+    }
+}
+
+fn check_distinct<E: Module, H: Module>(encoders: &E, head: &H) -> Result<()> {
+    let mut paths = Paths::default();
+    paths.enter_module("encoders", "");
+    encoders.visit(&mut paths);
+    paths.exit_module("encoders", "");
+    paths.enter_module("head", "");
+    head.visit(&mut paths);
+    match paths.twice {
+        None => Ok(()),
+        Some((first, second)) => Err(MlaError::SharedParameter { first, second }),
+    }
 }
 
 /// Shapes of a module's float parameters, by id.

@@ -33,7 +33,7 @@ pub struct CnnEncoderConfig {
 
 /// A small convolutional network for images of about 32x32.
 ///
-/// Each stage is a 3x3 convolution, batch normalization, ReLU and a 2x2 maximum pooling; what
+/// Each stage is a 3x3 convolution, a 2x2 maximum pooling, batch normalization and ReLU; what
 /// is left of the image is averaged and maximized over space, both go through a linear layer
 /// with ReLU.
 ///
@@ -66,8 +66,9 @@ impl Stage {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.norm.forward(self.conv.forward(x));
-        self.pool.forward(relu(x))
+        // Pooling before the normalization leaves a quarter of the work to what follows.
+        let x = self.pool.forward(self.conv.forward(x));
+        relu(self.norm.forward(x))
     }
 }
 

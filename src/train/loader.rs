@@ -218,6 +218,8 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
 }
 
 /// What comes next for a modality.
+// Nearly all entries are turns: a box would only add an allocation each.
+#[allow(clippy::large_enum_variant)]
 enum Entry<T> {
     Turn(Turn<T>),
     /// The modality is absent in a whole batch.

@@ -61,6 +61,21 @@ fn encoders_of_different_width_are_both_named() {
     ));
 }
 
+/// Clones share their parameters' ids: a step on one would move the other.
+#[test]
+fn cloned_encoders_are_refused() {
+    let device = Device::flex();
+    let encoder = MlpEncoderConfig::new(3, D_FEATURE).init(&device).unwrap();
+    let build = |encoders| Mla::new(encoders, linear_head(&device), rls(0.1), MeanFusion::new());
+    assert_eq!(
+        build(vec![encoder.clone(), encoder])
+            .unwrap_err()
+            .to_string(),
+        "`encoders.0.layers.0.weight` and `encoders.1.layers.0.weight` are the same parameter: \
+         initialize each encoder and the head on its own instead of cloning one"
+    );
+}
+
 /// A head that names a parameter which it does not hold.
 #[derive(Module, Debug)]
 struct Misnamed {

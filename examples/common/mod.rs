@@ -1,0 +1,5 @@
+//! What the examples share.
+
+pub mod curves;
+pub mod emoji;
+pub mod report;

@@ -1,0 +1,149 @@
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use clap::{Parser, ValueEnum};
+
+use crate::common::emoji::Modality;
+
+/// MLA on emoji, images and texts, against joint training.
+#[derive(Debug, Parser)]
+#[command(name = "emoji")]
+pub struct Arguments {
+    /// Modalities, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["fluent", "label"])]
+    pub modalities: Vec<Modality>,
+
+    /// Where to compute; all but flex and ndarray need the cargo feature of that name
+    #[arg(long, value_enum, default_value = "flex")]
+    pub device: DeviceName,
+
+    /// Passes over the training split
+    #[arg(long, default_value_t = 30, value_parser = at_least_one)]
+    pub epochs: usize,
+
+    /// Samples of a step
+    #[arg(long, default_value_t = 32, value_parser = at_least_one)]
+    pub batch_size: usize,
+
+    /// Number of seeds, each with both methods; scores are their mean
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    pub seeds: usize,
+
+    /// Where results go, or where --predict finds a model [default: a fresh folder under
+    /// target/emoji; for --predict the newest one there]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+
+    /// A short run, to see that everything works: 4 epochs
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Predict instead of training: an emoji's index, with all its modalities, or a text, for
+    /// the text modalities of the model
+    #[arg(long, value_name = "TEXT OR INDEX")]
+    pub predict: Option<String>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number from 1 on is needed".to_string()),
+        Ok(n) => Ok(n),
+    }
+}
+
+/// A device by the name of its cargo feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeviceName {
+    Flex,
+    Ndarray,
+    #[cfg(feature = "cuda")]
+    Cuda,
+    #[cfg(feature = "wgpu")]
+    Wgpu,
+}
+
+impl DeviceName {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Ndarray => "ndarray",
+            #[cfg(feature = "cuda")]
+            Self::Cuda => "cuda",
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => "wgpu",
+        }
+    }
+
+    // Burn marks ndarray deprecated; it is here since it was asked for.
+    #[allow(deprecated)]
+    pub fn device(self) -> Device {
+        match self {
+            Self::Flex => Device::flex(),
+            Self::Ndarray => Device::ndarray(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Device::cuda(0),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Device::wgpu(Default::default()),
+        }
+    }
+}
+
+impl Arguments {
+    /// The folder for results, made if it is not there.
+    pub fn out_folder(&self) -> Result<PathBuf, Box<dyn Error>> {
+        let folder = match &self.out {
+            Some(folder) => folder.clone(),
+            None => fresh_folder()?,
+        };
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// The folder of a saved model.
+    pub fn model_folder(&self) -> Result<PathBuf, Box<dyn Error>> {
+        if let Some(folder) = &self.out {
+            return Ok(folder.clone());
+        }
+        let runs = runs(&runs_folder())?;
+        let newest = runs.into_iter().max();
+        let Some(newest) = newest else {
+            return Err("no saved model under target/emoji: train one first".into());
+        };
+        Ok(runs_folder().join(format!("run-{newest}")))
+    }
+}
+
+fn runs_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/emoji")
+}
+
+/// Numbers of the runs that are there.
+fn runs(folder: &Path) -> Result<Vec<u32>, Box<dyn Error>> {
+    if !folder.exists() {
+        return Ok(vec![]);
+    }
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("run-"));
+        found.extend(number.and_then(|number| number.parse::<u32>().ok()));
+    }
+    Ok(found)
+}
+
+fn fresh_folder() -> Result<PathBuf, Box<dyn Error>> {
+    let folder = runs_folder();
+    std::fs::create_dir_all(&folder)?;
+    let mut number = runs(&folder)?.into_iter().max().unwrap_or(0) + 1;
+    loop {
+        let fresh = folder.join(format!("run-{number}"));
+        match std::fs::create_dir(&fresh) {
+            Ok(()) => return Ok(fresh),
+            // Another run took it in the meantime.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(format!("{}: {error}", fresh.display()).into()),
+        }
+    }
+}
