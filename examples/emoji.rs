@@ -71,16 +71,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (mla, model) = run.mla(&mut progress)?;
         saved::save(model, &settings, &out)?;
         mla_runs.push(mla);
-        if std::env::var("NOJOINT").is_ok() {
-            continue;
-        }
         joint_runs.push(run.joint(&mut progress)?);
     }
 
-    if std::env::var("NOJOINT").is_ok() {
-        println!("{:?}", start.elapsed());
-        return Ok(());
-    }
     let panel = |title: &str, run: &train::Outcome| Panel {
         title: title.to_string(),
         curves: run.curves(&names),

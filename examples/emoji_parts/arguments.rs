@@ -19,11 +19,11 @@ pub struct Arguments {
     pub device: DeviceName,
 
     /// Passes over the training split
-    #[arg(long, default_value_t = 30, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 22, value_parser = at_least_one)]
     pub epochs: usize,
 
     /// Samples of a step
-    #[arg(long, default_value_t = 32, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     pub batch_size: usize,
 
     /// Number of seeds, each with both methods; scores are their mean

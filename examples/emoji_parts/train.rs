@@ -44,21 +44,17 @@ impl Settings {
             epochs: if arguments.quick { 4 } else { arguments.epochs },
             batch_size: arguments.batch_size,
             sizes: EncoderSizes {
-                d_feature: knob("DF", 128.0) as usize,
-                d_text: knob("DT", 2048.0) as usize,
-                text_hidden: knob("TH", 256.0) as usize,
-                stages: vec![
-                    knob("S1", 24.0) as usize,
-                    knob("S2", 48.0) as usize,
-                    knob("S3", 96.0) as usize,
-                ],
-                dropout: knob("DROP", 0.3),
-                text_input_dropout: knob("TDROP", 0.3),
+                d_feature: 128,
+                d_text: 4096,
+                text_hidden: 256,
+                stages: vec![24, 48, 96],
+                dropout: 0.1,
+                text_input_dropout: 0.5,
             },
-            learning_rate: knob("LR", 2e-3),
-            weight_decay: knob("WD", 0.05) as f32,
-            label_smoothing: knob("LS", 0.1),
-            alpha: knob("ALPHA", 0.1),
+            learning_rate: 4e-3,
+            weight_decay: 0.05,
+            label_smoothing: 0.1,
+            alpha: 0.1,
         }
     }
 
@@ -350,10 +346,4 @@ impl Progress {
             seconds % 60,
         );
     }
-}
-
-fn knob(name: &str, default: f64) -> f64 {
-    std::env::var(name)
-        .ok()
-        .map_or(default, |v| v.parse().unwrap())
 }

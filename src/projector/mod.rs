@@ -86,7 +86,7 @@ pub use state::Projection;
 /// ```
 pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// What the rule knows of the features seen so far.
-    type State: Module + ModuleDisplay + Sync;
+    type State: Module + ModuleDisplay;
 
     /// The state before any feature: projecting with it changes nothing.
     ///

@@ -10,7 +10,7 @@ use crate::error::MlaError;
 ///
 /// Clones of a model share it.
 #[derive(Clone, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     interrupter: Option<Interrupter>,
     first: Arc<Mutex<Option<MlaError>>>,
 }

@@ -12,7 +12,7 @@ mod step;
 mod unpaired;
 
 pub use evaluate::{Evaluation, evaluate};
-pub use faults::Faults;
+pub(crate) use faults::Faults;
 pub use groups::{encoder_group, head_group};
 pub use loader::{AlternatingLoader, EpochLength};
 pub use output::{EvaluationOutput, TurnOutput};

@@ -1,10 +1,13 @@
 //! A step on one modality leaves everything of every other encoder as it is.
 
+use burn::lr_scheduler::constant::ConstantLr;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
-use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
+use burn_mla::train::{encoder_group, head_group};
 use rstest::rstest;
 
 use crate::common::*;
@@ -105,5 +108,32 @@ fn optimizer_state_of_the_other_encoder_stays(#[case] optimizer: fn() -> ModuleO
             part(&model, "encoders.1")
         };
         assert_eq!(run(0), run(3));
+    }
+}
+
+/// Each modality can have its own optimizer and learning rate, and the head its own.
+#[test]
+fn groups_give_each_part_its_own_rate() {
+    for device in devices() {
+        let mut model = model(&device.autodiff());
+        let device = model.head.linear().weight.device();
+        let mut optimizer =
+            AdamWConfig::new()
+                .init()
+                .with_group(encoder_group(1), SgdConfig::new().build(), None);
+        let mut rates = ModuleLrScheduler::new(ConstantLr::new(0.01))
+            .with_group(encoder_group(1), ConstantLr::new(0.0))
+            .with_group(head_group(), ConstantLr::new(0.0));
+        let before = ["encoders.0", "encoders.1", "head"].map(|path| part(&model, path));
+        for t in 0..4 {
+            let output = model.try_step(turn(t % 2, t as u64, &device)).unwrap();
+            model
+                .try_optimize(&mut optimizer, rates.step(), output.grads)
+                .unwrap();
+        }
+        let after = ["encoders.0", "encoders.1", "head"].map(|path| part(&model, path));
+        assert_ne!(after[0], before[0], "the default rate");
+        assert_eq!(after[1], before[1], "encoder 1's rate of 0");
+        assert_eq!(after[2], before[2], "the head's rate of 0");
     }
 }
