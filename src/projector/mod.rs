@@ -7,6 +7,8 @@ mod options;
 mod rls;
 mod square_root;
 mod state;
+#[cfg(feature = "train")]
+mod step;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};

@@ -1,5 +1,5 @@
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
@@ -8,7 +8,21 @@ use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
 use crate::model::Mla;
+use crate::module_fields::module_fields;
 use crate::projector::{OrthogonalProjector, ProjectionTarget};
+
+/// What an optimizer may move, by the same paths as in the model. Left out is the projector's
+/// state, whose counts an optimizer's traversal would read back from the device.
+#[derive(Debug, Clone)]
+struct Parameters<E, H> {
+    encoders: E,
+    head: H,
+}
+
+module_fields! {
+    impl[E: Module, H: Module] Parameters[E, H]
+    modules: [encoders, head], others: []
+}
 
 /// What the layers of the head are taken from or put into: gradients, or parameters.
 struct LayerChange {
@@ -76,7 +90,13 @@ where
         learning_rate: ModuleLearningRate,
         gradients: GradientsParams,
     ) {
-        *self = optimizer.step(learning_rate, self.clone(), gradients);
+        let parameters = Parameters {
+            encoders: self.encoders.clone(),
+            head: self.head.clone(),
+        };
+        let parameters = optimizer.step(learning_rate, parameters, gradients);
+        self.encoders = parameters.encoders;
+        self.head = parameters.head;
     }
 
     /// Takes the carriers' gradients out: whose turn it was, and the sum of the features of each
