@@ -9,9 +9,10 @@
 //! `curves.png` and the MLA model of the last seed to a folder under `target/`. Expect joint
 //! training to leave one modality far behind, and MLA not to (`docs/results.md`).
 //!
-//! Hyper-parameters were chosen on the validation split. The models train on the training split,
-//! the temperatures of the fusion are fitted on the validation split, and the test split is
-//! scored once.
+//! Hyper-parameters were chosen on the validation split. Each method trains twice: on the training
+//! split, watched on the validation split, which gives the learning curves and the temperatures of
+//! the fusion; and, with the same settings, on both splits together. The test split is scored once,
+//! with the second model.
 
 mod common;
 
@@ -36,6 +37,7 @@ use train::{Run, Settings};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
+    arguments.check()?;
     if let Some(query) = &arguments.predict {
         return predict::predict(query, &arguments);
     }
@@ -59,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
 
     let seeds: Vec<u64> = (0..arguments.seeds as u64).collect();
-    let mut progress = train::Progress::new(2 * seeds.len() * settings.epochs);
+    let mut progress = train::Progress::new(4 * seeds.len() * settings.epochs);
     let (mut mla_runs, mut joint_runs) = (vec![], vec![]);
     for &seed in &seeds {
         let run = Run {

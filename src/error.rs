@@ -240,14 +240,10 @@ impl MlaError {
     }
 }
 
-/// Checks that `value` is finite and greater than zero.
+/// Checks that `value` is finite and greater than zero, as an f32 too.
 pub(crate) fn positive(name: &'static str, value: f64) -> Result<f64> {
-    check(
-        name,
-        value,
-        "finite and > 0",
-        value.is_finite() && value > 0.0,
-    )
+    let holds = value > 0.0 && (value as f32).is_normal();
+    check(name, value, "finite and > 0", holds)
 }
 
 /// Checks that a count is at least one.
@@ -294,6 +290,7 @@ mod tests {
         assert_eq!(error.to_string(), "alpha must be finite and > 0, got -0.5");
         assert!(positive("alpha", f64::NAN).is_err());
         assert!(positive("alpha", f64::INFINITY).is_err());
+        assert!(positive("alpha", 1e-50).is_err(), "0 in f32");
         assert!(fraction("dropout", 1.0).is_err());
         assert!(at_least_one("width", 0).is_err());
     }

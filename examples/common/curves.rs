@@ -35,7 +35,9 @@ pub fn draw(path: &Path, caption: &str, panels: &[Panel]) -> Result<(), Box<dyn 
     let size = (620 * panels.len() as u32, 480);
     let root = BitMapBackend::new(path, size).into_drawing_area();
     root.fill(&WHITE)?;
-    let root = root.titled(caption, ("sans-serif", 20))?;
+    let root = root
+        .margin(8, 0, 0, 0)
+        .titled(caption, ("sans-serif", 20))?;
     for (area, panel) in root.split_evenly((1, panels.len())).iter().zip(panels) {
         draw_panel(area, panel)?;
     }

@@ -91,11 +91,11 @@ impl Report {
         columns.push("fused".to_string());
         let mut table = format!("{:<22}", "test, %");
         for column in &columns {
-            let _ = write!(table, "{column:>20}");
+            let _ = write!(table, "{column:>24}");
         }
         let _ = write!(table, "\n{:<22}", "");
         for _ in &columns {
-            let _ = write!(table, "{:>20}", "accuracy  macro-F1");
+            let _ = write!(table, "{:>24}", "accuracy  macro-F1");
         }
         table.push('\n');
         for method in &self.methods {
@@ -116,7 +116,7 @@ impl Report {
                     ),
                 };
                 let f1 = 100.0 * of(&method.mean).macro_f1;
-                let _ = write!(table, "{:>20}", format!("{cell}  {f1:>8.1}"));
+                let _ = write!(table, "{:>24}", format!("{cell}  {f1:>8.1}"));
             }
             table.push('\n');
         }

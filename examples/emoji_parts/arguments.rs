@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
 
 use crate::common::emoji::Modality;
+use crate::saved;
 
 /// MLA on emoji, images and texts, against joint training.
 #[derive(Debug, Parser)]
@@ -18,8 +19,8 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "flex")]
     pub device: DeviceName,
 
-    /// Passes over the training split
-    #[arg(long, default_value_t = 22, value_parser = at_least_one)]
+    /// Passes over the data
+    #[arg(long, default_value_t = 18, value_parser = at_least_one)]
     pub epochs: usize,
 
     /// Samples of a step
@@ -35,8 +36,8 @@ pub struct Arguments {
     #[arg(long)]
     pub out: Option<PathBuf>,
 
-    /// A short run, to see that everything works: 4 epochs
-    #[arg(long)]
+    /// A short run, to see that everything works: 3 epochs
+    #[arg(long, conflicts_with = "epochs")]
     pub quick: bool,
 
     /// Predict instead of training: an emoji's index, with all its modalities, or a text, for
@@ -90,6 +91,20 @@ impl DeviceName {
 }
 
 impl Arguments {
+    /// What clap cannot check.
+    pub fn check(&self) -> Result<(), Box<dyn Error>> {
+        let twice = |(at, modality)| self.modalities[..at].contains(modality);
+        match self
+            .modalities
+            .iter()
+            .enumerate()
+            .find(|&found| twice(found))
+        {
+            None => Ok(()),
+            Some((_, twice)) => Err(format!("--modalities has {} twice", twice.name()).into()),
+        }
+    }
+
     /// The folder for results, made if it is not there.
     pub fn out_folder(&self) -> Result<PathBuf, Box<dyn Error>> {
         let folder = match &self.out {
@@ -106,12 +121,11 @@ impl Arguments {
         if let Some(folder) = &self.out {
             return Ok(folder.clone());
         }
-        let runs = runs(&runs_folder())?;
-        let newest = runs.into_iter().max();
-        let Some(newest) = newest else {
-            return Err("no saved model under target/emoji: train one first".into());
-        };
-        Ok(runs_folder().join(format!("run-{newest}")))
+        let finished = |number: &u32| run_folder(*number).join(saved::SETTINGS).exists();
+        let newest = runs(&runs_folder())?.into_iter().filter(finished).max();
+        Ok(run_folder(newest.ok_or(
+            "no saved model under target/emoji: train one first",
+        )?))
     }
 }
 
@@ -133,12 +147,16 @@ fn runs(folder: &Path) -> Result<Vec<u32>, Box<dyn Error>> {
     Ok(found)
 }
 
+fn run_folder(number: u32) -> PathBuf {
+    runs_folder().join(format!("run-{number}"))
+}
+
 fn fresh_folder() -> Result<PathBuf, Box<dyn Error>> {
     let folder = runs_folder();
     std::fs::create_dir_all(&folder)?;
     let mut number = runs(&folder)?.into_iter().max().unwrap_or(0) + 1;
     loop {
-        let fresh = folder.join(format!("run-{number}"));
+        let fresh = run_folder(number);
         match std::fs::create_dir(&fresh) {
             Ok(()) => return Ok(fresh),
             // Another run took it in the meantime.

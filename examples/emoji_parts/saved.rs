@@ -8,7 +8,8 @@ use burn::tensor::Device;
 use crate::train::{EmojiMla, Settings};
 
 const MODEL: &str = "model.bpk";
-const SETTINGS: &str = "model.json";
+/// Written last: where it is, the model is whole.
+pub const SETTINGS: &str = "model.json";
 
 /// Saves a model and the settings that it is built from.
 pub fn save(model: EmojiMla, settings: &Settings, folder: &Path) -> Result<(), Box<dyn Error>> {

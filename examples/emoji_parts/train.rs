@@ -8,12 +8,11 @@ use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use burn_mla::analysis::Confusion;
 use burn_mla::baseline::{JointConcat, JointConcatConfig};
-use burn_mla::fusion::fit_temperature;
 use burn_mla::prelude::*;
-use burn_mla::train::{Evaluation, evaluate};
+use burn_mla::train::{evaluate, fit_temperatures};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::Arguments;
@@ -41,7 +40,7 @@ impl Settings {
     pub fn new(arguments: &Arguments) -> Self {
         Self {
             modalities: arguments.modalities.clone(),
-            epochs: if arguments.quick { 4 } else { arguments.epochs },
+            epochs: if arguments.quick { 3 } else { arguments.epochs },
             batch_size: arguments.batch_size,
             sizes: EncoderSizes {
                 d_feature: 128,
@@ -84,6 +83,16 @@ impl Settings {
     }
 }
 
+/// Every method is trained twice with the same settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// On the training split, watched on the validation split: the learning curves, and the
+    /// temperatures of the fusion.
+    Validated,
+    /// On training and validation split together: what is tested.
+    Final,
+}
+
 /// One seed.
 pub struct Run<'a> {
     pub emoji: &'a Arc<Emoji>,
@@ -112,42 +121,82 @@ impl Outcome {
     }
 }
 
+/// A model, and its validation accuracies after each epoch.
+type Fit<M> = (M, Vec<Vec<f64>>);
+
 impl Run<'_> {
-    fn loader(&self, split: Split, train: bool) -> Arc<dyn DataLoader<EmojiBatch>> {
-        let device = match train {
-            true => self.device.clone().autodiff(),
-            false => self.device.clone(),
-        };
-        let batch_size = if train { self.settings.batch_size } else { 128 };
+    fn training_loader(&self, stage: Stage) -> Arc<dyn DataLoader<EmojiBatch>> {
+        let indices = self.training_indices(stage);
+        let device = self.device.clone().autodiff();
+        let (batch_size, seed) = (self.settings.batch_size, Some(self.seed));
         emoji::loader(
             self.emoji,
             &self.settings.modalities,
-            self.emoji.indices(split),
+            indices,
             batch_size,
-            train.then_some(self.seed),
+            seed,
             &device,
         )
     }
 
-    fn n_batches(&self) -> usize {
-        self.emoji
-            .indices(Split::Train)
-            .len()
-            .div_ceil(self.settings.batch_size)
+    fn evaluation_loader(&self, split: Split) -> Arc<dyn DataLoader<EmojiBatch>> {
+        let indices = self.emoji.indices(split);
+        emoji::loader(
+            self.emoji,
+            &self.settings.modalities,
+            indices,
+            128,
+            None,
+            self.device,
+        )
+    }
+
+    fn training_indices(&self, stage: Stage) -> Vec<usize> {
+        let splits = match stage {
+            Stage::Validated => vec![Split::Train],
+            Stage::Final => vec![Split::Train, Split::Valid],
+        };
+        splits
+            .into_iter()
+            .flat_map(|split| self.emoji.indices(split))
+            .collect()
+    }
+
+    /// Optimizer steps of a modality in all epochs.
+    fn n_batches(&self, stage: Stage) -> usize {
+        let n = self.training_indices(stage).len();
+        n.div_ceil(self.settings.batch_size) * self.settings.epochs
     }
 
     /// Alternating unimodal adaptation.
     pub fn mla(&self, progress: &mut Progress) -> Result<(Outcome, EmojiMla), Box<dyn Error>> {
+        let (validated, validation) = self.fit_mla(Stage::Validated, progress)?;
+        let temperatures =
+            fit_temperatures(&validated.valid(), &*self.evaluation_loader(Split::Valid))?;
+        let (model, _) = self.fit_mla(Stage::Final, progress)?;
+        let fusion = model.fusion.clone().with_calibration(&temperatures)?;
+        let model = model.with_fusion(fusion)?;
+        let test = evaluate(&model.valid(), &*self.evaluation_loader(Split::Test))?;
+        let test = self.scores(&test.modalities, &test.fused);
+        Ok((Outcome { validation, test }, model))
+    }
+
+    fn fit_mla(
+        &self,
+        stage: Stage,
+        progress: &mut Progress,
+    ) -> Result<Fit<EmojiMla>, Box<dyn Error>> {
         self.device.seed(self.seed);
         let n_modalities = self.settings.modalities.len();
         let device = self.device.clone().autodiff();
         let mut model = self.settings.model(self.emoji.classes.len(), &device)?;
-        let loader = self.loader(Split::Train, true);
+        let loader = self.training_loader(stage);
         let turns = AlternatingLoader::paired(loader, n_modalities, RoundRobin)?;
-        let valid = self.loader(Split::Valid, false);
+        let valid = self.evaluation_loader(Split::Valid);
         let mut optimizer = self.settings.optimizer();
-        let n_steps = self.n_batches() * n_modalities * self.settings.epochs;
-        let mut schedule = self.settings.schedule(n_steps)?;
+        let mut schedule = self
+            .settings
+            .schedule(self.n_batches(stage) * n_modalities)?;
 
         let mut validation = vec![];
         for epoch in 0..self.settings.epochs {
@@ -158,35 +207,44 @@ impl Run<'_> {
                 losses[output.item.modality].add(loss);
                 model.try_optimize(&mut optimizer, schedule.step(), output.grads)?;
             }
-            let scores = evaluate(&model.valid(), &*valid)?;
-            let accuracies = accuracies(&scores.modalities, &scores.fused);
             let losses: Vec<f64> = losses.iter().map(Mean::get).collect();
-            progress.epoch(self, "MLA", epoch, &losses, &accuracies);
-            validation.push(accuracies);
+            let scores = match stage {
+                Stage::Validated => {
+                    let scores = evaluate(&model.valid(), &*valid)?;
+                    Some(accuracies(&scores.modalities, &scores.fused))
+                }
+                Stage::Final => None,
+            };
+            progress.epoch(self, "MLA", epoch, &losses, scores.as_deref());
+            validation.extend(scores);
         }
-        let model = calibrate(model, &*valid)?;
-        let test = evaluate(&model.valid(), &*self.loader(Split::Test, false))?;
-        let Evaluation {
-            modalities, fused, ..
-        } = test;
-        let test = self.scores(&modalities, &fused);
-        Ok((Outcome { validation, test }, model))
+        Ok((model, validation))
     }
 
     /// Joint training on concatenated features: one loss for all modalities.
     pub fn joint(&self, progress: &mut Progress) -> Result<Outcome, Box<dyn Error>> {
+        let (_, validation) = self.fit_joint(Stage::Validated, progress)?;
+        let (model, _) = self.fit_joint(Stage::Final, progress)?;
+        let test = self.evaluation_loader(Split::Test);
+        let (modalities, fused) = self.evaluate_joint(&model.valid(), &*test)?;
+        let test = self.scores(&modalities, &fused);
+        Ok(Outcome { validation, test })
+    }
+
+    fn fit_joint(
+        &self,
+        stage: Stage,
+        progress: &mut Progress,
+    ) -> Result<Fit<JointConcat<Vec<EmojiEncoder>>>, Box<dyn Error>> {
         self.device.seed(self.seed);
         let device = self.device.clone().autodiff();
-        let n_classes = self.emoji.classes.len();
-        let mut model = JointConcatConfig::new(n_classes)
+        let mut model = JointConcatConfig::new(self.emoji.classes.len())
             .with_label_smoothing(Some(self.settings.label_smoothing))
             .init(self.settings.encoders(&device)?, &device)?;
-        let train = self.loader(Split::Train, true);
-        let valid = self.loader(Split::Valid, false);
+        let train = self.training_loader(stage);
+        let valid = self.evaluation_loader(Split::Valid);
         let mut optimizer = self.settings.optimizer();
-        let mut schedule = self
-            .settings
-            .schedule(self.n_batches() * self.settings.epochs)?;
+        let mut schedule = self.settings.schedule(self.n_batches(stage))?;
 
         let mut validation = vec![];
         for epoch in 0..self.settings.epochs {
@@ -197,15 +255,17 @@ impl Run<'_> {
                 mean.add(loss.into_scalar());
                 model = optimizer.step(schedule.step(), model, gradients);
             }
-            let (modalities, fused) = self.evaluate_joint(&model.valid(), &*valid)?;
-            let accuracies = accuracies(&modalities, &fused);
-            progress.epoch(self, "joint", epoch, &[mean.get()], &accuracies);
-            validation.push(accuracies);
+            let scores = match stage {
+                Stage::Validated => {
+                    let (modalities, fused) = self.evaluate_joint(&model.valid(), &*valid)?;
+                    Some(accuracies(&modalities, &fused))
+                }
+                Stage::Final => None,
+            };
+            progress.epoch(self, "joint", epoch, &[mean.get()], scores.as_deref());
+            validation.extend(scores);
         }
-        let test = self.loader(Split::Test, false);
-        let (modalities, fused) = self.evaluate_joint(&model.valid(), &*test)?;
-        let test = self.scores(&modalities, &fused);
-        Ok(Outcome { validation, test })
+        Ok((model, validation))
     }
 
     fn evaluate_joint(
@@ -242,32 +302,6 @@ impl Run<'_> {
             multi: Score::from(fused),
         }
     }
-}
-
-/// Fits the temperature of each modality on the validation split.
-fn calibrate(
-    model: EmojiMla,
-    valid: &dyn DataLoader<EmojiBatch>,
-) -> Result<EmojiMla, Box<dyn Error>> {
-    let inference = model.valid();
-    let n_modalities = model.n_modalities();
-    let mut labels = vec![];
-    let mut logits: Vec<Vec<Tensor<2>>> = vec![vec![]; n_modalities];
-    let mut device = Device::flex();
-    for batch in valid.iter() {
-        let batch = batch?;
-        labels.extend(batch.targets.labels());
-        device = batch.targets.tensor().device();
-        let prediction = inference.predict(batch)?;
-        for (modality, logits) in logits.iter_mut().enumerate() {
-            logits.push(prediction.modalities.modality(modality));
-        }
-    }
-    let targets = Targets::from_labels(labels, &device);
-    let fit = |parts| fit_temperature(Tensor::cat(parts, 0), &targets);
-    let temperatures: Vec<f64> = logits.into_iter().map(fit).collect::<Result<_, _>>()?;
-    let fusion = model.fusion.clone().with_calibration(&temperatures)?;
-    Ok(model.with_fusion(fusion)?)
 }
 
 fn accuracies(modalities: &[Confusion], fused: &Confusion) -> Vec<f64> {
@@ -311,8 +345,16 @@ impl Progress {
         }
     }
 
-    /// `losses`: one a modality, or one for all; `accuracies`: one a modality, then all.
-    fn epoch(&mut self, run: &Run, method: &str, epoch: usize, losses: &[f64], accuracies: &[f64]) {
+    /// `losses`: one a modality, or one for all; `accuracies`: on the validation split, one a
+    /// modality, then all; none in the final fit.
+    fn epoch(
+        &mut self,
+        run: &Run,
+        method: &str,
+        epoch: usize,
+        losses: &[f64],
+        accuracies: Option<&[f64]>,
+    ) {
         self.done += 1;
         let left = self.start.elapsed() * (self.total - self.done) as u32 / self.done as u32;
         let seconds = left.as_secs();
@@ -331,17 +373,21 @@ impl Progress {
                 format!("loss {}", each.collect::<Vec<_>>().join(" "))
             }
         };
-        let accuracy: Vec<String> = names
-            .chain(["all"])
-            .zip(accuracies)
-            .map(|(name, accuracy)| format!("{name} {:4.1}", 100.0 * accuracy))
-            .collect();
+        let accuracy = match accuracies {
+            None => "final fit on train + valid".to_string(),
+            Some(accuracies) => {
+                let each = names
+                    .chain(["all"])
+                    .zip(accuracies)
+                    .map(|(name, accuracy)| format!("{name} {:4.1}", 100.0 * accuracy));
+                format!("valid % {}", each.collect::<Vec<_>>().join("  "))
+            }
+        };
         println!(
-            "{method:<5} seed {} epoch {:>2}/{} | {loss} | valid % {} | {}:{:02} left",
+            "{method:<5} seed {} epoch {:>2}/{} | {loss} | {accuracy} | {}:{:02} left",
             run.seed,
             epoch + 1,
             run.settings.epochs,
-            accuracy.join("  "),
             seconds / 60,
             seconds % 60,
         );

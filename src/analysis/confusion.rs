@@ -55,6 +55,10 @@ impl Confusion {
     /// # Errors
     ///
     /// [`MlaError::LabelOutOfRange`], or [`MlaError::DeviceRead`].
+    ///
+    /// # Panics
+    ///
+    /// If a row is out of range of the logits or the labels.
     pub fn add_logits(&mut self, logits: Tensor<2>, labels: &[i64], rows: &[usize]) -> Result<()> {
         let predicted: Vec<i64> = logits
             .argmax(1)

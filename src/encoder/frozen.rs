@@ -55,6 +55,10 @@ impl<E: Encoder> Frozen<E> {
     }
 
     /// The features of `input`, `[batch, d_feature]`, off the autodiff tape.
+    ///
+    /// # Panics
+    ///
+    /// Where the encoder panics on a shape it does not take.
     pub fn features(&self, input: E::Input) -> Tensor<2> {
         self.encoder.valid().encode(input).without_autodiff()
     }

@@ -118,7 +118,8 @@ impl UncertaintyFusion for EntropyFusion {
 
     fn calibrated(&self, modality: usize, logits: Tensor<2>) -> Tensor<2> {
         let temperature = self.calibration.get().slice([modality..modality + 1]);
-        logits / temperature.unsqueeze_dim::<2>(0)
+        let temperature = temperature.unsqueeze_dim::<2>(0).cast(logits.dtype());
+        logits / temperature
     }
 
     fn check(&self, n_modalities: usize) -> Result<()> {

@@ -24,10 +24,11 @@ impl FixedFusion {
                 what: "a fixed fusion",
             });
         }
+        let total: f64 = weights.iter().sum();
         for &weight in weights {
             positive("fusion weight", weight)?;
+            positive("share of a fusion weight", weight / total)?;
         }
-        let total: f64 = weights.iter().sum();
         let shares: Vec<f32> = weights
             .iter()
             .map(|weight| (weight / total) as f32)
@@ -42,7 +43,13 @@ impl FixedFusion {
 impl UncertaintyFusion for FixedFusion {
     fn weights(&self, logits: &ModalityLogits) -> Tensor<2> {
         let shape = [logits.n_samples(), logits.n_modalities()];
-        let weights = self.weights.get().unsqueeze_dim::<2>(0).expand(shape);
+        let dtype = logits.modality(0).dtype();
+        let weights = self
+            .weights
+            .get()
+            .cast(dtype)
+            .unsqueeze_dim::<2>(0)
+            .expand(shape);
         let present = logits.mask(weights, 0.0);
         present.clone() / present.sum_dim(1)
     }

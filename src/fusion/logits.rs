@@ -82,12 +82,20 @@ impl ModalityLogits {
     }
 
     /// The logits of a modality as given, `[n_samples, n_classes]`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such modality.
     pub fn modality(&self, modality: usize) -> Tensor<2> {
         self.logits[modality].clone()
     }
 
     /// The logits of a modality, 0 in the rows of samples that lack it,
     /// `[n_samples, n_classes]`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such modality.
     pub fn present_logits(&self, modality: usize) -> Tensor<2> {
         let logits = self.modality(modality);
         match self.presence.missing(&logits.device()) {

@@ -61,13 +61,13 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
         self.presence()?;
         let targets = self.targets;
         let turns = self.inputs.split().into_iter().map(|part| {
-            part.map(|part| {
-                let targets = match &part.rows {
-                    Rows::All => targets.clone(),
-                    Rows::Some(rows) => targets.select(rows),
-                };
-                Turn::new(part.input, targets)
-            })
+            let part = part?;
+            let targets = match &part.rows {
+                Rows::All => targets.clone(),
+                Rows::Some(rows) if rows.is_empty() => return None,
+                Rows::Some(rows) => targets.select(rows),
+            };
+            Some(Turn::new(part.input, targets))
         });
         Ok(turns.collect())
     }

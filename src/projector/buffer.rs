@@ -8,7 +8,8 @@ use burn::tensor::{Device, Tensor};
 ///
 /// Unlike a [`Param`] with gradients switched off, it stays off the autodiff tape through
 /// [`train`](Module::train), [`unfreeze`](Module::unfreeze) and
-/// [`fork`](Module::fork); unlike Burn's `RunningState`, clones do not share it.
+/// [`fork`](Module::fork), and keeps its precision when the module is cast to another; unlike
+/// Burn's `RunningState`, clones do not share it.
 #[derive(Debug, Clone)]
 pub struct Buffer<const D: usize> {
     id: ParamId,
@@ -70,11 +71,12 @@ impl<const D: usize> Module for Buffer<D> {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let dtype = self.value.dtype();
         let param = mapper.map_float(Param::initialized(self.id, self.value));
         let (id, value, _) = param.consume();
         Self {
             id,
-            value: value.without_autodiff(),
+            value: value.without_autodiff().cast(dtype),
         }
     }
 }

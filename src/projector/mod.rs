@@ -21,6 +21,8 @@ pub use options::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget
 pub use rls::{RlsProjector, RlsProjectorConfig, RlsState};
 pub use square_root::{SquareRootRlsProjector, SquareRootRlsProjectorConfig, SquareRootState};
 pub use state::Projection;
+#[cfg(feature = "train")]
+pub(crate) use step::LayerChange;
 
 /// A rule that projects the gradient of a layer of the shared head.
 ///

@@ -28,6 +28,7 @@ pub enum ProjectionTarget {
     ///
     /// With momentum, weight decay or Adam the step taken is not the gradient, so that
     /// projecting the gradient lets the step leak into the protected space; this does not.
+    /// Where `P` changes nothing the step is the optimizer's up to rounding.
     Update,
 }
 

@@ -1,6 +1,6 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::{Result, at_least_one, positive};
 use crate::projector::{Buffer, OrthogonalProjector};
@@ -27,6 +27,10 @@ pub struct RlsProjectorConfig {
 ///
 /// After features `r_1 .. r_n` that is `P = (I + (1/alpha) sum r_i r_i^T)^-1`: symmetric,
 /// `0 < P <= I`, with a trace that never grows. The denominator is a scalar.
+///
+/// In f32 the recursion amplifies rounding by up to `kappa = |r|^2 / alpha`: `P` stays positive
+/// definite for `kappa` up to about 1e6. For a smaller `alpha` or larger features take
+/// [`SquareRootRlsProjector`](crate::projector::SquareRootRlsProjector).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RlsProjector {
     alpha: f64,
@@ -81,7 +85,9 @@ impl OrthogonalProjector for RlsProjector {
 
     fn init(&self, d_input: usize, _n_modalities: usize, device: &Device) -> Result<RlsState> {
         at_least_one("d_input", d_input)?;
-        Ok(RlsState::new(Tensor::eye(d_input, device)))
+        Ok(RlsState::new(
+            Tensor::<2>::eye(d_input, device).cast(DType::F32),
+        ))
     }
 
     /// # Panics

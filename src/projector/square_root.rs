@@ -1,6 +1,6 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::{Result, at_least_one, positive};
 use crate::projector::{Buffer, OrthogonalProjector};
@@ -69,7 +69,7 @@ impl OrthogonalProjector for SquareRootRlsProjector {
     fn init(&self, d_input: usize, _: usize, device: &Device) -> Result<SquareRootState> {
         at_least_one("d_input", d_input)?;
         Ok(SquareRootState {
-            factor: Buffer::new(Tensor::eye(d_input, device)),
+            factor: Buffer::new(Tensor::<2>::eye(d_input, device).cast(DType::F32)),
         })
     }
 

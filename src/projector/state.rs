@@ -1,5 +1,5 @@
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::Result;
 use crate::head::ProtectedLayer;
@@ -32,6 +32,9 @@ pub(crate) struct LayerProjection<S> {
     /// number of samples, so that Eq. 4 travels with the gradients through accumulation and
     /// across devices.
     pub(super) carriers: Vec<Param<Tensor<1>>>,
+    /// Width of the layer's input.
+    pub(super) width: usize,
+    /// The same, and 1 more where the bias is protected.
     pub(super) d_input: usize,
 }
 
@@ -47,15 +50,18 @@ impl<P: OrthogonalProjector> Projection<P> {
         let layer = |layer: &ProtectedLayer| -> Result<LayerProjection<P::State>> {
             let augmented = config.protect_bias && layer.bias.is_some();
             let d_input = layer.d_input + usize::from(augmented);
-            let zeros = || Buffer::new(Tensor::zeros([d_input], &plain));
+            let single = (&plain, DType::F32);
+            let zeros = || Buffer::new(Tensor::zeros([d_input], single));
             Ok(LayerProjection {
                 state: rule.init(d_input, n_modalities, &plain)?,
                 previous: (config.source == FeatureSource::Previous).then(zeros),
                 running: (config.mean == FeatureMean::Running)
-                    .then(|| Buffer::new(Tensor::zeros([n_modalities, d_input + 1], &plain))),
+                    .then(|| Buffer::new(Tensor::zeros([n_modalities, d_input + 1], single))),
                 carriers: (0..n_modalities)
-                    .map(|_| Param::from_tensor(Tensor::zeros([d_input + 1], device)))
+                    .map(|_| Tensor::zeros([d_input + 1], (device, DType::F32)))
+                    .map(Param::from_tensor)
                     .collect(),
+                width: layer.d_input,
                 d_input,
             })
         };
@@ -101,7 +107,7 @@ impl<P: OrthogonalProjector> Projection<P> {
 
 module_fields! {
     impl[S: Module] LayerProjection[S]
-    modules: [state, previous, running, carriers], others: [d_input]
+    modules: [state, previous, running, carriers], others: [width, d_input]
 }
 
 module_fields! {

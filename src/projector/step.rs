@@ -40,30 +40,54 @@ impl<P: OrthogonalProjector> Projection<P> {
         started
     }
 
-    /// Projects a weight's and, where it is protected, its bias' change, in their own precision.
+    /// Projects the change of a layer, in its own precision. What does not change, a frozen
+    /// weight or bias, counts as 0 and stays out of the result.
     pub(crate) fn project(
         &self,
         layer: usize,
         modality: usize,
-        weight: Tensor<2>,
-        bias: Option<Tensor<1>>,
-    ) -> (Tensor<2>, Option<Tensor<1>>) {
-        let LayerProjection { state, d_input, .. } = &self.layers[layer];
-        let (dtype, [rows, _]) = (weight.dtype(), weight.dims());
+        change: LayerChange,
+    ) -> LayerChange {
+        let of = &self.layers[layer];
         let project = |change: Tensor<2>| {
-            let projected = self.rule.project(change.cast(DType::F32), modality, state);
+            let dtype = change.dtype();
+            let projected = self
+                .rule
+                .project(change.cast(DType::F32), modality, &of.state);
             projected.cast(dtype)
         };
-        match bias {
-            Some(bias) if *d_input > rows => {
-                let change = Tensor::cat(vec![weight, bias.unsqueeze_dim(0)], 0);
-                let projected = project(change);
-                let bias = projected.clone().slice([rows..rows + 1]).squeeze_dim(0);
-                (projected.slice([0..rows]), Some(bias))
+        let LayerChange { weight, bias } = change;
+        if of.d_input == of.width {
+            return LayerChange {
+                weight: weight.map(project),
+                bias,
+            };
+        }
+        let (has_weight, has_bias) = (weight.is_some(), bias.is_some());
+        let row = bias.map(|bias| bias.unsqueeze_dim::<2>(0));
+        let (weight, row) = match (weight, row) {
+            (None, None) => return LayerChange::default(),
+            (Some(weight), Some(row)) => (weight, row),
+            (Some(weight), None) => {
+                let row = weight.clone().slice([0..1]).zeros_like();
+                (weight, row)
             }
-            bias => (project(weight), bias),
+            (None, Some(row)) => (row.zeros_like().repeat_dim(0, of.width), row),
+        };
+        let projected = project(Tensor::cat(vec![weight, row], 0));
+        let row = projected.clone().slice([of.width..of.d_input]);
+        LayerChange {
+            weight: has_weight.then(|| projected.slice([0..of.width])),
+            bias: has_bias.then(|| row.squeeze_dim(0)),
         }
     }
+}
+
+/// The gradients or the changes of a layer's weight, `[width, d_output]`, and bias, `[d_output]`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LayerChange {
+    pub(crate) weight: Option<Tensor<2>>,
+    pub(crate) bias: Option<Tensor<1>>,
 }
 
 impl<S> LayerProjection<S> {
@@ -79,6 +103,10 @@ impl<S> LayerProjection<S> {
         );
         let sum = input.sum_dim(0).squeeze_dim(0);
         Tensor::cat(vec![sum, counts], 0)
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.width
     }
 
     pub(crate) fn carriers(&self) -> &[Param<Tensor<1>>] {

@@ -42,7 +42,11 @@ where
     let mut evaluation = Evaluation::new(model.n_modalities(), model.n_classes());
     for batch in loader.iter() {
         let output = model.try_evaluate(batch?).map_err(DatasetError::new)?;
-        let loss = output.loss.into_scalar::<f32>();
+        let loss: f32 = output
+            .loss
+            .try_into_scalar()
+            .map_err(MlaError::read("the loss"))
+            .map_err(DatasetError::new)?;
         let prediction = output.prediction.ok_or_else(|| {
             DatasetError::new(MlaError::Empty {
                 what: "the prediction",

@@ -3,8 +3,7 @@ use burn::module::ParamGroup;
 /// The parameters of encoder `modality` of an [`Mla`](crate::Mla), for an optimizer or a
 /// learning rate of its own.
 ///
-/// The group goes by path, so that it still holds after a record is loaded. A model within
-/// another module is found too.
+/// The group goes by the path within the model, so that it still holds after a record is loaded.
 ///
 /// ```
 /// use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
@@ -17,12 +16,12 @@ use burn::module::ParamGroup;
 ///     .with_group(head_group(), SgdConfig::new().build(), None);
 /// ```
 pub fn encoder_group(modality: usize) -> ParamGroup {
-    group(&format!(r"(^|\.)encoders\.{modality}\."))
+    group(&format!(r"^encoders\.{modality}\."))
 }
 
 /// The parameters of the shared head of an [`Mla`](crate::Mla).
 pub fn head_group() -> ParamGroup {
-    group(r"(^|\.)head\.")
+    group(r"^head\.")
 }
 
 fn group(pattern: &str) -> ParamGroup {

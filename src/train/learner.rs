@@ -55,10 +55,14 @@ where
     }
 
     /// Outputs that are plainly no result, for a step that failed while the loop stops.
-    fn no_result(&self, targets: &Targets) -> (Tensor<1>, Tensor<2>) {
+    ///
+    /// The labels are 0: those given may be what the step failed on, and metrics would fail again.
+    fn no_result(&self, targets: &Targets) -> (Tensor<1>, Tensor<2>, Targets) {
         let device = targets.tensor().device();
-        let logits = Tensor::full([targets.len(), self.n_classes()], f32::NAN, &device);
-        (Tensor::full([1], f32::NAN, &device), logits)
+        let n_samples = targets.len();
+        let logits = Tensor::full([n_samples, self.n_classes()], f32::NAN, &device);
+        let loss = Tensor::full([1], f32::NAN, &device);
+        (loss, logits, Targets::new(vec![0; n_samples], &device))
     }
 }
 
@@ -83,7 +87,7 @@ where
         let targets = turn.targets.clone();
         self.try_step(turn).unwrap_or_else(|error| {
             self.faults.raise(error);
-            let (loss, logits) = self.no_result(&targets);
+            let (loss, logits, targets) = self.no_result(&targets);
             TrainOutput {
                 grads: GradientsParams::new(),
                 item: TurnOutput {
@@ -133,7 +137,7 @@ where
         let targets = batch.targets.clone();
         self.try_evaluate(batch).unwrap_or_else(|error| {
             self.faults.raise(error);
-            let (loss, logits) = self.no_result(&targets);
+            let (loss, logits, targets) = self.no_result(&targets);
             EvaluationOutput {
                 loss,
                 prediction: None,

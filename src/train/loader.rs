@@ -19,30 +19,45 @@ pub enum EpochLength {
     Longest,
     /// When the first modality has been through its data once.
     Shortest,
-    /// After a number of turns.
+    /// After a number of turns, skipped ones not counted. Every epoch starts with the loaders'
+    /// first batches: let them shuffle.
     Turns(usize),
 }
 
 /// Turns loaders of batches into the sequence of turns that a schedule asks for.
 ///
 /// Itself a Burn [`DataLoader`], for Burn's training loop or a loop of one's own:
-/// - [`paired`](Self::paired): one loader of [`MultimodalBatch`]es; each batch serves every
-///   modality once;
+/// - [`paired`](Self::paired): one loader of [`MultimodalBatch`]es; with a schedule that treats
+///   all modalities alike, each batch serves every modality once an epoch;
 /// - [`unpaired`](Self::unpaired): a loader a modality, of any lengths.
 ///
 /// The schedule's step counts on from epoch to epoch. Where a modality is absent in a whole
 /// batch its turn is skipped and counted ([`skipped`](Self::skipped)).
 ///
 /// Batches are read at most one ahead of their use. A schedule that favours one modality makes
-/// the others' inputs wait, for at most one pass over the data.
+/// the others' inputs wait: for at most one pass over the data, or with [`EpochLength::Turns`]
+/// until the epoch ends.
 ///
 /// Progress and [`num_items`](DataLoader::num_items) count samples times modalities.
 pub struct AlternatingLoader<In: ModalityInputs> {
     source: Source<In>,
     schedule: Arc<dyn Schedule>,
     epoch: EpochLength,
+    counts: Arc<Counts>,
+}
+
+/// What a loader counts, shared with its copies on other devices.
+#[derive(Default)]
+struct Counts {
     step: AtomicU64,
     skipped: AtomicU64,
+}
+
+impl Counts {
+    fn skip(&self, turns: usize) {
+        self.step.fetch_add(turns as u64, Ordering::Relaxed);
+        self.skipped.fetch_add(turns as u64, Ordering::Relaxed);
+    }
 }
 
 enum Source<In: ModalityInputs> {
@@ -75,12 +90,17 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
     ///
     /// # Errors
     ///
-    /// [`MlaError::NoModalities`] without a loader.
+    /// [`MlaError::NoModalities`] without a loader, [`MlaError::AbsentModality`] for one that
+    /// has no items.
     pub fn unpaired(
         loaders: impl UnpairedLoaders<Inputs = In>,
         schedule: impl Schedule + 'static,
     ) -> Result<Self> {
-        Self::new(Source::Unpaired(loaders.into_turns()), Arc::new(schedule))
+        let loaders = loaders.into_turns();
+        if let Some(modality) = loaders.iter().position(|loader| loader.num_items() == 0) {
+            return Err(MlaError::AbsentModality { modality });
+        }
+        Self::new(Source::Unpaired(loaders), Arc::new(schedule))
     }
 
     fn new(source: Source<In>, schedule: Arc<dyn Schedule>) -> Result<Self> {
@@ -88,8 +108,7 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
             source,
             schedule,
             epoch: EpochLength::default(),
-            step: AtomicU64::new(0),
-            skipped: AtomicU64::new(0),
+            counts: Arc::default(),
         };
         match loader.n_modalities() {
             0 => Err(MlaError::NoModalities {
@@ -105,6 +124,12 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
         self
     }
 
+    /// Starts the schedule at a step other than 0, to go on where another training ended.
+    pub fn with_step(self, step: u64) -> Self {
+        self.counts.step.store(step, Ordering::Relaxed);
+        self
+    }
+
     /// Number of modalities.
     pub fn n_modalities(&self) -> usize {
         match &self.source {
@@ -115,12 +140,12 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
 
     /// Number of turns scheduled so far, skipped ones included: `t` of the next one.
     pub fn step(&self) -> u64 {
-        self.step.load(Ordering::Relaxed)
+        self.counts.step.load(Ordering::Relaxed)
     }
 
     /// Number of turns skipped so far since their modality was absent in the whole batch.
     pub fn skipped(&self) -> u64 {
-        self.skipped.load(Ordering::Relaxed)
+        self.counts.skipped.load(Ordering::Relaxed)
     }
 
     /// Samples of each modality's data.
@@ -134,13 +159,12 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
         }
     }
 
-    fn derived(&self, source: Source<In>) -> Arc<dyn DataLoader<Turn<In::One>>> {
+    fn derived(&self, source: Source<In>, counts: Arc<Counts>) -> Arc<Self> {
         Arc::new(Self {
             source,
             schedule: self.schedule.clone(),
             epoch: self.epoch,
-            step: AtomicU64::new(self.step()),
-            skipped: AtomicU64::new(0),
+            counts,
         })
     }
 }
@@ -153,6 +177,7 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
             .map(|n_samples| Lane {
                 entries: VecDeque::new(),
                 passes: 0,
+                barren: 0,
                 n_samples,
                 served: 0,
             })
@@ -175,8 +200,10 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
         self.lengths().iter().sum()
     }
 
+    /// The copy goes on counting where this loader's [`step`](Self::step) and
+    /// [`skipped`](Self::skipped) are, and they count with it.
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<Turn<In::One>>> {
-        self.derived(match &self.source {
+        let source = match &self.source {
             Source::Paired {
                 loader,
                 n_modalities,
@@ -187,15 +214,16 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
             Source::Unpaired(loaders) => {
                 Source::Unpaired(loaders.iter().map(|l| l.to_device(device)).collect())
             }
-        })
+        };
+        self.derived(source, self.counts.clone())
     }
 
     /// The same share of each modality's data: `start` and `end` count as
-    /// [`num_items`](DataLoader::num_items) does.
+    /// [`num_items`](DataLoader::num_items) does. A slice counts for itself.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Turn<In::One>>> {
         let total = self.num_items().max(1);
         let share = |at: usize, length: usize| at * length / total;
-        self.derived(match &self.source {
+        let source = match &self.source {
             Source::Paired {
                 loader,
                 n_modalities,
@@ -213,7 +241,12 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
                 };
                 Source::Unpaired(loaders.iter().map(part).collect())
             }
-        })
+        };
+        let counts = Counts {
+            step: AtomicU64::new(self.step()),
+            ..Counts::default()
+        };
+        self.derived(source, Arc::new(counts))
     }
 }
 
@@ -238,11 +271,23 @@ struct Lane<T> {
     entries: VecDeque<Entry<T>>,
     /// Passes over the data that are over.
     passes: usize,
+    /// How many ended since the last turn.
+    barren: usize,
     n_samples: usize,
     served: usize,
 }
 
 impl<T> Lane<T> {
+    fn end_pass(&mut self) {
+        self.passes += 1;
+        self.barren += 1;
+    }
+
+    /// Whether a whole pass held no turn.
+    fn is_barren(&self) -> bool {
+        self.barren > 1
+    }
+
     /// Whether no turn of the first pass is left.
     fn has_passed(&self) -> bool {
         self.passes > 0 || self.only_absent_left().is_some()
@@ -296,8 +341,9 @@ impl<In: ModalityInputs> AlternatingIter<'_, In> {
                         }
                     };
                 for (lane, entry) in self.lanes.iter_mut().zip(entries) {
-                    // A lane in which the rest of a pass waits needs no more in this epoch.
-                    if !lane.entries.iter().any(Entry::is_end) {
+                    // Where an epoch is a pass, a lane in which the rest of it waits needs no more.
+                    let by_pass = !matches!(self.loader.epoch, EpochLength::Turns(_));
+                    if !(by_pass && lane.entries.iter().any(Entry::is_end)) {
                         lane.entries.push_back(entry);
                     }
                 }
@@ -325,7 +371,7 @@ impl<In: ModalityInputs> AlternatingIter<'_, In> {
         let lane = &mut self.lanes[modality];
         if lane.entries.front().is_some_and(Entry::is_end) {
             lane.entries.pop_front();
-            lane.passes += 1;
+            lane.end_pass();
         }
         Ok(())
     }
@@ -347,42 +393,43 @@ impl<In: ModalityInputs> AlternatingIter<'_, In> {
                 }
             }
         }
-        let mut passes_without_turn = 0;
         while !self.is_over() {
-            let step = self.loader.step();
-            let modality = self.loader.schedule.modality(step, self.lanes.len());
+            let modality = self
+                .loader
+                .schedule
+                .modality(self.loader.step(), self.lanes.len());
             self.loader
                 .check_modality(modality)
                 .map_err(DatasetError::new)?;
+            if self.lanes[modality].is_barren() {
+                if self.lanes.iter().all(Lane::is_barren) {
+                    let what = "the data of the alternating loader";
+                    return Err(DatasetError::new(MlaError::Empty { what }));
+                }
+                self.loader.counts.skip(1);
+                continue;
+            }
             self.fill(modality)?;
-            let entry = self.lanes[modality].entries.pop_front();
-            match entry {
-                Some(Entry::EndOfPass) | None => {
-                    self.lanes[modality].passes += 1;
-                    passes_without_turn += 1;
-                    if passes_without_turn > 2 {
-                        let error = MlaError::AbsentModality { modality };
-                        return Err(DatasetError::new(error));
-                    }
-                }
-                Some(Entry::Absent) => {
-                    self.loader.step.fetch_add(1, Ordering::Relaxed);
-                    self.loader.skipped.fetch_add(1, Ordering::Relaxed);
-                }
+            let lane = &mut self.lanes[modality];
+            match lane.entries.pop_front() {
+                Some(Entry::EndOfPass) | None => lane.end_pass(),
+                Some(Entry::Absent) => self.loader.counts.skip(1),
                 Some(Entry::Turn(turn)) => {
-                    self.loader.step.fetch_add(1, Ordering::Relaxed);
+                    lane.barren = 0;
+                    lane.served += turn.targets.len();
                     self.turns += 1;
-                    self.lanes[modality].served += turn.targets.len();
+                    self.loader.counts.step.fetch_add(1, Ordering::Relaxed);
                     self.settle(modality)?;
                     return Ok(Some(turn));
                 }
             }
         }
-        let unserved = self.lanes.iter().filter(|lane| lane.passes == 0);
-        let skipped: usize = unserved.filter_map(Lane::only_absent_left).sum();
-        self.loader
-            .skipped
-            .fetch_add(skipped as u64, Ordering::Relaxed);
+        if !matches!(self.loader.epoch, EpochLength::Turns(_)) {
+            let unserved = self.lanes.iter().filter(|lane| lane.passes == 0);
+            self.loader
+                .counts
+                .skip(unserved.filter_map(Lane::only_absent_left).sum());
+        }
         Ok(None)
     }
 }

@@ -1,5 +1,6 @@
 //! Training: the step, the alternating loader, and both as parts of Burn's training loop.
 
+mod calibrate;
 mod evaluate;
 mod faults;
 mod groups;
@@ -11,6 +12,7 @@ mod running_state;
 mod step;
 mod unpaired;
 
+pub use calibrate::fit_temperatures;
 pub use evaluate::{Evaluation, evaluate};
 pub(crate) use faults::Faults;
 pub use groups::{encoder_group, head_group};

@@ -9,7 +9,7 @@ use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
 use crate::model::Mla;
 use crate::module_fields::module_fields;
-use crate::projector::{OrthogonalProjector, ProjectionTarget};
+use crate::projector::{LayerChange, OrthogonalProjector, ProjectionTarget};
 
 /// What an optimizer may move, by the same paths as in the model. Left out is the projector's
 /// state, whose counts an optimizer's traversal would read back from the device.
@@ -22,12 +22,6 @@ struct Parameters<E, H> {
 module_fields! {
     impl[E: Module, H: Module] Parameters[E, H]
     modules: [encoders, head], others: []
-}
-
-/// What the layers of the head are taken from or put into: gradients, or parameters.
-struct LayerChange {
-    weight: Tensor<2>,
-    bias: Option<Tensor<1>>,
 }
 
 impl<E, H, P, F> Mla<E, H, P, F>
@@ -51,7 +45,8 @@ where
     /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight got no gradient, so
     ///   that the projector would act on nothing.
     ///
-    /// After an error the model and the optimizer are as they were.
+    /// After an error the model and the optimizer are as they were. A head without protected
+    /// layers takes any gradients but none at all: there is no mean feature to tell whose they are.
     pub fn try_optimize(
         &mut self,
         optimizer: &mut ModuleOptimizer,
@@ -61,6 +56,9 @@ where
         let learning_rate = learning_rate.into();
         let protected = self.head.protected();
         if protected.is_empty() {
+            if gradients.is_empty() {
+                return Err(MlaError::NoMeanFeature);
+            }
             self.step_optimizer(optimizer, learning_rate, gradients);
             self.projection.advance(0, vec![]);
             return Ok(());
@@ -152,14 +150,16 @@ where
         gradients: &mut GradientsParams,
     ) {
         for (layer, named) in protected.iter().enumerate() {
-            // A frozen weight has no gradient, and nothing to protect.
-            let Some(weight) = gradients.remove::<2>(named.weight) else {
-                continue;
+            // What is frozen has no gradient.
+            let change = LayerChange {
+                weight: gradients.remove(named.weight),
+                bias: named.bias.and_then(|id| gradients.remove(id)),
             };
-            let bias = named.bias.and_then(|id| gradients.remove::<1>(id));
-            let (weight, bias) = self.projection.project(layer, modality, weight, bias);
-            gradients.register(named.weight, weight);
-            if let (Some(id), Some(bias)) = (named.bias, bias) {
+            let change = self.projection.project(layer, modality, change);
+            if let Some(weight) = change.weight {
+                gradients.register(named.weight, weight);
+            }
+            if let Some((id, bias)) = named.bias.zip(change.bias) {
                 gradients.register(id, bias);
             }
         }
@@ -170,25 +170,29 @@ where
         let mut replaced = Replaced::default();
         let pairs = before.0.into_iter().zip(after.0);
         for (layer, (named, (before, after))) in protected.iter().zip(pairs).enumerate() {
-            let change = after.weight - before.weight.clone();
-            let bias = before
-                .bias
-                .clone()
-                .zip(after.bias)
-                .map(|(old, new)| new - old);
-            let (change, bias) = self.projection.project(layer, modality, change, bias);
-            replaced
-                .weights
-                .push((named.weight, before.weight + change));
-            if let (Some(id), Some(old), Some(bias)) = (named.bias, before.bias, bias) {
-                replaced.biases.push((id, old + bias));
+            let weights = before.weight.clone().zip(after.weight);
+            let biases = before.bias.clone().zip(after.bias);
+            let change = LayerChange {
+                weight: weights.map(|(old, new)| new - old),
+                bias: biases.map(|(old, new)| new - old),
+            };
+            let change = self.projection.project(layer, modality, change);
+            if let Some((old, change)) = before.weight.zip(change.weight) {
+                replaced.weights.push((named.weight, old + change));
+            }
+            // A bias that is not protected keeps what the optimizer gave it, to the last bit.
+            let biases = before.bias.zip(change.bias);
+            if let Some((id, (old, change))) = named.bias.zip(biases)
+                && self.projection.config().protect_bias
+            {
+                replaced.biases.push((id, old + change));
             }
         }
         self.head = self.head.clone().map(&mut replaced);
     }
 }
 
-/// The values of the protected layers, off the tape.
+/// The values of the protected layers that train, off the tape.
 struct Layers(Vec<LayerChange>);
 
 impl Layers {
@@ -196,8 +200,7 @@ impl Layers {
         let mut values = Values::default();
         head.visit(&mut values);
         let layers = protected.iter().map(|named| LayerChange {
-            weight: find(&values.weights, named.weight)
-                .expect("a protected weight is checked at construction and has a gradient"),
+            weight: find(&values.weights, named.weight),
             bias: named.bias.and_then(|id| find(&values.biases, id)),
         });
         Self(layers.collect())
@@ -217,6 +220,9 @@ struct Values {
 
 impl ModuleVisitor for Values {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
         let value = param.val().without_autodiff();
         let dims = value.dims();
         match D {

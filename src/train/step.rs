@@ -33,8 +33,10 @@ where
     /// - [`MlaError::Empty`] for a turn without samples;
     /// - [`MlaError::LabelOutOfRange`] for a label that is no class of the head;
     /// - [`MlaError::Size`] when the encoder returns another number of rows than there are
-    ///   labels, or the head another number of inputs than protected layers;
-    /// - [`MlaError::NonFinite`] for features or a loss that are not finite.
+    ///   labels, or the head another number of inputs than protected layers, or one of another
+    ///   width;
+    /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
+    ///   that the squared norm of their mean is not.
     ///
     /// After an error the model is as it was, running statistics included.
     ///
@@ -59,13 +61,17 @@ where
         }
         targets.check(self.n_classes())?;
 
-        let refused = |error| {
-            discard_pending_updates(&self.encoders);
-            discard_pending_updates(&self.head);
+        let encoder = modality.to_string();
+        let encoder_refused = |error| {
+            discard_pending_updates(&self.encoders, Some(&encoder));
             error
         };
+        let refused = |error| {
+            discard_pending_updates(&self.head, None);
+            encoder_refused(error)
+        };
         let features = self.encoders.encode(input);
-        check_rows(&features, targets.len()).map_err(refused)?;
+        check_rows(&features, targets.len()).map_err(encoder_refused)?;
         let output = self.head.forward(features.clone());
         let loss = CrossEntropyLossConfig::new()
             .with_smoothing(
@@ -75,11 +81,11 @@ where
             )
             .init(&features.device())
             .forward(output.logits.clone(), targets.tensor());
-        self.check_finite(&features, &loss, modality)
+        let sums = self.feature_sums(output.inputs).map_err(refused)?;
+        self.check_finite(&features, &sums, &loss, modality)
             .map_err(refused)?;
-        let carried = self.carried(modality, &output.inputs).map_err(refused)?;
 
-        let total = match carried {
+        let total = match self.carried(modality, sums) {
             Some(carried) => loss.clone() + carried.cast(loss.dtype()),
             None => loss.clone(),
         };
@@ -96,21 +102,53 @@ where
         })
     }
 
-    fn check_finite(&self, features: &Tensor<2>, loss: &Tensor<1>, modality: usize) -> Result<()> {
+    /// Sum and number of the inputs of each protected layer.
+    fn feature_sums(&self, inputs: Vec<Tensor<2>>) -> Result<Vec<Tensor<1>>> {
+        let size = |what, expected, got| match expected == got {
+            true => Ok(()),
+            false => Err(MlaError::Size {
+                what,
+                expected,
+                got,
+            }),
+        };
+        let layers = self.projection.layers();
+        let inputs_of_layers = "inputs of protected layers that the head hands out";
+        size(inputs_of_layers, layers.len(), inputs.len())?;
+        let pairs = layers.iter().zip(inputs);
+        pairs
+            .map(|(layer, input)| {
+                let width = input.dims()[1];
+                size("width of a protected layer's input", layer.width(), width)?;
+                Ok(layer.feature_sum(input))
+            })
+            .collect()
+    }
+
+    /// One number is read from the device: 0 times the loss and the squared norms of the mean
+    /// features, which Eq. 5 takes.
+    fn check_finite(
+        &self,
+        features: &Tensor<2>,
+        sums: &[Tensor<1>],
+        loss: &Tensor<1>,
+        modality: usize,
+    ) -> Result<()> {
         if !self.config.finite_check {
             return Ok(());
         }
-        let features = features
-            .clone()
-            .without_autodiff()
-            .cast(DType::F32)
-            .sum_dim(0);
+        let [n_samples, _] = features.dims();
+        let features = features.clone().without_autodiff().cast(DType::F32);
+        let squared_norm = |sum: Tensor<1>| (sum / n_samples as f32).square().sum();
+        let mut norms = squared_norm(features.sum_dim(0).squeeze_dim(0));
+        for sum in sums {
+            norms = norms + squared_norm(sum.clone());
+        }
         let loss = loss.clone().without_autodiff().cast(DType::F32);
-        let sum = (features.clone() * 0.0).sum() + loss * 0.0;
-        if is_finite(sum)? {
+        if is_finite(norms.clone() * 0.0 + loss * 0.0)? {
             return Ok(());
         }
-        let what = match is_finite(features)? {
+        let what = match is_finite(norms)? {
             true => NonFinite::Loss,
             false => NonFinite::Features,
         };
@@ -123,19 +161,13 @@ where
 
     /// A term of value 0 whose gradient, in the carriers of `modality`, is the sum of each
     /// protected layer's inputs and their number.
-    fn carried(&self, modality: usize, inputs: &[Tensor<2>]) -> Result<Option<Tensor<1>>> {
-        let layers = self.projection.layers();
-        if inputs.len() != layers.len() {
-            return Err(MlaError::Size {
-                what: "inputs of protected layers that the head hands out",
-                expected: layers.len(),
-                got: inputs.len(),
-            });
-        }
-        let terms = layers.iter().zip(inputs).map(|(layer, input)| {
-            let carrier = layer.carriers()[modality].val();
-            (carrier * layer.feature_sum(input.clone())).sum()
-        });
-        Ok(terms.reduce(|sum, term| sum + term))
+    fn carried(&self, modality: usize, sums: Vec<Tensor<1>>) -> Option<Tensor<1>> {
+        let layers = self.projection.layers().iter().zip(sums);
+        layers
+            .map(|(layer, sum)| {
+                let carrier = layer.carriers()[modality].val().cast(DType::F32);
+                (carrier * sum).sum()
+            })
+            .reduce(|total, term| total + term)
     }
 }

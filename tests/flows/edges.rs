@@ -145,9 +145,12 @@ fn small_batches_train(#[case] n: usize) {
     for device in devices() {
         let device = device.autodiff();
         let mut model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
+        let mut optimizer = sgd();
         for t in 0..4 {
             let output = model.try_step(turn(t % 2, n, t as u64, &device)).unwrap();
-            model.try_optimize(&mut sgd(), 0.05, output.grads).unwrap();
+            model
+                .try_optimize(&mut optimizer, 0.05, output.grads)
+                .unwrap();
         }
         let prediction = model
             .valid()
@@ -315,6 +318,111 @@ fn a_non_finite_step_changes_nothing(#[case] pixel: f32, #[case] what: NonFinite
             assert_ne!(state(&model), before, "and training goes on");
         }
     }
+}
+
+/// What the other encoder's batch normalization keeps aside of its last, good step is not lost.
+#[test]
+fn a_refused_step_leaves_the_other_encoders_statistics() {
+    for device in devices() {
+        let device = device.autodiff();
+        let encoder = || {
+            let config = CnnEncoderConfig::new(1, D_FEATURE).with_stages(vec![3]);
+            set_parameters(config.init(&device).unwrap(), 5)
+        };
+        let run = |bad: bool| {
+            let encoders = (encoder(), encoder());
+            let head = set_parameters(linear_head(&device), 2);
+            let mut model = Mla::new(encoders, head, rls(0.1), MeanFusion::new()).unwrap();
+            let mut optimizer = sgd();
+            let pixels = |seed| Numbers::new(seed).tensor::<4>([4, 1, 4, 4], &device);
+            let turn = |m, pixels| {
+                let input = if m == 0 {
+                    OneOf2::A(pixels)
+                } else {
+                    OneOf2::B(pixels)
+                };
+                Turn::new(input, Targets::new([0, 1, 2, 0], &device))
+            };
+            for t in 0..6 {
+                let output = model.try_step(turn(t % 2, pixels(t as u64))).unwrap();
+                model
+                    .try_optimize(&mut optimizer, 0.05, output.grads)
+                    .unwrap();
+                if bad {
+                    assert!(model.try_step(turn(0, pixels(9) * f32::NAN)).is_err());
+                    assert!(model.try_step(turn(1, pixels(9) * f32::NAN)).is_err());
+                }
+            }
+            state(&model)
+        };
+        assert_eq!(run(true), run(false));
+    }
+}
+
+#[test]
+fn features_whose_norm_overflows_are_refused() {
+    for device in devices() {
+        let device = device.autodiff();
+        let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
+        let input = OneOf2::B(Tensor::full([2, D_B], 1e30, &device));
+        let error = model.try_step(Turn::new(input, Targets::new([0, 1], &device)));
+        let what = NonFinite::Features;
+        let expected = MlaError::NonFinite {
+            what,
+            modality: 1,
+            step: 0,
+        };
+        assert_eq!(error.map(|_| ()).unwrap_err(), expected);
+    }
+}
+
+/// A head that hands out something else than its protected layer's input.
+#[derive(Module, Debug)]
+struct WrongInput {
+    inner: LinearHead,
+}
+
+impl SharedHead for WrongInput {
+    fn forward(&self, features: Tensor<2>) -> HeadOutput {
+        let output = self.inner.forward(features);
+        HeadOutput {
+            inputs: vec![output.logits.clone()],
+            ..output
+        }
+    }
+    fn protected(&self) -> Vec<ProtectedLayer> {
+        self.inner.protected()
+    }
+    fn d_feature(&self) -> usize {
+        self.inner.d_feature()
+    }
+    fn n_classes(&self) -> usize {
+        self.inner.n_classes()
+    }
+}
+
+#[test]
+fn a_head_that_hands_out_an_input_of_another_width_is_refused() {
+    let device = Device::flex().autodiff();
+    let head = WrongInput {
+        inner: linear_head(&device),
+    };
+    let model = Mla::new(mlps(&device), head, rls(0.1), MeanFusion::new()).unwrap();
+    let error = model
+        .try_step(turn(0, 4, 0, &device))
+        .map(|_| ())
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            MlaError::Size {
+                expected: D_FEATURE,
+                got: N_CLASSES,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]

@@ -85,11 +85,15 @@ fn parameters_and_statistics_of_the_other_encoder_stay(#[case] optimizer: fn() -
     }
 }
 
-/// Steps on modality 0 in between do not show in what modality 1's optimizer does next.
+/// Steps on one modality in between do not show in what the other's optimizer does next.
 #[rstest]
 #[case::sgd(momentum_and_decay)]
 #[case::adamw(adamw)]
-fn optimizer_state_of_the_other_encoder_stays(#[case] optimizer: fn() -> ModuleOptimizer) {
+fn optimizer_state_of_the_other_encoder_stays(
+    #[case] optimizer: fn() -> ModuleOptimizer,
+    #[values((0, "encoders.0"), (1, "encoders.1"))] resting: (usize, &str),
+) {
+    let (resting, path) = resting;
     for device in devices() {
         let mut first = model(&device.autodiff());
         // A head that trains would let modality 0 show in modality 1's gradients.
@@ -102,12 +106,28 @@ fn optimizer_state_of_the_other_encoder_stays(#[case] optimizer: fn() -> ModuleO
                 step(&mut model, &mut optimizer, t % 2, t as u64);
             }
             for seed in 0..interruptions {
-                step(&mut model, &mut optimizer, 0, 20 + seed);
+                step(&mut model, &mut optimizer, 1 - resting, 20 + seed);
             }
-            step(&mut model, &mut optimizer, 1, 50);
-            part(&model, "encoders.1")
+            step(&mut model, &mut optimizer, resting, 50);
+            part(&model, path)
         };
         assert_eq!(run(0), run(3));
+    }
+}
+
+/// An encoder may have parts of its own called `head` or `encoders`.
+#[test]
+fn groups_go_by_the_model_and_not_by_names_within_encoders() {
+    let id = burn::module::ParamId::new();
+    let head = |path| head_group().matches(&id, Some(path));
+    let encoder_1 = |path| encoder_group(1).matches(&id, Some(path));
+    assert!(head("head.linear.weight") && encoder_1("encoders.1.output.weight"));
+    for path in [
+        "encoders.0.head.weight",
+        "encoders.10.head.bias",
+        "encoders.0.encoders.1.bias",
+    ] {
+        assert!(!head(path) && !encoder_1(path), "{path}");
     }
 }
 

@@ -8,6 +8,8 @@ use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Tensor};
 use burn_mla::modality::{ModalityInputs, OneOf2};
 use burn_mla::prelude::*;
+use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
+use proptest::{collection, sample, strategy::Strategy};
 
 use crate::common::{D_A, D_B, MlpInputs, MlpTurn, ndarray};
 
@@ -198,26 +200,30 @@ fn a_modality_that_is_never_there_does_not_stop_the_others() {
     let items = (0..4).map(|i| (i, true, false)).collect();
     let loader = AlternatingLoader::paired(paired(items), 2, RoundRobin).unwrap();
     assert_eq!(epoch(&loader), [(0, vec![0, 1]), (0, vec![2, 3])]);
-    assert_eq!(loader.skipped(), 2);
+    assert_eq!((loader.step(), loader.skipped()), (4, 2));
+    let loader = loader.with_epoch(EpochLength::Turns(3));
+    assert_eq!(
+        epoch(&loader),
+        [(0, vec![0, 1]), (0, vec![2, 3]), (0, vec![0, 1])]
+    );
 }
 
 #[test]
 fn an_empty_data_set_is_named() {
-    let loader = AlternatingLoader::unpaired((single(2, D_A), single(0, D_B)), RoundRobin).unwrap();
-    let results: Vec<Result<(), String>> = loader
-        .iter()
-        .map(|turn| turn.map(|_| ()).map_err(|error| error.to_string()))
-        .collect();
-    // Modality 0 has its data; modality 1 has none, which is its whole pass.
-    assert_eq!(results, [Ok(())]);
-    let loader = loader.with_epoch(EpochLength::Turns(4));
-    let last = loader.iter().last().unwrap().map(|_| ()).unwrap_err();
+    let error = AlternatingLoader::unpaired((single(2, D_A), single(0, D_B)), RoundRobin);
+    let error = error.map(|_| ()).unwrap_err();
     assert_eq!(
-        last.to_string(),
+        error.to_string(),
         "modality 1 is absent in the whole data set"
     );
     let empty = AlternatingLoader::paired(complete(0), 2, RoundRobin).unwrap();
     assert!(epoch(&empty).is_empty());
+    let empty = empty.with_epoch(EpochLength::Turns(4));
+    let error = empty.iter().last().unwrap().map(|_| ()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the data of the alternating loader is empty"
+    );
 }
 
 #[test]
@@ -248,6 +254,60 @@ fn progress_is_complete_at_the_last_turn_and_not_before() {
         completed.push(turns.progress().is_completed());
     }
     assert_eq!(completed, [false, false, false, false, false, true]);
+}
+
+#[test]
+fn copies_on_other_devices_count_together() {
+    let loader = AlternatingLoader::paired(complete(5), 2, RoundRobin)
+        .unwrap()
+        .with_step(1);
+    let copy = loader.to_device(&ndarray());
+    assert_eq!(epoch(&*copy)[0].0, 1, "the schedule starts at step 1");
+    assert_eq!(loader.step(), 7);
+}
+
+/// Any schedule, any data: no turn is lost, every modality goes through its own data evenly.
+fn schedules() -> impl Strategy<Value = (Vec<usize>, Vec<(bool, bool)>, usize)> {
+    let order = collection::vec(0usize..2, 1..6).prop_filter("both modalities", |order| {
+        order.contains(&0) && order.contains(&1)
+    });
+    let presence = sample::select(vec![(true, true), (true, false), (false, true)]);
+    (order, collection::vec(presence, 1..7), 1usize..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn turns_are_even_for_any_schedule((order, has, n_turns) in schedules()) {
+        // Batches of one: a batch has what its sample has.
+        let items: Vec<Item> = has.iter().enumerate().map(|(i, &(a, b))| (i, a, b)).collect();
+        let loader = DataLoaderBuilder::new(PairBatcher)
+            .batch_size(1)
+            .set_device(Device::flex())
+            .build(InMemDataset::new(items));
+        let loader = AlternatingLoader::paired(loader, 2, FixedOrder::new(order, 2).unwrap());
+        let loader = loader.unwrap();
+        let own = |m: usize| -> Vec<i64> {
+            let present = has.iter().enumerate().filter(|(_, has)| if m == 0 { has.0 } else { has.1 });
+            present.map(|(i, _)| i as i64).collect()
+        };
+        let served = |turns: &[(usize, Vec<i64>)], m: usize| -> Vec<i64> {
+            turns.iter().filter(|turn| turn.0 == m).map(|turn| turn.1[0]).collect()
+        };
+        let longest = epoch(&loader);
+        for m in 0..2 {
+            for label in own(m) {
+                prop_assert!(served(&longest, m).contains(&label), "{m} lacks {label}");
+            }
+        }
+        let turns = epoch(&loader.with_epoch(EpochLength::Turns(n_turns)));
+        prop_assert_eq!(turns.len(), n_turns);
+        for m in 0..2 {
+            let expected: Vec<i64> = own(m).into_iter().cycle().take(served(&turns, m).len()).collect();
+            prop_assert_eq!(served(&turns, m), expected);
+        }
+    }
 }
 
 #[test]

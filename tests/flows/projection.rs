@@ -317,6 +317,29 @@ fn a_running_mean_is_over_all_samples_of_the_modality() {
     );
 }
 
+/// Where the bias is protected and one of weight and bias is frozen, that one stays.
+#[rstest]
+fn a_partly_frozen_layer_stays_where_it_is_frozen(
+    #[values(ProjectionTarget::Gradient, ProjectionTarget::Update)] target: ProjectionTarget,
+    #[values("head.linear.weight", "head.linear.bias")] frozen: &str,
+) {
+    for device in devices() {
+        let device = device.autodiff();
+        let projection = ProjectionConfig::new()
+            .with_target(target)
+            .with_protect_bias(true);
+        let model = mlp_mla(config(projection), rls(0.1), &device);
+        let model = model.freeze_group(burn::module::ParamGroup::from_path(frozen));
+        let before = state(&model);
+        let after = state(&train(model, 4, &mut sgd(), &device));
+        for ((path, old), (_, new)) in before.iter().zip(&after) {
+            if path.starts_with("head") {
+                assert_eq!(path == frozen, old == new, "{path}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_frozen_head_is_left_alone_and_its_encoders_train() {
     for device in devices() {
