@@ -26,6 +26,7 @@ mod saved;
 mod train;
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use arguments::Arguments;
@@ -35,14 +36,23 @@ use common::emoji::Emoji;
 use common::report::{Method, Report};
 use train::{Run, Settings};
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     arguments.check()?;
     if let Some(query) = &arguments.predict {
-        return predict::predict(query, &arguments);
+        return predict::predict(query, arguments);
     }
     let start = Instant::now();
-    let settings = Settings::new(&arguments);
+    let settings = Settings::new(arguments);
     let device = arguments.device.device();
     let out = arguments.out_folder()?;
     let emoji = Emoji::load(settings.sizes.d_text)?;
