@@ -20,7 +20,7 @@ pub struct Arguments {
     pub device: DeviceName,
 
     /// Passes over the data
-    #[arg(long, default_value_t = 18, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 17, value_parser = at_least_one)]
     pub epochs: usize,
 
     /// Samples of a step

@@ -8,6 +8,7 @@ mod fusion_laws;
 mod golden;
 mod isolation;
 mod loader;
+mod many;
 mod plain_burn;
 mod projection;
 mod projector_laws;
