@@ -246,6 +246,18 @@ pub(crate) fn positive(name: &'static str, value: f64) -> Result<f64> {
     check(name, value, "finite and > 0", holds)
 }
 
+/// Checks that a size is the one expected.
+pub(crate) fn same_size(what: &'static str, expected: usize, got: usize) -> Result<()> {
+    match expected == got {
+        true => Ok(()),
+        false => Err(MlaError::Size {
+            what,
+            expected,
+            got,
+        }),
+    }
+}
+
 /// Checks that a count is at least one.
 pub(crate) fn at_least_one(name: &'static str, value: usize) -> Result<usize> {
     check(name, value as f64, "at least 1", value > 0)?;

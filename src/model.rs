@@ -10,7 +10,7 @@ use burn::module::{
 use burn::tensor::{IndexingUpdateOp, Tensor, TensorData};
 
 use crate::encoder::Encoders;
-use crate::error::{MlaError, NonFinite, Result};
+use crate::error::{MlaError, NonFinite, Result, same_size};
 use crate::fusion::{ModalityLogits, UncertaintyFusion, entropy};
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
 use crate::modality::{ModalityInputs, MultimodalBatch, Rows, Turn};
@@ -343,15 +343,11 @@ fn place_rows(logits: Tensor<2>, rows: &Rows, shape: [usize; 2]) -> Tensor<2> {
 
 /// An encoder must return one row a sample.
 pub(crate) fn check_rows(rows: &Tensor<2>, n_samples: usize) -> Result<()> {
-    let got = rows.dims()[0];
-    if got == n_samples {
-        return Ok(());
-    }
-    Err(MlaError::Size {
-        what: "rows of the encoder's features (one a label)",
-        expected: n_samples,
-        got,
-    })
+    same_size(
+        "rows of the encoder's features (one a label)",
+        n_samples,
+        rows.dims()[0],
+    )
 }
 
 /// Whether all values are finite. Reads one number from the device.

@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use crate::error::{MlaError, Result};
+use crate::error::{MlaError, Result, same_size};
 use crate::modality::Targets;
 
 /// Temperatures looked at by [`fit_temperature`], as exponents of e: 1/50 to 50.
@@ -65,13 +65,7 @@ struct Split {
 impl Split {
     fn read(logits: Tensor<2>, targets: &Targets) -> Result<Self> {
         let [n_samples, n_classes] = logits.dims();
-        if n_samples != targets.len() {
-            return Err(MlaError::Size {
-                what: "labels of a split",
-                expected: n_samples,
-                got: targets.len(),
-            });
-        }
+        same_size("labels of a split", n_samples, targets.len())?;
         if n_samples == 0 {
             return Err(MlaError::Empty { what: "the split" });
         }

@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use crate::error::{MlaError, Result};
+use crate::error::{MlaError, Result, same_size};
 use crate::modality::Presence;
 
 /// The logits of each modality for the same samples, and which of them are present.
@@ -23,14 +23,6 @@ impl ModalityLogits {
             return Err(MlaError::NoModalities { what: "the logits" });
         };
         let [n_samples, n_classes] = first.dims();
-        let size = |what, expected, got| match expected == got {
-            true => Ok(()),
-            false => Err(MlaError::Size {
-                what,
-                expected,
-                got,
-            }),
-        };
         if n_classes == 0 {
             return Err(MlaError::Empty {
                 what: "a row of logits",
@@ -38,11 +30,11 @@ impl ModalityLogits {
         }
         for logits in &logits {
             let [samples, classes] = logits.dims();
-            size("samples of a modality's logits", n_samples, samples)?;
-            size("classes of a modality's logits", n_classes, classes)?;
+            same_size("samples of a modality's logits", n_samples, samples)?;
+            same_size("classes of a modality's logits", n_classes, classes)?;
         }
-        size("samples of the presence", n_samples, presence.n_samples())?;
-        size(
+        same_size("samples of the presence", n_samples, presence.n_samples())?;
+        same_size(
             "modalities of the presence",
             logits.len(),
             presence.n_modalities(),

@@ -4,7 +4,7 @@ use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
 
 use crate::encoder::Encoders;
-use crate::error::{MlaError, NonFinite, Result};
+use crate::error::{MlaError, NonFinite, Result, same_size};
 use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
 use crate::modality::{ModalityInputs, Turn};
@@ -104,22 +104,14 @@ where
 
     /// Sum and number of the inputs of each protected layer.
     fn feature_sums(&self, inputs: Vec<Tensor<2>>) -> Result<Vec<Tensor<1>>> {
-        let size = |what, expected, got| match expected == got {
-            true => Ok(()),
-            false => Err(MlaError::Size {
-                what,
-                expected,
-                got,
-            }),
-        };
         let layers = self.projection.layers();
         let inputs_of_layers = "inputs of protected layers that the head hands out";
-        size(inputs_of_layers, layers.len(), inputs.len())?;
+        same_size(inputs_of_layers, layers.len(), inputs.len())?;
         let pairs = layers.iter().zip(inputs);
         pairs
             .map(|(layer, input)| {
                 let width = input.dims()[1];
-                size("width of a protected layer's input", layer.width(), width)?;
+                same_size("width of a protected layer's input", layer.width(), width)?;
                 Ok(layer.feature_sum(input))
             })
             .collect()
