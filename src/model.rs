@@ -286,7 +286,8 @@ where
             .map(|modality| batch.inputs.rows(modality).cloned())
             .collect();
         let mut computed = Vec::with_capacity(n_modalities);
-        for (modality, (turn, rows)) in batch.into_turns()?.into_iter().zip(rows).enumerate() {
+        for (modality, (turn, rows)) in batch.into_checked_turns().into_iter().zip(rows).enumerate()
+        {
             let logits = match (turn, rows) {
                 (Some(turn), Some(rows)) => {
                     let logits = self.checked_logits(modality, turn)?;

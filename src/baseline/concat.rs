@@ -131,7 +131,7 @@ impl<E: Encoders> JointConcat<E> {
             });
         }
         let n_samples = presence.n_samples();
-        let turns = batch.into_turns()?.into_iter().enumerate();
+        let turns = batch.into_checked_turns().into_iter().enumerate();
         turns
             .map(|(modality, turn)| match turn {
                 Some(Turn { input, .. }) if presence.rows(modality).len() == n_samples => {

@@ -59,6 +59,11 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
     /// As [`presence`](Self::presence).
     pub fn into_turns(self) -> Result<Vec<Option<Turn<In::One>>>> {
         self.presence()?;
+        Ok(self.into_checked_turns())
+    }
+
+    /// The turns of a batch whose presence has been looked at.
+    pub(crate) fn into_checked_turns(self) -> Vec<Option<Turn<In::One>>> {
         let targets = self.targets;
         let turns = self.inputs.split().into_iter().map(|part| {
             let part = part?;
@@ -69,7 +74,7 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
             };
             Some(Turn::new(part.input, targets))
         });
-        Ok(turns.collect())
+        turns.collect()
     }
 }
 
