@@ -69,7 +69,9 @@ fn projectors(c: &mut Criterion) {
             .init()
             .expect("the default is valid"),
     );
-    let square_root = SquareRootRlsProjectorConfig::new().init();
+    let square_root = RlsProjectorConfig::new()
+        .with_form(RlsForm::SquareRoot)
+        .init();
     rule(c, "square-root", square_root.expect("the default is valid"));
     rule(c, "identity", IdentityProjector);
 }

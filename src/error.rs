@@ -170,6 +170,31 @@ pub enum MlaError {
         /// Position of the sample.
         sample: usize,
     },
+    /// A feature so large that the projector's recursion would lose positive definiteness in f32.
+    /// The model is as it was before the step.
+    #[error(
+        "kappa = |r|^2 / alpha = {kappa:.1e} of modality {modality} at step {step} reaches the \
+         limit {limit:.1e}: the projector of protected layer {layer} may become indefinite in f32; \
+         take a larger alpha, smaller features or the square-root form"
+    )]
+    IllConditioned {
+        /// Position in [`SharedHead::protected`](crate::head::SharedHead::protected).
+        layer: usize,
+        /// The modality whose turn it was.
+        modality: usize,
+        /// The step, from 0.
+        step: u64,
+        /// How much rounding would be amplified.
+        kappa: f64,
+        /// The limit set.
+        limit: f64,
+    },
+    /// A matrix that must be positive definite is not.
+    #[error("{what} is not positive definite")]
+    NotPositive {
+        /// The matrix.
+        what: &'static str,
+    },
     /// Two places of the model hold the same parameter, so that a step on one modality would move
     /// another. Cloning a module keeps the ids of its parameters.
     #[error(

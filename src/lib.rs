@@ -33,9 +33,10 @@ pub mod prelude {
         UnimodalBatch,
     };
     pub use crate::projector::{
-        FeatureMean, FeatureSource, IdentityProjector, OrthogonalProjector, ProjectionConfig,
-        ProjectionTarget, RlsProjector, RlsProjectorConfig, SquareRootRlsProjector,
-        SquareRootRlsProjectorConfig,
+        FeatureMean, FeatureSource, IdentityProjector, IllConditioned, LeakyRlsProjector,
+        LeakyRlsProjectorConfig, OrthogonalProjector, ProjectionConfig, ProjectionTarget, RlsForm,
+        RlsProjector, RlsProjectorConfig, SubspaceProjector, SubspaceProjectorConfig, SubspaceRank,
+        TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig,
     };
     #[cfg(feature = "train")]
     pub use crate::train::{AlternatingLoader, EpochLength};

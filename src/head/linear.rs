@@ -69,7 +69,7 @@ impl SharedHead for LinearHead {
     }
 
     fn protected(&self) -> Vec<ProtectedLayer> {
-        vec![ProtectedLayer::linear(&self.linear)]
+        vec![ProtectedLayer::linear(&self.linear).with_output()]
     }
 
     fn d_feature(&self) -> usize {

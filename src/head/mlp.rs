@@ -79,7 +79,10 @@ impl SharedHead for MlpHead {
     }
 
     fn protected(&self) -> Vec<ProtectedLayer> {
-        self.layers.iter().map(ProtectedLayer::linear).collect()
+        let mut protected: Vec<_> = self.layers.iter().map(ProtectedLayer::linear).collect();
+        let last = protected.pop().map(ProtectedLayer::with_output);
+        protected.extend(last);
+        protected
     }
 
     fn d_feature(&self) -> usize {

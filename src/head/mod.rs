@@ -28,6 +28,10 @@ pub struct ProtectedLayer {
     pub bias: Option<ParamId>,
     /// Width of the layer's input.
     pub d_input: usize,
+    /// Whether the layer's output is the logits, just as the head returns them. Their errors are
+    /// known, so that the gradient of a layer with many outputs can be projected by its factors,
+    /// which is cheaper. `false` is always safe.
+    pub is_output: bool,
 }
 
 impl ProtectedLayer {
@@ -37,7 +41,14 @@ impl ProtectedLayer {
             weight: linear.weight.id,
             bias: linear.bias.as_ref().map(|bias| bias.id),
             d_input: linear.weight.lazy_shape()[0],
+            is_output: false,
         }
+    }
+
+    /// Says that the layer's output is the logits, just as the head returns them.
+    pub fn with_output(mut self) -> Self {
+        self.is_output = true;
+        self
     }
 }
 
@@ -71,7 +82,7 @@ impl ProtectedLayer {
 ///     }
 ///
 ///     fn protected(&self) -> Vec<ProtectedLayer> {
-///         vec![ProtectedLayer::linear(&self.linear)]
+///         vec![ProtectedLayer::linear(&self.linear).with_output()]
 ///     }
 ///
 ///     fn d_feature(&self) -> usize {

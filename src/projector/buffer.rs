@@ -34,6 +34,20 @@ impl<const D: usize> Buffer<D> {
     pub fn set(&mut self, value: Tensor<D>) {
         self.value = value.without_autodiff();
     }
+
+    /// Replaces the value by a function of it. Where nothing else holds the value, `change` may
+    /// work in place.
+    pub fn replace(self, change: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Self {
+        Self {
+            id: self.id,
+            value: change(self.value).without_autodiff(),
+        }
+    }
+
+    /// The shape of the value.
+    pub fn dims(&self) -> [usize; D] {
+        self.value.dims()
+    }
 }
 
 impl<const D: usize> Module for Buffer<D> {

@@ -30,7 +30,6 @@ impl Counter {
         self.value
     }
 
-    #[cfg(feature = "train")]
     pub(crate) fn set(&mut self, value: u64) {
         self.value = value;
     }

@@ -26,15 +26,20 @@ impl OrthogonalProjector for IdentityProjector {
     fn project(&self, gradient: Tensor<2>, _: usize, _: &IdentityState) -> Tensor<2> {
         gradient
     }
+
+    fn prefers_factors(&self, _: usize, _: usize, _: usize) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::projector::laws::assert_projector_laws;
+    use crate::projector::laws::{assert_a_zero_feature_protects_nothing, assert_projector_laws};
 
     #[test]
     fn obeys_the_laws_of_projectors() {
         assert_projector_laws(&IdentityProjector);
+        assert_a_zero_feature_protects_nothing(&IdentityProjector);
     }
 }

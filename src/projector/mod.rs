@@ -1,14 +1,20 @@
 //! Orthogonal projectors: what keeps one modality's step from undoing another's (Eq. 3-5).
 
 mod buffer;
+mod conditioning;
 mod counter;
 mod identity;
+mod leaky;
 mod options;
+mod pending;
+mod product;
 mod rls;
 mod square_root;
 mod state;
 #[cfg(feature = "train")]
 mod step;
+mod subspace;
+mod trace_rescaled;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
@@ -16,13 +22,19 @@ use burn::tensor::{Device, Tensor};
 use crate::error::Result;
 
 pub use buffer::Buffer;
+pub(crate) use conditioning::Watch;
+pub use conditioning::{Conditioning, IllConditioned};
 pub use identity::{IdentityProjector, IdentityState};
+pub use leaky::{LeakyRlsProjector, LeakyRlsProjectorConfig, LeakyRlsState};
 pub use options::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget};
-pub use rls::{RlsProjector, RlsProjectorConfig, RlsState};
-pub use square_root::{SquareRootRlsProjector, SquareRootRlsProjectorConfig, SquareRootState};
+pub use rls::{RlsForm, RlsProjector, RlsProjectorConfig, RlsState};
 pub use state::Projection;
 #[cfg(feature = "train")]
-pub(crate) use step::LayerChange;
+pub(crate) use step::{Factors, LayerChange};
+pub use subspace::{SubspaceProjector, SubspaceProjectorConfig, SubspaceRank, SubspaceState};
+pub use trace_rescaled::{
+    TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig, TraceRescaledRlsState,
+};
 
 /// A rule that projects the gradient of a layer of the shared head.
 ///
@@ -33,8 +45,10 @@ pub(crate) use step::LayerChange;
 ///
 /// With `P` the matrix such that `project(G) = P G`:
 /// - right after [`init`](Self::init) projecting changes nothing, bit for bit;
-/// - `P` is symmetric and `0 < P <= I` (`0 <= P` for rules that remove directions altogether);
-/// - an update with a zero feature changes nothing.
+/// - `P` is symmetric and `0 < P <= I` (`0 <= P` for rules that remove directions altogether;
+///   [`TraceRescaledRlsProjector`] gives up the upper bound);
+/// - an update with a zero feature protects nothing that earlier features do not: no gain
+///   `v^T P v` falls, unless a rule takes features in with a delay, as [`SubspaceProjector`] does.
 ///
 /// All tensors are off the autodiff tape, and in f32 whatever the model runs in.
 ///
@@ -104,8 +118,35 @@ pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// Takes in the mean feature `r` of a step of `modality` (Eq. 4), `[d_input]`.
     fn update(&self, feature: Tensor<1>, modality: usize, state: Self::State) -> Self::State;
 
-    /// Projects a gradient of `modality`, `[d_input, d_output]`.
+    /// Projects a gradient of `modality`, `[d_input, d_output]`. Linear in the gradient.
     fn project(&self, gradient: Tensor<2>, modality: usize, state: &Self::State) -> Tensor<2>;
+
+    /// Whether projecting a gradient by its factors pays: of `G = H^T D` with inputs `H`,
+    /// `[n_samples, d_input]`, and errors `D`, `[n_samples, d_output]`, the projection is
+    /// `(P H^T) D`, which costs less than `P G` for few samples and many outputs.
+    ///
+    /// The default takes factors where they save half of the multiplications by a dense `P`.
+    fn prefers_factors(&self, n_samples: usize, d_input: usize, d_output: usize) -> bool {
+        2 * n_samples * (d_input + d_output) <= d_input * d_output
+    }
+
+    /// How much a feature of this squared norm would amplify rounding. `None`, the default, for
+    /// rules that f32 does not endanger.
+    fn conditioning(&self, squared_norm: f64, state: &Self::State) -> Option<Conditioning> {
+        let _ = (squared_norm, state);
+        None
+    }
+
+    /// Makes a state immune to ill conditioning: asked for before an update whose
+    /// [`conditioning`](Self::conditioning) is [ill](Conditioning::is_ill) with the remedy
+    /// [`SwitchToSquareRoot`](IllConditioned::SwitchToSquareRoot).
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from being done; the model stays as it was.
+    fn stabilize(&self, state: Self::State) -> Result<Self::State> {
+        Ok(state)
+    }
 }
 
 #[cfg(test)]

@@ -3,18 +3,58 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::{Result, at_least_one, positive};
+use crate::projector::conditioning::{Conditioning, IllConditioned};
+use crate::projector::counter::Counter;
+use crate::projector::pending::PendingRows;
+use crate::projector::product::product;
+use crate::projector::square_root::{self, SquareRoot};
 use crate::projector::{Buffer, OrthogonalProjector};
+
+/// How an [`RlsProjector`] keeps `P`. Both compute the same matrix.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+pub enum RlsForm {
+    /// `P` itself, as Eq. 5 is printed: the fastest. In f32 it can lose positive definiteness when
+    /// `kappa = |r|^2 / alpha` exceeds about 1e6.
+    Conventional,
+    /// Its square root: `P = S S^T` (Potter; see Bierman, "Factorization Methods for Discrete
+    /// Sequential Estimation", 1977). `P` cannot become indefinite, and rounding is not amplified
+    /// by `kappa`. Updates and projections cost about twice as much.
+    ///
+    /// ```text
+    /// S_0 = I
+    /// f   = S^T r
+    /// d   = alpha + f^T f
+    /// S  <- S - (S f) f^T / (d + sqrt(alpha d))
+    /// ```
+    SquareRoot,
+}
 
 /// Configuration of an [`RlsProjector`].
 ///
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
 /// | `alpha` | 0.1 | regularises the denominator; small protects more | (0, inf) |
+/// | `form` | [`Conventional`](RlsForm::Conventional) | how `P` is kept | |
+/// | `ill_conditioned` | [`SwitchToSquareRoot`](IllConditioned::SwitchToSquareRoot) | what to do before the conventional form breaks in f32 | |
+/// | `kappa_limit` | 1e6 | the `kappa` from which on that is done | (0, inf) |
+/// | `fold_every` | 32 | updates kept apart, `d_input / 4` at most, until one product folds them into the matrix | >= 1 |
 #[derive(Config, Debug, PartialEq)]
 pub struct RlsProjectorConfig {
     /// Regulariser of the denominator; small protects more.
     #[config(default = 0.1)]
     pub alpha: f64,
+    /// How `P` is kept.
+    #[config(default = "RlsForm::Conventional")]
+    pub form: RlsForm,
+    /// What to do before the conventional form breaks in f32.
+    #[config(default = "IllConditioned::SwitchToSquareRoot")]
+    pub ill_conditioned: IllConditioned,
+    /// The `kappa = |r|^2 / alpha` from which on a feature endangers the conventional form.
+    #[config(default = 1e6)]
+    pub kappa_limit: f64,
+    /// Number of updates kept apart, `d_input / 4` at most, until one product folds them into the matrix.
+    #[config(default = 32)]
+    pub fold_every: usize,
 }
 
 /// Recursive-least-squares projector, Eq. 5 of the MLA paper.
@@ -28,18 +68,36 @@ pub struct RlsProjectorConfig {
 /// After features `r_1 .. r_n` that is `P = (I + (1/alpha) sum r_i r_i^T)^-1`: symmetric,
 /// `0 < P <= I`, with a trace that never grows. The denominator is a scalar.
 ///
-/// In f32 the recursion amplifies rounding by up to `kappa = |r|^2 / alpha`: `P` stays positive
-/// definite for `kappa` up to about 1e6. For a smaller `alpha` or larger features take
-/// [`SquareRootRlsProjector`](crate::projector::SquareRootRlsProjector).
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// # Cost
+///
+/// The last corrections are kept as columns: `P = P_base - sum v v^T` with
+/// `v = k / sqrt(alpha + r^T k)`. An update is one pass over `P_base`, read only, plus `O(s)` a
+/// column; every `fold_every` updates one product folds the columns in. No `s x s` temporary is
+/// made in between.
+///
+/// # Numbers
+///
+/// In f32 the recursion amplifies rounding by up to `kappa = |r|^2 / alpha`. A model watches it
+/// and, at `kappa_limit`, [switches to the square root or refuses the step](IllConditioned).
+/// Who calls [`update`](OrthogonalProjector::update) directly watches it with
+/// [`conditioning`](OrthogonalProjector::conditioning), or takes
+/// [`RlsForm::SquareRoot`] from the start.
+#[derive(Debug, Clone, PartialEq)]
 pub struct RlsProjector {
-    alpha: f64,
+    config: RlsProjectorConfig,
 }
 
 /// The matrix `P` of an [`RlsProjector`].
 #[derive(Module, Debug)]
 pub struct RlsState {
-    p: Buffer<2>,
+    /// `P_base`, or `S_base` of the square-root form.
+    base: Buffer<2>,
+    /// Columns `v` of corrections; of the square-root form their left factors.
+    left: PendingRows,
+    /// Right factors of the square-root form's corrections.
+    right: PendingRows,
+    /// 1 in square-root form, otherwise 0.
+    square_root: Counter,
 }
 
 impl RlsProjectorConfig {
@@ -47,36 +105,114 @@ impl RlsProjectorConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) unless `alpha` is finite
-    /// and positive.
+    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) unless `alpha` and
+    /// `kappa_limit` are finite and positive and `fold_every` is at least 1.
     pub fn init(&self) -> Result<RlsProjector> {
-        let alpha = positive("alpha", self.alpha)?;
-        Ok(RlsProjector { alpha })
+        positive("alpha", self.alpha)?;
+        positive("kappa_limit", self.kappa_limit)?;
+        at_least_one("fold_every", self.fold_every)?;
+        Ok(RlsProjector {
+            config: self.clone(),
+        })
     }
 }
 
 impl RlsProjector {
-    /// Regulariser of the denominator.
-    pub fn alpha(&self) -> f64 {
-        self.alpha
+    /// The configuration.
+    pub fn config(&self) -> &RlsProjectorConfig {
+        &self.config
     }
-}
 
-impl RlsState {
-    /// A state that holds the matrix `p`, `[d_input, d_input]`.
+    /// A state that holds the matrix `p`, `[d_input, d_input]`, symmetric and positive definite.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NotPositive`](crate::MlaError::NotPositive) when the square-root form is asked
+    /// for and `p` has no square root.
     ///
     /// # Panics
     ///
     /// If `p` is not square.
-    pub fn new(p: Tensor<2>) -> Self {
+    pub fn state(&self, p: Tensor<2>) -> Result<RlsState> {
         let [rows, columns] = p.dims();
         assert_eq!(rows, columns, "P must be square, got {rows}x{columns}");
-        Self { p: Buffer::new(p) }
+        let p = p.without_autodiff().cast(DType::F32);
+        let device = p.device();
+        let state = RlsState {
+            base: Buffer::new(p),
+            left: PendingRows::of_corrections(self.config.fold_every, rows, &device),
+            right: PendingRows::of_corrections(self.config.fold_every, rows, &device),
+            square_root: Counter::new(0, &device),
+        };
+        match self.config.form {
+            RlsForm::Conventional => Ok(state),
+            RlsForm::SquareRoot => state.into_square_root(),
+        }
     }
 
+    fn update_conventional(&self, r: Tensor<2>, state: RlsState) -> RlsState {
+        let mut k = product(state.base.get(), r.clone());
+        if !state.left.is_empty() {
+            let rows = state.left.rows();
+            k = k - product(rows.clone().transpose(), product(rows, r.clone()));
+        }
+        // r^T P r is not negative: what rounding makes of it must not be, either.
+        let d = product(r.transpose(), k.clone()) + self.config.alpha;
+        let v = k / d.clamp_min(self.config.alpha).sqrt();
+        let RlsState {
+            mut base, mut left, ..
+        } = state;
+        left = left.push(v.transpose());
+        if left.is_full() {
+            let rows = left.rows();
+            let correction = product(rows.clone().transpose(), rows);
+            base = base.replace(|p| p - correction);
+            left = left.clear();
+        }
+        RlsState {
+            base,
+            left,
+            ..state
+        }
+    }
+}
+
+impl RlsState {
     /// The matrix `P`, `[d_input, d_input]`.
     pub fn matrix(&self) -> Tensor<2> {
-        self.p.get()
+        if self.is_square_root() {
+            return self.factor().matrix();
+        }
+        let rows = self.left.rows();
+        match self.left.is_empty() {
+            true => self.base.get(),
+            false => self.base.get() - product(rows.clone().transpose(), rows),
+        }
+    }
+
+    /// Whether `P` is kept by its square root.
+    pub fn is_square_root(&self) -> bool {
+        self.square_root.get() == 1
+    }
+
+    fn factor(&self) -> SquareRoot<'_> {
+        SquareRoot {
+            base: &self.base,
+            left: &self.left,
+            right: &self.right,
+        }
+    }
+
+    fn into_square_root(self) -> Result<Self> {
+        let factor = square_root::of(self.matrix())?;
+        let mut square_root = self.square_root;
+        square_root.set(1);
+        Ok(Self {
+            base: self.base.replace(|_| factor),
+            left: self.left.clear(),
+            right: self.right.clear(),
+            square_root,
+        })
     }
 }
 
@@ -85,38 +221,75 @@ impl OrthogonalProjector for RlsProjector {
 
     fn init(&self, d_input: usize, _n_modalities: usize, device: &Device) -> Result<RlsState> {
         at_least_one("d_input", d_input)?;
-        Ok(RlsState::new(
-            Tensor::<2>::eye(d_input, device).cast(DType::F32),
-        ))
+        let identity = Tensor::<2>::eye(d_input, device).cast(DType::F32);
+        let conventional = Self {
+            config: self.config.clone().with_form(RlsForm::Conventional),
+        };
+        let mut state = conventional.state(identity)?;
+        // The identity is its own square root.
+        if self.config.form == RlsForm::SquareRoot {
+            state.square_root.set(1);
+        }
+        Ok(state)
     }
 
     /// # Panics
     ///
     /// If `feature` is not `[d_input]`.
-    fn update(&self, feature: Tensor<1>, _modality: usize, mut state: RlsState) -> RlsState {
-        let p = state.matrix();
+    fn update(&self, feature: Tensor<1>, _modality: usize, state: RlsState) -> RlsState {
         let r = feature.unsqueeze_dim::<2>(1);
-        let k = p.clone().matmul(r.clone());
-        let denominator = r.transpose().matmul(k.clone()) + self.alpha;
-        // Products in this order keep P symmetric to the last bit.
-        let gain = k / denominator.clone();
-        let correction = gain.clone() * gain.transpose() * denominator;
-        state.p.set(p - correction);
-        state
+        if !state.is_square_root() {
+            return self.update_conventional(r, state);
+        }
+        let [left, right] = state.factor().correction(r, self.config.alpha);
+        let (base, left, right) =
+            square_root::push(state.base, state.left.push(left), state.right.push(right));
+        RlsState {
+            base,
+            left,
+            right,
+            square_root: state.square_root,
+        }
     }
 
     /// # Panics
     ///
     /// If `gradient` is not `[d_input, _]`.
     fn project(&self, gradient: Tensor<2>, _modality: usize, state: &RlsState) -> Tensor<2> {
-        state.matrix().matmul(gradient)
+        if state.is_square_root() {
+            return state.factor().project(gradient);
+        }
+        let along_base = product(state.base.get(), gradient.clone());
+        if state.left.is_empty() {
+            return along_base;
+        }
+        let rows = state.left.rows();
+        along_base - product(rows.clone().transpose(), product(rows, gradient))
+    }
+
+    fn conditioning(&self, squared_norm: f64, state: &RlsState) -> Option<Conditioning> {
+        if state.is_square_root() {
+            return None;
+        }
+        Some(Conditioning {
+            kappa: squared_norm / self.config.alpha,
+            limit: self.config.kappa_limit,
+            remedy: self.config.ill_conditioned,
+        })
+    }
+
+    fn stabilize(&self, state: RlsState) -> Result<RlsState> {
+        match state.is_square_root() {
+            true => Ok(state),
+            false => state.into_square_root(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::projector::laws::assert_projector_laws;
+    use crate::projector::laws::{assert_a_zero_feature_protects_nothing, assert_projector_laws};
 
     #[test]
     fn alpha_must_be_positive() {
@@ -134,10 +307,20 @@ mod tests {
     }
 
     #[test]
-    fn obeys_the_laws_of_projectors() {
-        for alpha in [0.01, 1.0, 10.0] {
-            let projector = RlsProjectorConfig::new().with_alpha(alpha).init().unwrap();
-            assert_projector_laws(&projector);
+    fn obeys_the_laws_of_projectors_at_every_fold() {
+        for form in [RlsForm::Conventional, RlsForm::SquareRoot] {
+            for alpha in [0.01, 1.0, 10.0] {
+                for fold_every in [1, 7, 32, 100] {
+                    let projector = RlsProjectorConfig::new()
+                        .with_alpha(alpha)
+                        .with_form(form)
+                        .with_fold_every(fold_every)
+                        .init()
+                        .unwrap();
+                    assert_projector_laws(&projector);
+                    assert_a_zero_feature_protects_nothing(&projector);
+                }
+            }
         }
     }
 }

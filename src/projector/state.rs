@@ -1,11 +1,13 @@
-use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
+use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::Result;
 use crate::head::ProtectedLayer;
 use crate::module_fields::module_fields;
 use crate::projector::counter::Counter;
-use crate::projector::{Buffer, FeatureMean, FeatureSource, OrthogonalProjector, ProjectionConfig};
+use crate::projector::{
+    Buffer, FeatureMean, FeatureSource, OrthogonalProjector, ProjectionConfig, Watch,
+};
 
 /// A projector at work: its rule, its options, and one state a protected layer of the head.
 ///
@@ -17,6 +19,7 @@ pub struct Projection<P: OrthogonalProjector> {
     pub(super) n_steps: Counter,
     pub(super) last_modality: Counter,
     pub(super) layers: Vec<LayerProjection<P::State>>,
+    pub(super) watch: Watch,
 }
 
 /// What the projection of one layer keeps.
@@ -32,10 +35,22 @@ pub(crate) struct LayerProjection<S> {
     /// number of samples, so that Eq. 4 travels with the gradients through accumulation and
     /// across devices.
     pub(super) carriers: Vec<Param<Tensor<1>>>,
+    /// Ids under which the factors of the weight's gradient travel with the gradients. No
+    /// parameter has them: what adds up gradients over the model's parameters leaves them out.
+    pub(super) factors: FactorIds,
     /// Width of the layer's input.
     pub(super) width: usize,
     /// The same, and 1 more where the bias is protected.
     pub(super) d_input: usize,
+}
+
+/// Where the factors of a gradient `H^T D` are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FactorIds {
+    /// Of the inputs `H`, `[n_samples, width]`.
+    pub(crate) inputs: ParamId,
+    /// Of the errors `D`, `[n_samples, d_output]`.
+    pub(crate) errors: ParamId,
 }
 
 impl<P: OrthogonalProjector> Projection<P> {
@@ -61,6 +76,10 @@ impl<P: OrthogonalProjector> Projection<P> {
                     .map(|_| Tensor::zeros([d_input + 1], (device, DType::F32)))
                     .map(Param::from_tensor)
                     .collect(),
+                factors: FactorIds {
+                    inputs: ParamId::new(),
+                    errors: ParamId::new(),
+                },
                 width: layer.d_input,
                 d_input,
             })
@@ -72,6 +91,7 @@ impl<P: OrthogonalProjector> Projection<P> {
             n_steps: Counter::new(0, device),
             last_modality: Counter::new(0, device),
             layers,
+            watch: Watch::default(),
         })
     }
 
@@ -107,12 +127,12 @@ impl<P: OrthogonalProjector> Projection<P> {
 
 module_fields! {
     impl[S: Module] LayerProjection[S]
-    modules: [state, previous, running, carriers], others: [width, d_input]
+    modules: [state, previous, running, carriers], others: [factors, width, d_input]
 }
 
 module_fields! {
     impl[P: OrthogonalProjector] Projection[P]
-    modules: [n_steps, last_modality, layers], others: [rule, config]
+    modules: [n_steps, last_modality, layers], others: [rule, config, watch]
 }
 
 impl<P: OrthogonalProjector> ModuleDisplayDefault for Projection<P> {

@@ -3,12 +3,68 @@
 use burn::module::Param;
 use burn::tensor::{DType, Tensor};
 
-use crate::projector::state::LayerProjection;
-use crate::projector::{OrthogonalProjector, Projection};
+use crate::error::{MlaError, Result};
+use crate::projector::product::product;
+use crate::projector::state::{FactorIds, LayerProjection};
+use crate::projector::{IllConditioned, OrthogonalProjector, Projection};
 
 impl<P: OrthogonalProjector> Projection<P> {
     pub(crate) fn layers(&self) -> &[LayerProjection<P::State>] {
         &self.layers
+    }
+
+    /// Looks at the squared norms of the mean features of a step, one a layer, before they are
+    /// taken in: warns once when they come near to what the rule bears in f32, and at the limit
+    /// refuses the step or has the rule switch to its square root before the next update.
+    pub(crate) fn watch(&self, modality: usize, squared_norms: &[f64]) -> Result<()> {
+        let pairs = self.layers.iter().zip(squared_norms);
+        for (layer, (of, &squared_norm)) in pairs.enumerate() {
+            let Some(conditioning) = self.rule.conditioning(squared_norm, &of.state) else {
+                continue;
+            };
+            let (kappa, limit) = (conditioning.kappa, conditioning.limit);
+            let step = self.n_steps.get();
+            if conditioning.is_near() && self.watch.first_warning() {
+                log::warn!(
+                    "kappa = |r|^2 / alpha = {kappa:.1e} of modality {modality} at step {step} \
+                     comes near to what the projector of protected layer {layer} bears in f32, \
+                     {limit:.1e}"
+                );
+            }
+            if !conditioning.is_ill() {
+                continue;
+            }
+            match conditioning.remedy {
+                IllConditioned::SwitchToSquareRoot => self.watch.ask_for_switch(),
+                IllConditioned::Error => {
+                    return Err(MlaError::IllConditioned {
+                        layer,
+                        modality,
+                        step,
+                        kappa,
+                        limit,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what [`watch`](Self::watch) asked for. After an error nothing has changed.
+    pub(crate) fn stabilize(&mut self) -> Result<()> {
+        if !self.watch.switch_wanted() {
+            return Ok(());
+        }
+        let layers = self.layers.iter();
+        let states = layers
+            .map(|layer| self.rule.stabilize(layer.state.clone()))
+            .collect::<Result<Vec<_>>>()?;
+        for (layer, state) in self.layers.iter_mut().zip(states) {
+            layer.state = state;
+        }
+        self.watch.switched();
+        log::warn!("the projector goes on in square-root form, which f32 does not endanger");
+        Ok(())
     }
 
     /// Takes in the features of a step, one a layer, and tells whether this step is projected.
@@ -42,45 +98,72 @@ impl<P: OrthogonalProjector> Projection<P> {
 
     /// Projects the change of a layer, in its own precision. What does not change, a frozen
     /// weight or bias, counts as 0 and stays out of the result.
+    ///
+    /// Given the factors of a gradient, uses them instead of the gradient where that is the same.
     pub(crate) fn project(
         &self,
         layer: usize,
         modality: usize,
         change: LayerChange,
+        factors: Option<Factors>,
     ) -> LayerChange {
         let of = &self.layers[layer];
-        let project = |change: Tensor<2>| {
-            let dtype = change.dtype();
-            let projected = self
-                .rule
-                .project(change.cast(DType::F32), modality, &of.state);
-            projected.cast(dtype)
-        };
+        let augmented = of.d_input > of.width;
         let LayerChange { weight, bias } = change;
-        if of.d_input == of.width {
+        let (has_weight, has_bias) = (weight.is_some(), bias.is_some());
+        let Some(dtype) = weight
+            .as_ref()
+            .map(Tensor::dtype)
+            .or(bias.as_ref().filter(|_| augmented).map(Tensor::dtype))
+        else {
+            return LayerChange { weight, bias };
+        };
+        let single = |change: Tensor<2>| change.cast(DType::F32);
+        let rule = |change| self.rule.project(change, modality, &of.state);
+        let projected = match (factors, weight) {
+            (Some(factors), Some(_)) if has_bias || !augmented => {
+                let inputs = of.augment(single(factors.inputs));
+                product(rule(inputs.transpose()), single(factors.errors))
+            }
+            (_, Some(weight)) if !augmented => rule(single(weight)),
+            (_, weight) => {
+                let row = bias.clone().map(|bias| bias.unsqueeze_dim::<2>(0));
+                let (weight, row) = match (weight, row) {
+                    (Some(weight), Some(row)) => (weight, row),
+                    (Some(weight), None) => {
+                        let row = weight.clone().slice([0..1]).zeros_like();
+                        (weight, row)
+                    }
+                    (None, row) => {
+                        let row = row.expect("a weight or a bias changes");
+                        (row.zeros_like().repeat_dim(0, of.width), row)
+                    }
+                };
+                rule(single(Tensor::cat(vec![weight, row], 0)))
+            }
+        };
+        let projected = projected.cast(dtype);
+        if !augmented {
             return LayerChange {
-                weight: weight.map(project),
+                weight: Some(projected),
                 bias,
             };
         }
-        let (has_weight, has_bias) = (weight.is_some(), bias.is_some());
-        let row = bias.map(|bias| bias.unsqueeze_dim::<2>(0));
-        let (weight, row) = match (weight, row) {
-            (None, None) => return LayerChange::default(),
-            (Some(weight), Some(row)) => (weight, row),
-            (Some(weight), None) => {
-                let row = weight.clone().slice([0..1]).zeros_like();
-                (weight, row)
-            }
-            (None, Some(row)) => (row.zeros_like().repeat_dim(0, of.width), row),
-        };
-        let projected = project(Tensor::cat(vec![weight, row], 0));
         let row = projected.clone().slice([of.width..of.d_input]);
         LayerChange {
             weight: has_weight.then(|| projected.slice([0..of.width])),
             bias: has_bias.then(|| row.squeeze_dim(0)),
         }
     }
+}
+
+/// The factors of a weight's gradient `H^T D`.
+#[derive(Debug)]
+pub(crate) struct Factors {
+    /// `H`, `[n_samples, width]`.
+    pub(crate) inputs: Tensor<2>,
+    /// `D`, `[n_samples, d_output]`.
+    pub(crate) errors: Tensor<2>,
 }
 
 /// The gradients or the changes of a layer's weight, `[width, d_output]`, and bias, `[d_output]`.
@@ -105,8 +188,27 @@ impl<S> LayerProjection<S> {
         Tensor::cat(vec![sum, counts], 0)
     }
 
+    /// Appends a 1 to each row where the bias is protected.
+    fn augment(&self, inputs: Tensor<2>) -> Tensor<2> {
+        let [n_samples, width] = inputs.dims();
+        if self.d_input == width {
+            return inputs;
+        }
+        let shape = [n_samples, self.d_input - width];
+        let ones = Tensor::<2>::ones(shape, (&inputs.device(), DType::F32));
+        Tensor::cat(vec![inputs, ones], 1)
+    }
+
     pub(crate) fn width(&self) -> usize {
         self.width
+    }
+
+    pub(crate) fn d_input(&self) -> usize {
+        self.d_input
+    }
+
+    pub(crate) fn factors(&self) -> FactorIds {
+        self.factors
     }
 
     pub(crate) fn carriers(&self) -> &[Param<Tensor<1>>] {

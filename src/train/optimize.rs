@@ -9,7 +9,7 @@ use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
 use crate::model::Mla;
 use crate::module_fields::module_fields;
-use crate::projector::{LayerChange, OrthogonalProjector, ProjectionTarget};
+use crate::projector::{Factors, LayerChange, OrthogonalProjector, ProjectionTarget};
 
 /// What an optimizer may move, by the same paths as in the model. Left out is the projector's
 /// state, whose counts an optimizer's traversal would read back from the device.
@@ -43,7 +43,9 @@ where
     ///   [`try_step`](Self::try_step);
     /// - [`MlaError::MixedModalities`] for gradients summed over several modalities;
     /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight got no gradient, so
-    ///   that the projector would act on nothing.
+    ///   that the projector would act on nothing;
+    /// - [`MlaError::NotPositive`] when the projector was to switch to its square root and has
+    ///   none.
     ///
     /// After an error the model and the optimizer are as they were. A head without protected
     /// layers takes any gradients but none at all: there is no mean feature to tell whose they are.
@@ -65,6 +67,7 @@ where
         }
         let (modality, features) = self.take_features(&mut gradients)?;
         self.check_head_gradients(&protected, &gradients, modality)?;
+        self.projection.stabilize()?;
 
         let projected = self.projection.advance(modality, features);
         match self.projection.config().target {
@@ -155,7 +158,8 @@ where
                 weight: gradients.remove(named.weight),
                 bias: named.bias.and_then(|id| gradients.remove(id)),
             };
-            let change = self.projection.project(layer, modality, change);
+            let factors = self.take_factors(layer, gradients);
+            let change = self.projection.project(layer, modality, change, factors);
             if let Some(weight) = change.weight {
                 gradients.register(named.weight, weight);
             }
@@ -163,6 +167,14 @@ where
                 gradients.register(id, bias);
             }
         }
+    }
+
+    fn take_factors(&self, layer: usize, gradients: &mut GradientsParams) -> Option<Factors> {
+        let ids = self.projection.layers()[layer].factors();
+        Some(Factors {
+            inputs: gradients.remove(ids.inputs)?,
+            errors: gradients.remove(ids.errors)?,
+        })
     }
 
     fn project_update(&mut self, protected: &[ProtectedLayer], modality: usize, before: Layers) {
@@ -176,7 +188,7 @@ where
                 weight: weights.map(|(old, new)| new - old),
                 bias: biases.map(|(old, new)| new - old),
             };
-            let change = self.projection.project(layer, modality, change);
+            let change = self.projection.project(layer, modality, change, None);
             if let Some((old, change)) = before.weight.zip(change.weight) {
                 replaced.weights.push((named.weight, old + change));
             }

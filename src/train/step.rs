@@ -6,10 +6,10 @@ use burn::train::TrainOutput;
 use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result, same_size};
 use crate::fusion::UncertaintyFusion;
-use crate::head::SharedHead;
+use crate::head::{HeadOutput, SharedHead};
 use crate::modality::{ModalityInputs, Turn};
-use crate::model::{Mla, check_rows, is_finite};
-use crate::projector::OrthogonalProjector;
+use crate::model::{Mla, check_rows};
+use crate::projector::{OrthogonalProjector, ProjectionTarget};
 use crate::train::TurnOutput;
 use crate::train::running_state::discard_pending_updates;
 
@@ -25,7 +25,10 @@ where
     ///
     /// The model must be on an autodiff device. Hand the gradients to
     /// [`try_optimize`](Self::try_optimize), as they are or summed over several batches of the
-    /// same modality.
+    /// same modality by Burn's `GradientsAccumulator`. Do not change the gradient of a protected
+    /// weight in between: with many classes and few samples its factors travel with it and are
+    /// projected in its place (see
+    /// [`prefers_factors`](OrthogonalProjector::prefers_factors)).
     ///
     /// # Errors
     ///
@@ -36,7 +39,9 @@ where
     ///   labels, or the head another number of inputs than protected layers, or one of another
     ///   width;
     /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
-    ///   that the squared norm of their mean is not.
+    ///   that the squared norm of their mean is not;
+    /// - [`MlaError::IllConditioned`] for features that the projector does not bear in f32, where
+    ///   it is told to refuse them.
     ///
     /// After an error the model is as it was, running statistics included.
     ///
@@ -73,6 +78,11 @@ where
         let features = self.encoders.encode(input);
         check_rows(&features, targets.len()).map_err(encoder_refused)?;
         let output = self.head.forward(features.clone());
+        let errors = self.errors(&output);
+        let logits = match &errors {
+            Some((_, zeros)) => output.logits.clone() + zeros.clone(),
+            None => output.logits.clone(),
+        };
         let loss = CrossEntropyLossConfig::new()
             .with_smoothing(
                 self.config
@@ -80,30 +90,59 @@ where
                     .map(|smoothing| smoothing as f32),
             )
             .init(&features.device())
-            .forward(output.logits.clone(), targets.tensor());
-        let sums = self.feature_sums(output.inputs).map_err(refused)?;
-        self.check_finite(&features, &sums, &loss, modality)
+            .forward(logits, targets.tensor());
+        let sums = self.feature_sums(&output.inputs).map_err(refused)?;
+        self.check_numbers(&features, &sums, &loss, modality)
             .map_err(refused)?;
 
         let total = match self.carried(modality, sums) {
             Some(carried) => loss.clone() + carried.cast(loss.dtype()),
             None => loss.clone(),
         };
-        let output = TurnOutput {
-            modality,
-            loss: loss.without_autodiff(),
-            logits: output.logits.without_autodiff(),
-            targets,
-        };
         let mut gradients = total.backward();
+        let mut grads = GradientsParams::from_module(&mut gradients, self);
+        if let Some((layer, zeros)) = errors
+            && let Some(errors) = zeros.grad_remove(&mut gradients)
+        {
+            let ids = self.projection.layers()[layer].factors();
+            let inputs = output.inputs[layer].clone().without_autodiff();
+            grads.register(ids.inputs, inputs);
+            grads.register(ids.errors, errors);
+        }
         Ok(TrainOutput {
-            grads: GradientsParams::from_module(&mut gradients, self),
-            item: output,
+            grads,
+            item: TurnOutput {
+                modality,
+                loss: loss.without_autodiff(),
+                logits: output.logits.without_autodiff(),
+                targets,
+            },
         })
     }
 
+    /// Zeros to add to the logits, whose gradient is that of the logits, and the protected layer
+    /// whose gradient they are a factor of; `None` where its gradient is cheaper to project as it
+    /// is, or not projected at all.
+    fn errors(&self, output: &HeadOutput) -> Option<(usize, Tensor<2>)> {
+        let target = self.projection.config().target;
+        if target != ProjectionTarget::Gradient || self.projection.n_steps() == 0 {
+            return None;
+        }
+        let protected = self.head.protected();
+        let layer = protected.iter().position(|layer| layer.is_output)?;
+        let [n_samples, n_classes] = output.logits.dims();
+        let d_input = self.projection.layers().get(layer)?.d_input();
+        let rule = self.projection.rule();
+        if output.inputs.len() <= layer || !rule.prefers_factors(n_samples, d_input, n_classes) {
+            return None;
+        }
+        let logits = &output.logits;
+        let zeros = Tensor::zeros([n_samples, n_classes], (&logits.device(), logits.dtype()));
+        Some((layer, zeros.require_grad()))
+    }
+
     /// Sum and number of the inputs of each protected layer.
-    fn feature_sums(&self, inputs: Vec<Tensor<2>>) -> Result<Vec<Tensor<1>>> {
+    fn feature_sums(&self, inputs: &[Tensor<2>]) -> Result<Vec<Tensor<1>>> {
         let layers = self.projection.layers();
         let inputs_of_layers = "inputs of protected layers that the head hands out";
         same_size(inputs_of_layers, layers.len(), inputs.len())?;
@@ -112,14 +151,14 @@ where
             .map(|(layer, input)| {
                 let width = input.dims()[1];
                 same_size("width of a protected layer's input", layer.width(), width)?;
-                Ok(layer.feature_sum(input))
+                Ok(layer.feature_sum(input.clone()))
             })
             .collect()
     }
 
-    /// One number is read from the device: 0 times the loss and the squared norms of the mean
-    /// features, which Eq. 5 takes.
-    fn check_finite(
+    /// Reads the loss and the squared norms of the mean features, which Eq. 5 takes, from the
+    /// device at once: refuses what is not finite, and what the projector does not bear.
+    fn check_numbers(
         &self,
         features: &Tensor<2>,
         sums: &[Tensor<1>],
@@ -132,23 +171,28 @@ where
         let [n_samples, _] = features.dims();
         let features = features.clone().without_autodiff().cast(DType::F32);
         let squared_norm = |sum: Tensor<1>| (sum / n_samples as f32).square().sum();
-        let mut norms = squared_norm(features.sum_dim(0).squeeze_dim(0));
-        for sum in sums {
-            norms = norms + squared_norm(sum.clone());
-        }
-        let loss = loss.clone().without_autodiff().cast(DType::F32);
-        if is_finite(norms.clone() * 0.0 + loss * 0.0)? {
-            return Ok(());
-        }
-        let what = match is_finite(norms)? {
-            true => NonFinite::Loss,
-            false => NonFinite::Features,
-        };
-        Err(MlaError::NonFinite {
+        let mut numbers = vec![
+            loss.clone().without_autodiff().cast(DType::F32),
+            squared_norm(features.sum_dim(0).squeeze_dim(0)),
+        ];
+        numbers.extend(sums.iter().cloned().map(squared_norm));
+        let numbers: Vec<f64> = Tensor::cat(numbers, 0)
+            .try_to_vec_as()
+            .map_err(MlaError::read("the loss and the norms"))?;
+        let non_finite = |what| MlaError::NonFinite {
             what,
             modality,
             step: self.projection.n_steps(),
-        })
+        };
+        if numbers[1..].iter().any(|norm| !norm.is_finite()) {
+            return Err(non_finite(NonFinite::Features));
+        }
+        if !numbers[0].is_finite() {
+            return Err(non_finite(NonFinite::Loss));
+        }
+        // A sum ends with the number of samples.
+        let norms: Vec<f64> = numbers[2..].iter().map(|norm| norm - 1.0).collect();
+        self.projection.watch(modality, &norms)
     }
 
     /// A term of value 0 whose gradient, in the carriers of `modality`, is the sum of each

@@ -71,7 +71,7 @@ fn steps_follow_eq_3_to_5(
     for device in devices() {
         let device = device.autodiff();
         let rule = rls(0.05);
-        let mut model = mlp_mla(config(projection), rule, &device);
+        let mut model = mlp_mla(config(projection), rule.clone(), &device);
         let mut optimizer = SgdConfig::new().init();
         let d = D_FEATURE + usize::from(protect_bias);
         let mut p = rule.init(d, 2, &device.clone().inner()).unwrap();
@@ -220,7 +220,8 @@ fn a_deeper_head_gets_a_projector_a_layer() {
     for device in devices() {
         let device = device.autodiff();
         let head = MlpHeadConfig::new(D_FEATURE, N_CLASSES).with_hidden(vec![10, 4]);
-        let head = head.init(&device).unwrap();
+        // Fixed parameters: a random narrow layer may be dead.
+        let head = set_parameters(head.init(&device).unwrap(), 5);
         let fusion = MeanFusion::new();
         let mut model = Mla::new(mlps(&device), head, rls(0.1), fusion).unwrap();
         let mut optimizer = sgd();

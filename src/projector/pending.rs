@@ -1,0 +1,73 @@
+use burn::module::Module;
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::projector::Buffer;
+use crate::projector::counter::Counter;
+
+/// Rows not yet folded into a matrix: a correction of low rank that costs a projector's update
+/// `O(s)` to add instead of a pass over an `s x s` matrix.
+///
+/// The rows that are not in use are 0, so that every operation has one shape whatever their
+/// number.
+#[derive(Module, Debug)]
+pub(super) struct PendingRows {
+    rows: Buffer<2>,
+    len: Counter,
+}
+
+impl PendingRows {
+    /// Room for `at_most` corrections of a `width x width` matrix.
+    ///
+    /// There is room for `width / 4` of them only, so that a matrix does not become much smaller
+    /// than what its corrections are subtracted from, which would cost digits.
+    pub(super) fn of_corrections(at_most: usize, width: usize, device: &Device) -> Self {
+        Self::new(at_most.min((width / 4).max(1)), width, device)
+    }
+
+    /// Room for `capacity` rows.
+    pub(super) fn new(capacity: usize, width: usize, device: &Device) -> Self {
+        let device = device.clone().inner();
+        Self {
+            rows: Buffer::new(Tensor::zeros([capacity, width], (&device, DType::F32))),
+            len: Counter::new(0, &device),
+        }
+    }
+
+    /// `[capacity, width]`.
+    pub(super) fn rows(&self) -> Tensor<2> {
+        self.rows.get()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len.get() as usize
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.len() == self.rows.dims()[0]
+    }
+
+    /// Adds a row, `[1, width]`; there must be room.
+    pub(super) fn push(mut self, row: Tensor<2>) -> Self {
+        let (at, [_, width]) = (self.len(), row.dims());
+        self.len.set(at as u64 + 1);
+        Self {
+            rows: self
+                .rows
+                .replace(|rows| rows.slice_assign([at..at + 1, 0..width], row)),
+            len: self.len,
+        }
+    }
+
+    /// Without rows.
+    pub(super) fn clear(mut self) -> Self {
+        self.len.set(0);
+        Self {
+            rows: self.rows.replace(|rows| rows.zeros_like()),
+            len: self.len,
+        }
+    }
+}

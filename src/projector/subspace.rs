@@ -1,0 +1,351 @@
+use burn::config::Config;
+use burn::linalg::svd;
+use burn::module::Module;
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::error::{MlaError, Result, at_least_one};
+use crate::projector::pending::PendingRows;
+use crate::projector::product::product;
+use crate::projector::{Buffer, OrthogonalProjector};
+
+/// How many directions a [`SubspaceProjector`] removes.
+#[derive(Config, Debug, Copy, PartialEq)]
+pub enum SubspaceRank {
+    /// As many as there are, up to `max_rank`.
+    Fixed,
+    /// The fewest that hold this share of the features' energy, in (0, 1], up to `max_rank`.
+    Energy(f64),
+}
+
+/// Configuration of a [`SubspaceProjector`].
+///
+/// | Name | Default | Purpose | Range |
+/// |---|---|---|---|
+/// | `max_rank` | 16 | directions kept of each modality, and removed at most | >= 1 |
+/// | `rank` | `Energy(0.95)` | how many are removed | |
+/// | `refresh_every` | 32 | steps of a modality until its directions are computed anew | >= 1 |
+/// | `memory` | 0.9 | weight of what was known before in each refresh; 1 never forgets | (0, 1] |
+#[derive(Config, Debug, PartialEq)]
+pub struct SubspaceProjectorConfig {
+    /// Directions kept of each modality, and removed at most.
+    #[config(default = 16)]
+    pub max_rank: usize,
+    /// How many are removed.
+    #[config(default = "SubspaceRank::Energy(0.95)")]
+    pub rank: SubspaceRank,
+    /// Steps of a modality until its directions are computed anew.
+    #[config(default = 32)]
+    pub refresh_every: usize,
+    /// Weight of what was known before in each refresh; 1 never forgets.
+    #[config(default = 0.9)]
+    pub memory: f64,
+}
+
+/// Projects the gradient of a modality off the leading feature directions of the **others**: what
+/// the prose of the MLA paper asks for, where Eq. 5 protects the directions of all modalities,
+/// the stepping one's own included.
+///
+/// ```text
+/// C_j   running second moment of the mean features of modality j (Eq. 4), not centred
+/// Q_m   leading eigenvectors of sum over j != m of C_j / trace(C_j)
+/// P_m = I - Q_m Q_m^T
+/// ```
+///
+/// `C_j` is kept by its `max_rank` leading directions (incremental PCA), in `O(M s max_rank)`
+/// memory. Each modality counts alike, however large its features are. Protected is all that
+/// lies in the span, altogether; nothing outside of it. With a `memory` below 1, directions that
+/// features no longer show fade.
+///
+/// Every `refresh_every` steps of a modality its last features are read to the host, where the
+/// singular values are computed; the steps in between read nothing. Until its own first
+/// refresh nothing is removed for a modality.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubspaceProjector {
+    config: SubspaceProjectorConfig,
+}
+
+/// What a [`SubspaceProjector`] knows of each modality.
+#[derive(Module, Debug)]
+pub struct SubspaceState {
+    modalities: Vec<ModalitySubspace>,
+}
+
+#[derive(Module, Debug)]
+struct ModalitySubspace {
+    /// Features since the last refresh.
+    recent: PendingRows,
+    /// Directions of this modality's own features, each as long as the square root of its
+    /// energy, `[max_rank, d_input]`.
+    directions: Buffer<2>,
+    /// Orthonormal directions of the other modalities, 0 where there are fewer,
+    /// `[max_rank, d_input]`.
+    removed: Buffer<2>,
+}
+
+impl SubspaceProjectorConfig {
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    pub fn init(&self) -> Result<SubspaceProjector> {
+        at_least_one("max_rank", self.max_rank)?;
+        at_least_one("refresh_every", self.refresh_every)?;
+        share("memory", self.memory)?;
+        if let SubspaceRank::Energy(energy) = self.rank {
+            share("energy", energy)?;
+        }
+        Ok(SubspaceProjector {
+            config: self.clone(),
+        })
+    }
+}
+
+fn share(name: &'static str, value: f64) -> Result<()> {
+    if value > 0.0 && value <= 1.0 {
+        return Ok(());
+    }
+    Err(MlaError::HyperParameter {
+        name,
+        requirement: "in (0, 1]",
+        value,
+    })
+}
+
+/// Directions with less than this share of the largest energy are rounding.
+const NEGLIGIBLE: f32 = 1e-8;
+
+/// Sweeps a singular value may take: a handful do, this is for matrices from nowhere.
+const MAX_SWEEPS: usize = 1000;
+
+/// The leading principal directions of the rows of a matrix.
+struct Principal {
+    /// Energy of each direction, from the largest.
+    energies: Vec<f32>,
+    /// A unit row each, `[n, width]`.
+    units: Tensor<2>,
+}
+
+impl Principal {
+    /// At most `at_most` directions; `None` where the rows have none, or are not finite.
+    fn of(rows: Tensor<2>, at_most: usize) -> Option<Self> {
+        let total: f32 = rows.clone().square().sum().into_scalar();
+        if !total.is_finite() || total == 0.0 {
+            return None;
+        }
+        let (_, lengths, units) = svd::<2, 1>(rows, MAX_SWEEPS);
+        let lengths: Vec<f32> = lengths.into_data().iter().collect();
+        let energies: Vec<f32> = lengths.iter().map(|length| length * length).collect();
+        let largest = energies[0];
+        let energies: Vec<f32> = energies
+            .into_iter()
+            .take(at_most)
+            .take_while(|energy| *energy > NEGLIGIBLE * largest)
+            .collect();
+        let units = units.slice([0..energies.len()]);
+        Some(Self { energies, units })
+    }
+
+    /// The directions, each as long as the square root of its energy.
+    fn scaled(self) -> Tensor<2> {
+        let lengths: Vec<f32> = self.energies.iter().map(|energy| energy.sqrt()).collect();
+        let lengths = Tensor::<1>::from_floats(lengths.as_slice(), &self.units.device());
+        self.units * lengths.unsqueeze_dim::<2>(1)
+    }
+
+    /// The fewest directions that hold a share of a total energy.
+    fn up_to(self, share: f64, total: f64) -> Tensor<2> {
+        let mut held = 0.0;
+        let enough = self.energies.iter().position(|&energy| {
+            held += f64::from(energy);
+            held >= share * total * (1.0 - 1e-6)
+        });
+        let n = enough.map_or(self.energies.len(), |last| last + 1);
+        self.units.slice([0..n])
+    }
+}
+
+/// The rows, filled up by zeros to `n`.
+fn padded(rows: Tensor<2>, n: usize) -> Tensor<2> {
+    let [len, width] = rows.dims();
+    match len == n {
+        true => rows,
+        false => {
+            let zeros = Tensor::zeros([n - len, width], (&rows.device(), DType::F32));
+            Tensor::cat(vec![rows, zeros], 0)
+        }
+    }
+}
+
+impl SubspaceProjector {
+    /// The configuration.
+    pub fn config(&self) -> &SubspaceProjectorConfig {
+        &self.config
+    }
+
+    fn refresh(&self, modality: usize, mut state: SubspaceState) -> SubspaceState {
+        let max_rank = self.config.max_rank;
+        let own = state.modalities.remove(modality);
+        let known = own.directions.get() * self.config.memory.sqrt();
+        let all = Tensor::cat(vec![known, own.recent.rows()], 0);
+        let directions = match Principal::of(all, max_rank) {
+            Some(principal) => own
+                .directions
+                .replace(|_| padded(principal.scaled(), max_rank)),
+            None => own.directions,
+        };
+
+        let unit_energy = |other: &ModalitySubspace| {
+            let rows = other.directions.get();
+            let norm: f32 = rows.clone().square().sum().sqrt().into_scalar();
+            (norm > 0.0).then(|| rows / norm)
+        };
+        let others: Vec<Tensor<2>> = state.modalities.iter().filter_map(unit_energy).collect();
+        let total = others.len() as f64;
+        let principal = match others.is_empty() {
+            true => None,
+            false => Principal::of(Tensor::cat(others, 0), max_rank),
+        };
+        let removed = match principal {
+            Some(principal) => {
+                let units = match self.config.rank {
+                    SubspaceRank::Fixed => principal.units,
+                    SubspaceRank::Energy(share) => principal.up_to(share, total),
+                };
+                own.removed.replace(|_| padded(units, max_rank))
+            }
+            None => own.removed,
+        };
+        let own = ModalitySubspace {
+            recent: own.recent.clear(),
+            directions,
+            removed,
+        };
+        state.modalities.insert(modality, own);
+        state
+    }
+}
+
+impl OrthogonalProjector for SubspaceProjector {
+    type State = SubspaceState;
+
+    fn init(&self, d_input: usize, n_modalities: usize, device: &Device) -> Result<SubspaceState> {
+        at_least_one("d_input", d_input)?;
+        let zeros = || {
+            let shape = [self.config.max_rank, d_input];
+            Buffer::new(Tensor::zeros(shape, (device, DType::F32)))
+        };
+        let modality = |_| ModalitySubspace {
+            recent: PendingRows::new(self.config.refresh_every, d_input, device),
+            directions: zeros(),
+            removed: zeros(),
+        };
+        Ok(SubspaceState {
+            modalities: (0..n_modalities).map(modality).collect(),
+        })
+    }
+
+    /// # Panics
+    ///
+    /// If `feature` is not `[d_input]`, if there is no such modality, or if the device fails to
+    /// hand out the features at a refresh.
+    fn update(&self, feature: Tensor<1>, modality: usize, state: SubspaceState) -> SubspaceState {
+        let SubspaceState { mut modalities } = state;
+        let own = modalities.remove(modality);
+        let own = ModalitySubspace {
+            recent: own.recent.push(feature.unsqueeze_dim(0)),
+            ..own
+        };
+        let full = own.recent.is_full();
+        modalities.insert(modality, own);
+        let state = SubspaceState { modalities };
+        match full {
+            true => self.refresh(modality, state),
+            false => state,
+        }
+    }
+
+    /// # Panics
+    ///
+    /// If `gradient` is not `[d_input, _]`, or if there is no such modality.
+    fn project(&self, gradient: Tensor<2>, modality: usize, state: &SubspaceState) -> Tensor<2> {
+        let q = state.modalities[modality].removed.get();
+        let along = product(q.clone().transpose(), product(q, gradient.clone()));
+        gradient - along
+    }
+
+    /// Removing a few directions costs less than the gradient's own rank would save.
+    fn prefers_factors(&self, _: usize, _: usize, _: usize) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::projector::laws::assert_projector_laws;
+
+    fn config(refresh_every: usize) -> SubspaceProjectorConfig {
+        SubspaceProjectorConfig::new().with_refresh_every(refresh_every)
+    }
+
+    #[test]
+    fn obeys_the_laws_of_projectors_at_every_refresh() {
+        for refresh_every in [1, 5, 32, 100] {
+            for rank in [SubspaceRank::Fixed, SubspaceRank::Energy(0.9)] {
+                let config = config(refresh_every).with_rank(rank).with_max_rank(4);
+                assert_projector_laws(&config.init().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn bad_shares_are_refused() {
+        for value in [0.0, -1.0, 1.1, f64::NAN] {
+            assert!(config(1).with_memory(value).init().is_err());
+            let energy = SubspaceRank::Energy(value);
+            assert!(config(1).with_rank(energy).init().is_err());
+        }
+    }
+
+    /// Modality 0 lies in the plane of the first two axes, modality 1 along the third.
+    fn two_modalities(rank: SubspaceRank, device: &Device) -> (SubspaceProjector, SubspaceState) {
+        let rule = config(4).with_rank(rank).init().unwrap();
+        let mut state = rule.init(5, 2, device).unwrap();
+        for step in 0..16 {
+            let (major, minor) = ((step % 3) as f32 + 1.0, 0.01 * (step % 2) as f32);
+            let features = [[major, minor, 0.0, 0.0, 0.0], [0.0, 0.0, major, 0.0, 0.0]];
+            for (modality, feature) in features.into_iter().enumerate() {
+                let feature = Tensor::<1>::from_floats(feature, device);
+                state = rule.update(feature, modality, state);
+            }
+        }
+        (rule, state)
+    }
+
+    #[test]
+    fn removes_the_directions_of_the_others_and_keeps_its_own() {
+        for device in crate::test_devices() {
+            let (rule, state) = two_modalities(SubspaceRank::Fixed, &device);
+            let gains = |modality| -> Vec<f32> {
+                let projected = rule.project(Tensor::ones([5, 1], &device), modality, &state);
+                projected.into_data().iter().collect()
+            };
+            for (gain, expected) in gains(0).iter().zip([1.0, 1.0, 0.0, 1.0, 1.0]) {
+                assert!((gain - expected).abs() < 1e-6, "{gain}, not {expected}");
+            }
+            for (gain, expected) in gains(1).iter().zip([0.0, 0.0, 1.0, 1.0, 1.0]) {
+                assert!((gain - expected).abs() < 1e-5, "{gain}, not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_energy_below_1_leaves_small_directions_alone() {
+        let (rule, state) = two_modalities(SubspaceRank::Energy(0.95), &Device::flex());
+        let projected = rule.project(Tensor::ones([5, 1], &Device::flex()), 1, &state);
+        let projected: Vec<f32> = projected.into_data().iter().collect();
+        assert!(projected[0].abs() < 0.02, "{}", projected[0]);
+        assert!(projected[1] > 0.9, "{}", projected[1]);
+    }
+}
