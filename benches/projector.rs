@@ -1,80 +1,141 @@
-//! Update and projection of each rule: rules x feature widths x devices.
+//! Update and projection of each rule: rules x feature widths x classes x devices, beside one
+//! matrix-vector product and one plain product of the same sizes.
 //!
 //! ```sh
 //! cargo bench --bench projector
 //! ```
-//!
-//! A device is synchronized within the timer.
 
-use burn::tensor::{Device, Distribution, Tensor};
+mod common;
+
+use burn::tensor::{Device, Tensor};
 use burn_mla::prelude::*;
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use common::{devices, random, sync};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 
-/// Classes of the head whose gradient is projected: Food-101's.
-const N_CLASSES: usize = 101;
+/// Widths of the features.
+const WIDTHS: [usize; 4] = [512, 768, 1024, 2048];
 
-// Burn marks ndarray deprecated; it is measured since it is supported.
-#[allow(deprecated)]
-fn devices() -> Vec<(&'static str, Device)> {
-    vec![
-        ("flex", Device::flex()),
-        ("ndarray", Device::ndarray()),
-        #[cfg(feature = "cuda")]
-        ("cuda", Device::cuda(0)),
-    ]
+/// Classes: CREMA-D's, Food-101's, ImageNet's.
+const CLASSES: [usize; 3] = [6, 101, 1000];
+
+/// Samples behind a gradient, for projections by its factors.
+const N_SAMPLES: usize = 64;
+
+/// ndarray is slow: fewer sizes.
+fn is_measured(device: &str, s: usize, c: usize) -> bool {
+    device != "ndarray" || (s <= 1024 && c <= 101)
 }
 
-fn sync(device: &Device) {
-    device.sync().expect("the device works");
+fn plain_products(c: &mut Criterion) {
+    let mut group = c.benchmark_group("product");
+    for (name, device) in devices() {
+        for s in WIDTHS.into_iter().filter(|&s| is_measured(name, s, 1)) {
+            let p = random([s, s], &device);
+            for columns in [1].into_iter().chain(CLASSES) {
+                if !is_measured(name, s, columns) {
+                    continue;
+                }
+                let g = random([s, columns], &device);
+                let id = BenchmarkId::new(format!("{name}/c{columns}"), s);
+                group.bench_function(id, |b| {
+                    b.iter(|| {
+                        let product = p.clone().matmul(g.clone());
+                        sync(&device);
+                        product
+                    })
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+/// A state after `n` features of length 1.
+fn state<P: OrthogonalProjector>(rule: &P, s: usize, n: usize, device: &Device) -> P::State {
+    let state = rule.init(s, 2, device).expect("the rule fits");
+    (0..n).fold(state, |state, at| {
+        rule.update(feature(s, device), at % 2, state)
+    })
+}
+
+fn feature(s: usize, device: &Device) -> Tensor<1> {
+    random([s], device) / (s as f32).sqrt()
 }
 
 fn rule<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
     let mut group = c.benchmark_group(format!("projector/{name}"));
     for (device_name, device) in devices() {
-        for s in [64, 512, 1024] {
-            if device_name == "ndarray" && s > 512 {
-                continue; // a slow backend: one size less
+        for s in WIDTHS {
+            if !is_measured(device_name, s, 1) {
+                continue;
             }
-            let random = Distribution::Normal(0.0, 1.0);
-            let feature = Tensor::<1>::random([s], random, &device) / (s as f32).sqrt();
-            let gradient = Tensor::<2>::random([s, N_CLASSES], random, &device);
-            let mut state = rule.init(s, 2, &device).expect("the rule fits");
+            let features: Vec<Tensor<1>> = (0..64).map(|_| feature(s, &device)).collect();
+            let mut kept = Some(state(&rule, s, 1, &device));
+            let mut at = 0;
             sync(&device);
-
             let id = BenchmarkId::new(format!("update/{device_name}"), s);
             group.bench_function(id, |b| {
                 b.iter(|| {
-                    state = rule.update(feature.clone(), 0, state.clone());
+                    let state = kept.take().expect("put back below");
+                    at += 1;
+                    kept = Some(rule.update(features[at % 64].clone(), at % 2, state));
                     sync(&device);
                 });
             });
-            let id = BenchmarkId::new(format!("project/{device_name}"), s);
-            group.bench_function(id, |b| {
-                b.iter(|| {
-                    let projected = rule.project(gradient.clone(), 0, &state);
-                    sync(&device);
-                    projected
+            // Half of the corrections are pending, as on average.
+            let state = state(&rule, s, 32 + 16, &device);
+            for columns in CLASSES {
+                if !is_measured(device_name, s, columns) {
+                    continue;
+                }
+                let (inputs, errors) = (
+                    random([N_SAMPLES, s], &device),
+                    random([N_SAMPLES, columns], &device),
+                );
+                let gradient = inputs.clone().transpose().matmul(errors.clone());
+                sync(&device);
+                let by_factors = rule.prefers_factors(N_SAMPLES, s, columns);
+                let id = BenchmarkId::new(format!("project/{device_name}/c{columns}"), s);
+                group.bench_function(id, |b| {
+                    b.iter_batched(
+                        || (gradient.clone(), inputs.clone(), errors.clone()),
+                        |(gradient, inputs, errors)| {
+                            let projected = match by_factors {
+                                true => {
+                                    let inputs = inputs.transpose();
+                                    rule.project(inputs, 0, &state).matmul(errors)
+                                }
+                                false => rule.project(gradient, 0, &state),
+                            };
+                            sync(&device);
+                            projected
+                        },
+                        BatchSize::SmallInput,
+                    )
                 });
-            });
+            }
         }
     }
     group.finish();
 }
 
 fn projectors(c: &mut Criterion) {
+    let valid = "the default is valid";
+    let rls = RlsProjectorConfig::new();
+    rule(c, "rls", rls.init().expect(valid));
+    let square_root = rls.with_form(RlsForm::SquareRoot);
+    rule(c, "square-root", square_root.init().expect(valid));
     rule(
         c,
-        "rls",
-        RlsProjectorConfig::new()
-            .init()
-            .expect("the default is valid"),
+        "leaky",
+        LeakyRlsProjectorConfig::new().init().expect(valid),
     );
-    let square_root = RlsProjectorConfig::new()
-        .with_form(RlsForm::SquareRoot)
-        .init();
-    rule(c, "square-root", square_root.expect("the default is valid"));
+    let trace_rescaled = TraceRescaledRlsProjectorConfig::new();
+    rule(c, "trace-rescaled", trace_rescaled.init().expect(valid));
+    let subspace = SubspaceProjectorConfig::new();
+    rule(c, "subspace", subspace.init().expect(valid));
     rule(c, "identity", IdentityProjector);
 }
 
-criterion_group!(benches, projectors);
+criterion_group!(benches, plain_products, projectors);
 criterion_main!(benches);

@@ -3,6 +3,7 @@
 mod buffer;
 mod conditioning;
 mod counter;
+mod gains;
 mod identity;
 mod leaky;
 mod options;
@@ -14,6 +15,7 @@ mod state;
 #[cfg(feature = "train")]
 mod step;
 mod subspace;
+mod symmetric;
 mod trace_rescaled;
 
 use burn::module::{Module, ModuleDisplay};
@@ -24,6 +26,7 @@ use crate::error::Result;
 pub use buffer::Buffer;
 pub(crate) use conditioning::Watch;
 pub use conditioning::{Conditioning, IllConditioned};
+pub use gains::Gains;
 pub use identity::{IdentityProjector, IdentityState};
 pub use leaky::{LeakyRlsProjector, LeakyRlsProjectorConfig, LeakyRlsState};
 pub use options::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget};

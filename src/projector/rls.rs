@@ -241,14 +241,22 @@ impl OrthogonalProjector for RlsProjector {
         if !state.is_square_root() {
             return self.update_conventional(r, state);
         }
-        let [left, right] = state.factor().correction(r, self.config.alpha);
-        let (base, left, right) =
-            square_root::push(state.base, state.left.push(left), state.right.push(right));
+        let correction = state.factor().correction(r, self.config.alpha);
+        let RlsState {
+            mut base,
+            mut left,
+            mut right,
+            square_root,
+        } = state;
+        (left, right) = (left.push(correction.left), right.push(correction.right));
+        if left.is_full() {
+            (base, left, right) = square_root::fold(base, left, right);
+        }
         RlsState {
             base,
             left,
             right,
-            square_root: state.square_root,
+            square_root,
         }
     }
 

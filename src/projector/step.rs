@@ -182,7 +182,7 @@ impl<S> LayerProjection<S> {
         let counts = Tensor::full(
             [self.d_input + 1 - width],
             n_samples as f32,
-            &input.device(),
+            (&input.device(), DType::F32),
         );
         let sum = input.sum_dim(0).squeeze_dim(0);
         Tensor::cat(vec![sum, counts], 0)
@@ -205,6 +205,10 @@ impl<S> LayerProjection<S> {
 
     pub(crate) fn d_input(&self) -> usize {
         self.d_input
+    }
+
+    pub(crate) fn state(&self) -> &S {
+        &self.state
     }
 
     pub(crate) fn factors(&self) -> FactorIds {

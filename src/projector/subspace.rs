@@ -1,11 +1,12 @@
 use burn::config::Config;
-use burn::linalg::svd;
+
 use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::error::{MlaError, Result, at_least_one};
 use crate::projector::pending::PendingRows;
 use crate::projector::product::product;
+use crate::projector::symmetric::Symmetric;
 use crate::projector::{Buffer, OrthogonalProjector};
 
 /// How many directions a [`SubspaceProjector`] removes.
@@ -57,7 +58,7 @@ pub struct SubspaceProjectorConfig {
 /// features no longer show fade.
 ///
 /// Every `refresh_every` steps of a modality its last features are read to the host, where the
-/// singular values are computed; the steps in between read nothing. Until its own first
+/// small eigenproblem is solved in f64; the steps in between read nothing. Until its own first
 /// refresh nothing is removed for a modality.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubspaceProjector {
@@ -113,68 +114,88 @@ fn share(name: &'static str, value: f64) -> Result<()> {
 }
 
 /// Directions with less than this share of the largest energy are rounding.
-const NEGLIGIBLE: f32 = 1e-8;
+const NEGLIGIBLE: f64 = 1e-10;
 
-/// Sweeps a singular value may take: a handful do, this is for matrices from nowhere.
-const MAX_SWEEPS: usize = 1000;
+type Rows = Vec<Vec<f64>>;
 
-/// The leading principal directions of the rows of a matrix.
+/// The leading principal directions of rows: energies from the largest, and unit vectors.
 struct Principal {
-    /// Energy of each direction, from the largest.
-    energies: Vec<f32>,
-    /// A unit row each, `[n, width]`.
-    units: Tensor<2>,
+    energies: Vec<f64>,
+    units: Rows,
 }
 
 impl Principal {
-    /// At most `at_most` directions; `None` where the rows have none, or are not finite.
-    fn of(rows: Tensor<2>, at_most: usize) -> Option<Self> {
-        let total: f32 = rows.clone().square().sum().into_scalar();
-        if !total.is_finite() || total == 0.0 {
-            return None;
+    /// At most `at_most` directions, fewer where the rows have fewer; none where they are not
+    /// finite.
+    fn of(rows: &Rows, at_most: usize) -> Self {
+        let gram = Symmetric::gram(rows);
+        let mut principal = Self {
+            energies: vec![],
+            units: vec![],
+        };
+        if !gram.is_finite() {
+            return principal;
         }
-        let (_, lengths, units) = svd::<2, 1>(rows, MAX_SWEEPS);
-        let lengths: Vec<f32> = lengths.into_data().iter().collect();
-        let energies: Vec<f32> = lengths.iter().map(|length| length * length).collect();
-        let largest = energies[0];
-        let energies: Vec<f32> = energies
-            .into_iter()
-            .take(at_most)
-            .take_while(|energy| *energy > NEGLIGIBLE * largest)
-            .collect();
-        let units = units.slice([0..energies.len()]);
-        Some(Self { energies, units })
+        let eigen = gram.eigen();
+        let largest = eigen.values.first().copied().unwrap_or(0.0);
+        let pairs = eigen.values.into_iter().zip(eigen.vectors);
+        for (energy, weights) in pairs.take(at_most) {
+            if energy <= NEGLIGIBLE * largest {
+                break;
+            }
+            let mut unit = vec![0.0; rows[0].len()];
+            for (row, weight) in rows.iter().zip(weights) {
+                let weight = weight / energy.sqrt();
+                unit.iter_mut().zip(row).for_each(|(u, x)| *u += weight * x);
+            }
+            principal.energies.push(energy);
+            principal.units.push(unit);
+        }
+        principal
     }
 
     /// The directions, each as long as the square root of its energy.
-    fn scaled(self) -> Tensor<2> {
-        let lengths: Vec<f32> = self.energies.iter().map(|energy| energy.sqrt()).collect();
-        let lengths = Tensor::<1>::from_floats(lengths.as_slice(), &self.units.device());
-        self.units * lengths.unsqueeze_dim::<2>(1)
+    fn scaled(self) -> Rows {
+        let pairs = self.units.into_iter().zip(self.energies);
+        pairs
+            .map(|(unit, energy)| unit.iter().map(|x| x * energy.sqrt()).collect())
+            .collect()
     }
 
     /// The fewest directions that hold a share of a total energy.
-    fn up_to(self, share: f64, total: f64) -> Tensor<2> {
+    fn up_to(mut self, share: f64, total: f64) -> Rows {
         let mut held = 0.0;
-        let enough = self.energies.iter().position(|&energy| {
-            held += f64::from(energy);
-            held >= share * total * (1.0 - 1e-6)
+        let enough = self.energies.iter().position(|energy| {
+            held += energy;
+            held >= share * total * (1.0 - 1e-9)
         });
-        let n = enough.map_or(self.energies.len(), |last| last + 1);
-        self.units.slice([0..n])
+        self.units
+            .truncate(enough.map_or(self.units.len(), |last| last + 1));
+        self.units
     }
 }
 
-/// The rows, filled up by zeros to `n`.
-fn padded(rows: Tensor<2>, n: usize) -> Tensor<2> {
-    let [len, width] = rows.dims();
-    match len == n {
-        true => rows,
-        false => {
-            let zeros = Tensor::zeros([n - len, width], (&rows.device(), DType::F32));
-            Tensor::cat(vec![rows, zeros], 0)
-        }
-    }
+fn read(rows: Tensor<2>) -> Rows {
+    let [_, width] = rows.dims();
+    let entries: Vec<f64> = rows.into_data().iter().collect();
+    entries.chunks(width).map(<[f64]>::to_vec).collect()
+}
+
+/// The rows, filled up by zeros to the shape of `like`.
+fn write(rows: Rows, like: &Tensor<2>) -> Tensor<2> {
+    let [n, width] = like.dims();
+    let mut entries: Vec<f32> = rows.iter().flatten().map(|&x| x as f32).collect();
+    entries.resize(n * width, 0.0);
+    let data = TensorData::new(entries, [n, width]);
+    Tensor::from_data(data, (&like.device(), DType::F32))
+}
+
+fn energy(rows: &Rows) -> f64 {
+    rows.iter().flatten().map(|x| x * x).sum()
+}
+
+fn scale(rows: &mut Rows, factor: f64) {
+    rows.iter_mut().flatten().for_each(|x| *x *= factor);
 }
 
 impl SubspaceProjector {
@@ -186,40 +207,32 @@ impl SubspaceProjector {
     fn refresh(&self, modality: usize, mut state: SubspaceState) -> SubspaceState {
         let max_rank = self.config.max_rank;
         let own = state.modalities.remove(modality);
-        let known = own.directions.get() * self.config.memory.sqrt();
-        let all = Tensor::cat(vec![known, own.recent.rows()], 0);
-        let directions = match Principal::of(all, max_rank) {
-            Some(principal) => own
-                .directions
-                .replace(|_| padded(principal.scaled(), max_rank)),
-            None => own.directions,
-        };
 
-        let unit_energy = |other: &ModalitySubspace| {
-            let rows = other.directions.get();
-            let norm: f32 = rows.clone().square().sum().sqrt().into_scalar();
-            (norm > 0.0).then(|| rows / norm)
-        };
-        let others: Vec<Tensor<2>> = state.modalities.iter().filter_map(unit_energy).collect();
-        let total = others.len() as f64;
-        let principal = match others.is_empty() {
-            true => None,
-            false => Principal::of(Tensor::cat(others, 0), max_rank),
-        };
-        let removed = match principal {
-            Some(principal) => {
-                let units = match self.config.rank {
-                    SubspaceRank::Fixed => principal.units,
-                    SubspaceRank::Energy(share) => principal.up_to(share, total),
-                };
-                own.removed.replace(|_| padded(units, max_rank))
+        let mut rows = read(own.directions.get());
+        scale(&mut rows, self.config.memory.sqrt());
+        rows.extend(read(own.recent.rows()));
+        let known = Principal::of(&rows, max_rank).scaled();
+
+        let mut others: Rows = vec![];
+        let mut total = 0.0;
+        for other in &state.modalities {
+            let mut rows = read(other.directions.get());
+            let energy = energy(&rows);
+            if energy > 0.0 {
+                scale(&mut rows, energy.sqrt().recip());
+                others.extend(rows);
+                total += 1.0;
             }
-            None => own.removed,
+        }
+        let principal = Principal::of(&others, max_rank);
+        let removed = match self.config.rank {
+            SubspaceRank::Fixed => principal.units,
+            SubspaceRank::Energy(share) => principal.up_to(share, total),
         };
         let own = ModalitySubspace {
             recent: own.recent.clear(),
-            directions,
-            removed,
+            directions: own.directions.replace(|old| write(known, &old)),
+            removed: own.removed.replace(|old| write(removed, &old)),
         };
         state.modalities.insert(modality, own);
         state

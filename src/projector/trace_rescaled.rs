@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::{Result, at_least_one, positive};
 use crate::projector::pending::PendingRows;
-use crate::projector::product::product;
+use crate::projector::square_root::{self, SquareRoot};
 use crate::projector::{Buffer, OrthogonalProjector};
 
 /// Configuration of a [`TraceRescaledRlsProjector`].
@@ -35,20 +35,23 @@ pub struct TraceRescaledRlsProjectorConfig {
 /// what they have: the mean gain stays 1, so that the relative protection of Eq. 5 is kept and
 /// nothing is forgotten until a direction shows up in features again. In exchange `P` exceeds
 /// `I`, up to `s` times: gradients along directions without features are amplified, and the
-/// learning rate has to suit that.
+/// learning rate has to suit that. Since gains grow without end along directions that features
+/// do not show, `P` is kept by its square root, which f32 does not endanger; an update costs
+/// about twice that of [`RlsProjector`](crate::projector::RlsProjector).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TraceRescaledRlsProjector {
     alpha: f64,
     fold_every: usize,
 }
 
-/// The matrix of a [`TraceRescaledRlsProjector`]: `P = (s / trace(Q)) Q`.
+/// The matrix of a [`TraceRescaledRlsProjector`]: `P = (s / trace(S S^T)) S S^T`.
 #[derive(Module, Debug)]
 pub struct TraceRescaledRlsState {
-    /// `Q = base - rows^T rows`.
+    /// `S = base - left^T right`.
     base: Buffer<2>,
-    rows: PendingRows,
-    /// `trace(Q)`, `[1, 1]`.
+    left: PendingRows,
+    right: PendingRows,
+    /// `trace(S S^T)`, `[1, 1]`.
     trace: Buffer<2>,
 }
 
@@ -68,27 +71,18 @@ impl TraceRescaledRlsProjectorConfig {
 }
 
 impl TraceRescaledRlsState {
-    /// `s / trace(Q)`, `[1, 1]`.
+    /// `s / trace(S S^T)`, `[1, 1]`.
     fn scale(&self) -> Tensor<2> {
         self.trace.get().recip() * self.base.dims()[0] as f64
     }
 
-    /// `Q x` for columns `x`.
-    fn apply(&self, x: Tensor<2>) -> Tensor<2> {
-        let along_base = product(self.base.get(), x.clone());
-        if self.rows.is_empty() {
-            return along_base;
+    fn factor(&self) -> SquareRoot<'_> {
+        SquareRoot {
+            base: &self.base,
+            left: &self.left,
+            right: &self.right,
         }
-        let rows = self.rows.rows();
-        along_base - product(rows.clone().transpose(), product(rows, x))
     }
-}
-
-/// The sum of the diagonal, `[1, 1]`.
-fn trace(matrix: Tensor<2>) -> Tensor<2> {
-    let [size, _] = matrix.dims();
-    let diagonal = Tensor::eye(size, &matrix.device());
-    (matrix * diagonal).sum().reshape([1, 1])
 }
 
 impl OrthogonalProjector for TraceRescaledRlsProjector {
@@ -97,9 +91,11 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
     fn init(&self, d_input: usize, _: usize, device: &Device) -> Result<TraceRescaledRlsState> {
         at_least_one("d_input", d_input)?;
         let trace = Tensor::full([1, 1], d_input as f32, (device, DType::F32));
+        let rows = || PendingRows::of_corrections(self.fold_every, d_input, device);
         Ok(TraceRescaledRlsState {
             base: Buffer::new(Tensor::<2>::eye(d_input, device).cast(DType::F32)),
-            rows: PendingRows::of_corrections(self.fold_every, d_input, device),
+            left: rows(),
+            right: rows(),
             trace: Buffer::new(trace),
         })
     }
@@ -113,36 +109,34 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
         _: usize,
         state: TraceRescaledRlsState,
     ) -> TraceRescaledRlsState {
-        let s = state.base.dims()[0] as f64;
+        let s = state.base.dims()[0];
         let r = feature.unsqueeze_dim::<2>(1);
-        let scale = state.scale();
-        let q = state.apply(r.clone());
-        let d = product(r.transpose(), q.clone()) * scale.clone() + self.alpha;
-        // (scale) v v^T is the correction of P: scale^2 q q^T / d.
-        let v = q * (scale / d.clamp_min(self.alpha)).sqrt();
-        let lost = v.clone().square().sum().reshape([1, 1]);
+        let correction = state
+            .factor()
+            .correction(r * state.scale().sqrt(), self.alpha);
         let TraceRescaledRlsState {
             mut base,
-            mut rows,
-            trace: kept,
+            mut left,
+            mut right,
+            mut trace,
         } = state;
-        let mut kept = kept.replace(|t| t - lost);
-        rows = rows.push(v.transpose());
-        if rows.is_full() {
-            let pending = rows.rows();
-            let correction = product(pending.clone().transpose(), pending);
-            base = base.replace(|p| {
-                let p = p - correction;
-                let scale = trace(p.clone()).recip() * s;
-                p * scale
+        let lost = correction.squared_gain / correction.denominator;
+        trace = trace.replace(|trace| trace - lost);
+        (left, right) = (left.push(correction.left), right.push(correction.right));
+        if left.is_full() {
+            (base, left, right) = square_root::fold(base, left, right);
+            // The trace anew, so that rounding does not add up.
+            base = base.replace(|base| {
+                let norm = base.clone().square().sum().sqrt().reshape([1, 1]);
+                base * (norm.recip() * (s as f64).sqrt())
             });
-            rows = rows.clear();
-            kept = kept.replace(|t| t.full_like(s as f32));
+            trace = trace.replace(|trace| trace.full_like(s as f32));
         }
         TraceRescaledRlsState {
             base,
-            rows,
-            trace: kept,
+            left,
+            right,
+            trace,
         }
     }
 
@@ -150,7 +144,7 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
     ///
     /// If `gradient` is not `[d_input, _]`.
     fn project(&self, gradient: Tensor<2>, _: usize, state: &TraceRescaledRlsState) -> Tensor<2> {
-        state.apply(gradient) * state.scale()
+        state.factor().project(gradient) * state.scale()
     }
 }
 

@@ -2,10 +2,13 @@
 
 mod burn_loop;
 mod common;
+mod conditioning;
 mod edges;
+mod factors;
 mod frozen;
 mod fusion_laws;
 mod golden;
+mod health;
 mod isolation;
 mod loader;
 mod many;

@@ -1,0 +1,25 @@
+//! What the benches share. Times include a sync of the device.
+
+use burn::tensor::{Device, Distribution, Tensor};
+
+/// The devices of this build, by name.
+// Burn marks ndarray deprecated; it is measured since it is supported.
+#[allow(deprecated)]
+pub fn devices() -> Vec<(&'static str, Device)> {
+    vec![
+        ("flex", Device::flex()),
+        ("ndarray", Device::ndarray()),
+        #[cfg(feature = "cuda")]
+        ("cuda", Device::cuda(0)),
+        #[cfg(feature = "wgpu")]
+        ("wgpu", Device::wgpu(Default::default())),
+    ]
+}
+
+pub fn sync(device: &Device) {
+    device.sync().expect("the device works");
+}
+
+pub fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}

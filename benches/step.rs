@@ -1,0 +1,111 @@
+//! One alternating step, forward, backward, projector and optimizer: with and without projector,
+//! for 2 to 16 modalities, MLP and CNN encoders.
+//!
+//! ```sh
+//! cargo bench --bench step
+//! ```
+
+mod common;
+
+use burn::optim::SgdConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::tensor::{Device, Tensor};
+use burn_mla::modality::Indexed;
+use burn_mla::prelude::*;
+use common::{devices, random, sync};
+use criterion::{Criterion, criterion_group, criterion_main};
+
+const BATCH: usize = 64;
+const WIDTH: usize = 512;
+const N_CLASSES: usize = 101;
+
+/// Times a step of one modality after the other.
+fn steps<E, P>(
+    c: &mut Criterion,
+    id: String,
+    encoders: Vec<E>,
+    inputs: Vec<E::Input>,
+    rule: P,
+    device: &Device,
+) where
+    E: Encoder,
+    E::Input: Clone,
+    P: OrthogonalProjector,
+{
+    let d_feature = encoders[0].d_feature();
+    let n_modalities = encoders.len();
+    let head = LinearHeadConfig::new(d_feature, N_CLASSES);
+    let head = head.init(device).expect("the widths are valid");
+    let mut model = Mla::new(encoders, head, rule, MeanFusion::new()).expect("the parts fit");
+    let momentum = MomentumConfig::new().with_dampening(0.0);
+    let mut optimizer = SgdConfig::new().with_momentum(Some(momentum)).init();
+    let labels = (0..BATCH).map(|i| i % N_CLASSES).collect::<Vec<_>>();
+    let targets = Targets::new(labels, device);
+    let mut at = 0;
+    c.bench_function(&id, |b| {
+        b.iter(|| {
+            let modality = at % n_modalities;
+            at += 1;
+            let input = inputs[modality].clone();
+            let input = Indexed { modality, input };
+            let output = model
+                .try_step(Turn::new(input, targets.clone()))
+                .expect("the inputs are finite");
+            model
+                .try_optimize(&mut optimizer, 1e-3, output.grads)
+                .expect("the gradients are a step's");
+            sync(device);
+        })
+    });
+}
+
+fn mlp<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
+    for (device_name, device) in devices() {
+        let device = device.autodiff();
+        for n_modalities in [2, 4, 8, 16] {
+            if device_name == "ndarray" && n_modalities > 2 {
+                continue; // slow, and the same
+            }
+            let config = MlpEncoderConfig::new(WIDTH, WIDTH).with_hidden(vec![WIDTH, WIDTH]);
+            let encoders = (0..n_modalities)
+                .map(|_| config.init(&device).expect("the widths are valid"))
+                .collect::<Vec<_>>();
+            let inputs: Vec<Tensor<2>> = (0..n_modalities)
+                .map(|_| random([BATCH, WIDTH], &device))
+                .collect();
+            let id = format!("step/mlp/{name}/{device_name}/{n_modalities}");
+            steps(c, id, encoders, inputs, rule.clone(), &device);
+        }
+    }
+}
+
+fn cnn<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
+    for (device_name, device) in devices() {
+        if device_name == "ndarray" {
+            continue; // seconds a step
+        }
+        let device = device.autodiff();
+        let config = CnnEncoderConfig::new(3, 128).with_stages(vec![16, 32, 64]);
+        let encoders = (0..2)
+            .map(|_| config.init(&device).expect("the widths are valid"))
+            .collect::<Vec<_>>();
+        let inputs: Vec<Tensor<4>> = (0..2)
+            .map(|_| random([BATCH, 3, 32, 32], &device))
+            .collect();
+        let id = format!("step/cnn/{name}/{device_name}/2");
+        steps(c, id, encoders, inputs, rule.clone(), &device);
+    }
+}
+
+fn all(c: &mut Criterion) {
+    let rls = RlsProjectorConfig::new().init().expect("valid");
+    mlp(c, "identity", IdentityProjector);
+    mlp(c, "rls", rls.clone());
+    let leaky = LeakyRlsProjectorConfig::new().init().expect("valid");
+    mlp(c, "leaky", leaky);
+    cnn(c, "identity", IdentityProjector);
+    cnn(c, "rls", rls);
+}
+
+criterion_group!(benches, all);
+criterion_main!(benches);

@@ -1,0 +1,133 @@
+//! All rules of the projector on emoji and on a synthetic task: where the crate's default comes
+//! from.
+//!
+//! ```sh
+//! cargo run --release --example projectors
+//! ```
+//!
+//! Trains every rule, with every reading of the paper, on four pairs of modalities and several
+//! seeds, and writes the table of `docs/projectors.md` (`table.md`) and every single run
+//! (`cells.jsonl`) to `target/projectors`. A run that is there already is not done again. Trains on
+//! the training split only; validation accuracy chooses, test accuracy is shown beside it.
+
+#[path = "projectors_parts/cells.rs"]
+mod cells;
+#[allow(dead_code, unused_imports)]
+#[path = "common/emoji/mod.rs"]
+mod emoji;
+#[path = "projectors_parts/rules.rs"]
+mod rules;
+#[path = "projectors_parts/synthetic.rs"]
+mod synthetic;
+#[path = "projectors_parts/table.rs"]
+mod table;
+#[path = "projectors_parts/train.rs"]
+mod train;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use cells::{Cell, Cells, Key};
+use clap::Parser;
+use emoji::{Emoji, Modality};
+use rules::Setting;
+use train::Budget;
+
+/// Projector rules on pairs of emoji modalities, and on a synthetic task.
+#[derive(Debug, Parser)]
+#[command(name = "projectors")]
+struct Arguments {
+    /// Seeds of each setting and pair
+    #[arg(long, default_value_t = 5)]
+    seeds: u64,
+
+    /// Passes over the data
+    #[arg(long, default_value_t = 8)]
+    epochs: usize,
+
+    /// Where results go, and are looked for
+    #[arg(long, default_value = "target/projectors")]
+    out: PathBuf,
+
+    /// Does only the runs of one of several processes, as in 0/2 and 1/2; the table comes from a
+    /// call without it
+    #[arg(long, value_name = "I/N")]
+    share: Option<String>,
+
+    /// One seed and one epoch, to see that everything works
+    #[arg(long)]
+    quick: bool,
+}
+
+/// The modality pairs: two images with texts, a weak image with a text, two texts.
+const PAIRS: [[Modality; 2]; 4] = [
+    [Modality::Fluent, Modality::Label],
+    [Modality::Noto, Modality::Tags],
+    [Modality::Gray8, Modality::Label],
+    [Modality::LabelDe, Modality::Tags],
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let (seeds, epochs) = match arguments.quick {
+        true => (1, 1),
+        false => (arguments.seeds, arguments.epochs),
+    };
+    let budget = Budget::new(epochs);
+    let emoji = Emoji::load(budget.sizes.d_text)?;
+    let device = Device::flex();
+    std::fs::create_dir_all(&arguments.out)?;
+    let mut cells = Cells::open(arguments.out.join("cells.jsonl"))?;
+
+    let mut keys = vec![];
+    for seed in 0..seeds {
+        for pair in PAIRS {
+            for setting in rules::settings() {
+                keys.push((setting, pair, seed));
+            }
+        }
+    }
+    if let Some(share) = &arguments.share {
+        let (i, n) = parse_share(share)?;
+        let mine = keys.into_iter().enumerate().filter(|(at, _)| at % n == i);
+        keys = mine.map(|(_, key)| key).collect();
+    }
+    let (start, mut done) = (Instant::now(), 0);
+    keys.retain(|(setting, pair, seed)| !cells.has(&key(setting, *pair, *seed, epochs)));
+    for (setting, pair, seed) in &keys {
+        let scores = rules::run(setting, &budget, &emoji, *pair, *seed, &device)?;
+        let key = key(setting, *pair, *seed, epochs);
+        done += 1;
+        let left = start.elapsed() * (keys.len() - done) as u32 / done as u32;
+        println!("{key}: {scores} | {} s left", left.as_secs());
+        cells.add(Cell { key, scores })?;
+    }
+    if arguments.share.is_some() {
+        return Ok(());
+    }
+    let forgetting = synthetic::compare(seeds, &device)?;
+    let table = table::markdown(&cells, &PAIRS, seeds, epochs, &forgetting);
+    print!("{table}");
+    std::fs::write(arguments.out.join("table.md"), table)?;
+    Ok(())
+}
+
+fn key(setting: &Setting, pair: [Modality; 2], seed: u64, epochs: usize) -> Key {
+    Key {
+        setting: setting.to_string(),
+        pair: pair.map(Modality::name).join("+"),
+        seed,
+        epochs,
+    }
+}
+
+fn parse_share(share: &str) -> Result<(usize, usize), String> {
+    let parts = share.split_once('/');
+    let parsed = parts.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match parsed {
+        Some((i, n)) if i < n => Ok((i, n)),
+        _ => Err(format!("--share must be I/N with I < N, got {share}")),
+    }
+}

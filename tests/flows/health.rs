@@ -1,0 +1,51 @@
+//! What a model says of its projector's health.
+
+use burn_mla::prelude::*;
+
+use crate::common::*;
+
+#[test]
+fn health_is_that_of_p_and_leaves_the_model_alone() {
+    for device in devices() {
+        let device = device.autodiff();
+        let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
+        let fresh = model.projector_health(turn(0, 8, 0, &device)).unwrap();
+        assert_eq!(fresh.len(), 1);
+        assert_eq!(fresh[0].gains.mean, 1.0);
+        assert!((fresh[0].surviving_gradient - 1.0).abs() < 1e-6);
+
+        let model = train(model, 12, &mut sgd(), &device);
+        let before = state(&model);
+        let health = model.projector_health(turn(0, 8, 0, &device)).unwrap();
+        assert_eq!(state(&model), before);
+
+        let p = values(model.projection().state(0).matrix());
+        let trace: f32 = (0..D_FEATURE).map(|i| p[i * D_FEATURE + i]).sum();
+        let found = &health[0];
+        assert!((found.gains.mean - f64::from(trace) / D_FEATURE as f64).abs() < 1e-6);
+        assert!(found.gains.smallest > 0.0 && found.gains.smallest < found.gains.mean);
+        assert!(found.gains.largest > found.gains.mean && found.gains.largest <= 1.0 + 1e-6);
+        assert!(found.surviving_gradient < 0.9, "{found}");
+        assert!(found.kappa.unwrap() > 0.0);
+        let text = found.to_string();
+        assert!(text.starts_with("layer 0: gain 0."), "{text}");
+        let json = serde_json::to_string(found).unwrap();
+        let read: burn_mla::train::ProjectorHealth = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.to_string(), text);
+    }
+}
+
+#[test]
+fn a_rule_that_f32_does_not_endanger_has_no_kappa() {
+    let device = devices()[0].clone().autodiff();
+    let leaky = LeakyRlsProjectorConfig::new().init().unwrap();
+    let model = train(
+        mlp_mla(MlaConfig::new(), leaky, &device),
+        4,
+        &mut sgd(),
+        &device,
+    );
+    let health = model.projector_health(turn(1, 8, 0, &device)).unwrap();
+    assert_eq!(health[0].kappa, None);
+    assert!(health[0].gains.smallest >= 0.01 - 1e-6, "{}", health[0]);
+}
