@@ -18,14 +18,14 @@ fn rule<F: UncertaintyFusion>(c: &mut Criterion, name: &str, new: impl Fn(usize)
     let mut group = c.benchmark_group(format!("fusion/{name}"));
     for (device_name, device) in devices() {
         for n_modalities in [2, 3] {
-            let logits = (0..n_modalities)
-                .map(|_| random([N_SAMPLES, N_CLASSES], &device) * 3.0)
-                .collect();
-            let logits = ModalityLogits::complete(logits).expect("the shapes fit");
-            let fusion = new(n_modalities).fork(&device);
-            sync(&device);
             let id = BenchmarkId::new(device_name, n_modalities);
             group.bench_function(id, |b| {
+                let logits = (0..n_modalities)
+                    .map(|_| random([N_SAMPLES, N_CLASSES], &device) * 3.0)
+                    .collect();
+                let logits = ModalityLogits::complete(logits).expect("the shapes fit");
+                let fusion = new(n_modalities).fork(&device);
+                sync(&device);
                 b.iter(|| {
                     let fused = fusion.fuse(&logits);
                     sync(&device);

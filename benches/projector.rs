@@ -10,7 +10,7 @@ mod common;
 use burn::tensor::{Device, Tensor};
 use burn_mla::prelude::*;
 use common::{devices, random, sync};
-use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 /// Widths of the features.
 const WIDTHS: [usize; 4] = [512, 768, 1024, 2048];
@@ -30,14 +30,14 @@ fn plain_products(c: &mut Criterion) {
     let mut group = c.benchmark_group("product");
     for (name, device) in devices() {
         for s in WIDTHS.into_iter().filter(|&s| is_measured(name, s, 1)) {
-            let p = random([s, s], &device);
             for columns in [1].into_iter().chain(CLASSES) {
                 if !is_measured(name, s, columns) {
                     continue;
                 }
-                let g = random([s, columns], &device);
                 let id = BenchmarkId::new(format!("{name}/c{columns}"), s);
                 group.bench_function(id, |b| {
+                    let p = random([s, s], &device);
+                    let g = random([s, columns], &device);
                     b.iter(|| {
                         let product = p.clone().matmul(g.clone());
                         sync(&device);
@@ -69,12 +69,12 @@ fn rule<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
             if !is_measured(device_name, s, 1) {
                 continue;
             }
-            let features: Vec<Tensor<1>> = (0..64).map(|_| feature(s, &device)).collect();
-            let mut kept = Some(state(&rule, s, 1, &device));
-            let mut at = 0;
-            sync(&device);
             let id = BenchmarkId::new(format!("update/{device_name}"), s);
             group.bench_function(id, |b| {
+                let features: Vec<Tensor<1>> = (0..64).map(|_| feature(s, &device)).collect();
+                let mut kept = Some(state(&rule, s, 1, &device));
+                let mut at = 0;
+                sync(&device);
                 b.iter(|| {
                     let state = kept.take().expect("put back below");
                     at += 1;
@@ -82,36 +82,29 @@ fn rule<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
                     sync(&device);
                 });
             });
-            // Half of the corrections are pending, as on average.
-            let state = state(&rule, s, 32 + 16, &device);
             for columns in CLASSES {
                 if !is_measured(device_name, s, columns) {
                     continue;
                 }
-                let (inputs, errors) = (
-                    random([N_SAMPLES, s], &device),
-                    random([N_SAMPLES, columns], &device),
-                );
-                let gradient = inputs.clone().transpose().matmul(errors.clone());
-                sync(&device);
-                let by_factors = rule.prefers_factors(N_SAMPLES, s, columns);
                 let id = BenchmarkId::new(format!("project/{device_name}/c{columns}"), s);
                 group.bench_function(id, |b| {
-                    b.iter_batched(
-                        || (gradient.clone(), inputs.clone(), errors.clone()),
-                        |(gradient, inputs, errors)| {
-                            let projected = match by_factors {
-                                true => {
-                                    let inputs = inputs.transpose();
-                                    rule.project(inputs, 0, &state).matmul(errors)
-                                }
-                                false => rule.project(gradient, 0, &state),
-                            };
-                            sync(&device);
-                            projected
-                        },
-                        BatchSize::SmallInput,
-                    )
+                    // Half of the corrections are pending, as on average.
+                    let state = state(&rule, s, 32 + 16, &device);
+                    let inputs = random([N_SAMPLES, s], &device);
+                    let errors = random([N_SAMPLES, columns], &device);
+                    let gradient = inputs.clone().transpose().matmul(errors.clone());
+                    sync(&device);
+                    let by_factors = rule.prefers_factors(N_SAMPLES, s, columns);
+                    b.iter(|| {
+                        let projected = match by_factors {
+                            true => rule
+                                .project(inputs.clone().transpose(), 0, &state)
+                                .matmul(errors.clone()),
+                            false => rule.project(gradient.clone(), 0, &state),
+                        };
+                        sync(&device);
+                        projected
+                    })
                 });
             }
         }

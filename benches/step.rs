@@ -9,7 +9,7 @@ mod common;
 
 use burn::optim::SgdConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use burn_mla::modality::Indexed;
 use burn_mla::prelude::*;
 use common::{devices, random, sync};
@@ -19,12 +19,13 @@ const BATCH: usize = 64;
 const WIDTH: usize = 512;
 const N_CLASSES: usize = 101;
 
-/// Times a step of one modality after the other.
+/// Times a step of one modality after the other. `inputs` and `encoders` are made only when the
+/// benchmark is to run.
 fn steps<E, P>(
     c: &mut Criterion,
     id: String,
-    encoders: Vec<E>,
-    inputs: Vec<E::Input>,
+    encoders: impl Fn() -> Vec<E>,
+    inputs: impl Fn() -> Vec<E::Input>,
     rule: P,
     device: &Device,
 ) where
@@ -32,19 +33,18 @@ fn steps<E, P>(
     E::Input: Clone,
     P: OrthogonalProjector,
 {
-    let d_feature = encoders[0].d_feature();
-    let n_modalities = encoders.len();
-    let head = LinearHeadConfig::new(d_feature, N_CLASSES);
-    let head = head.init(device).expect("the widths are valid");
-    let mut model = Mla::new(encoders, head, rule, MeanFusion::new()).expect("the parts fit");
-    let momentum = MomentumConfig::new().with_dampening(0.0);
-    let mut optimizer = SgdConfig::new().with_momentum(Some(momentum)).init();
-    let labels = (0..BATCH).map(|i| i % N_CLASSES).collect::<Vec<_>>();
-    let targets = Targets::new(labels, device);
-    let mut at = 0;
     c.bench_function(&id, |b| {
+        let (encoders, inputs) = (encoders(), inputs());
+        let head = LinearHeadConfig::new(encoders[0].d_feature(), N_CLASSES);
+        let head = head.init(device).expect("the widths are valid");
+        let fusion = MeanFusion::new();
+        let mut model = Mla::new(encoders, head, rule.clone(), fusion).expect("the parts fit");
+        let momentum = MomentumConfig::new().with_dampening(0.0);
+        let mut optimizer = SgdConfig::new().with_momentum(Some(momentum)).init();
+        let targets = Targets::new((0..BATCH).map(|i| i % N_CLASSES), device);
+        let mut at = 0;
         b.iter(|| {
-            let modality = at % n_modalities;
+            let modality = at % inputs.len();
             at += 1;
             let input = inputs[modality].clone();
             let input = Indexed { modality, input };
@@ -66,13 +66,15 @@ fn mlp<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
             if device_name == "ndarray" && n_modalities > 2 {
                 continue; // slow, and the same
             }
-            let config = MlpEncoderConfig::new(WIDTH, WIDTH).with_hidden(vec![WIDTH, WIDTH]);
-            let encoders = (0..n_modalities)
-                .map(|_| config.init(&device).expect("the widths are valid"))
-                .collect::<Vec<_>>();
-            let inputs: Vec<Tensor<2>> = (0..n_modalities)
-                .map(|_| random([BATCH, WIDTH], &device))
-                .collect();
+            let encoders = || {
+                let config = MlpEncoderConfig::new(WIDTH, WIDTH).with_hidden(vec![WIDTH, WIDTH]);
+                let encoder = |_| config.init(&device).expect("the widths are valid");
+                (0..n_modalities).map(encoder).collect()
+            };
+            let inputs = || {
+                let input = |_| random([BATCH, WIDTH], &device);
+                (0..n_modalities).map(input).collect()
+            };
             let id = format!("step/mlp/{name}/{device_name}/{n_modalities}");
             steps(c, id, encoders, inputs, rule.clone(), &device);
         }
@@ -85,13 +87,16 @@ fn cnn<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
             continue; // seconds a step
         }
         let device = device.autodiff();
-        let config = CnnEncoderConfig::new(3, 128).with_stages(vec![16, 32, 64]);
-        let encoders = (0..2)
-            .map(|_| config.init(&device).expect("the widths are valid"))
-            .collect::<Vec<_>>();
-        let inputs: Vec<Tensor<4>> = (0..2)
-            .map(|_| random([BATCH, 3, 32, 32], &device))
-            .collect();
+        let encoders = || {
+            let config = CnnEncoderConfig::new(3, 128).with_stages(vec![16, 32, 64]);
+            let encoder = |_| config.init(&device).expect("the widths are valid");
+            (0..2).map(encoder).collect()
+        };
+        let inputs = || {
+            (0..2)
+                .map(|_| random([BATCH, 3, 32, 32], &device))
+                .collect()
+        };
         let id = format!("step/cnn/{name}/{device_name}/2");
         steps(c, id, encoders, inputs, rule.clone(), &device);
     }

@@ -89,6 +89,16 @@ pub fn settings() -> Vec<Setting> {
     all
 }
 
+/// What is compared on images: every rule in the paper's reading.
+pub fn chosen() -> Vec<Setting> {
+    let paper = |setting: &Setting| {
+        setting.source == FeatureSource::Current && setting.target == ProjectionTarget::Gradient
+    };
+    let mut all = settings();
+    all.retain(|setting| paper(setting) && !matches!(setting.rule, Rule::SquareRoot { .. }));
+    all
+}
+
 /// What is done with a rule once its type is known.
 pub trait WithRule {
     type Output;

@@ -9,6 +9,7 @@ use crate::synthetic::Forgetting;
 pub fn markdown(
     cells: &Cells,
     pairs: &[[Modality; 2]],
+    image_pair: [Modality; 2],
     seeds: u64,
     epochs: usize,
     forgetting: &[Forgetting],
@@ -19,22 +20,20 @@ pub fn markdown(
         "| rule, feature, target | valid weakest | valid fused | test weakest | test fused |\n\
          |---|---|---|---|---|"
     );
-    let names: Vec<String> = pairs
-        .iter()
-        .map(|pair| pair.map(Modality::name).join("+"))
-        .collect();
-    let of = |setting: &str, pair: Option<&str>| -> Vec<(u64, Scores)> {
+    let name = |pair: &[Modality; 2]| pair.map(Modality::name).join("+");
+    let mut names: Vec<String> = pairs.iter().map(name).collect();
+    let of = |setting: &str, pairs: &[String]| -> Vec<(u64, Scores)> {
         let cells = cells.all().iter();
         cells
             .filter(|cell| cell.key.setting == setting && cell.key.epochs == epochs)
             .filter(|cell| cell.key.seed < seeds)
-            .filter(|cell| pair.is_none_or(|pair| cell.key.pair == pair))
+            .filter(|cell| pairs.contains(&cell.key.pair))
             .map(|cell| (cell.key.seed, cell.scores))
             .collect()
     };
     for setting in rules::settings() {
         let setting = setting.to_string();
-        let runs = of(&setting, None);
+        let runs = of(&setting, &names);
         let column = |score: fn(&Scores) -> f64| mean_over_seeds(&runs, seeds, score);
         let _ = writeln!(
             out,
@@ -45,6 +44,7 @@ pub fn markdown(
             column(|s| s.test.fused),
         );
     }
+    names.push(name(&image_pair));
     let _ = writeln!(
         out,
         "\n| rule, feature, target | {} |\n|---|{}",
@@ -55,7 +55,11 @@ pub fn markdown(
         let setting = setting.to_string();
         let _ = write!(out, "| {setting} |");
         for name in &names {
-            let runs = of(&setting, Some(name));
+            let runs = of(&setting, std::slice::from_ref(name));
+            if runs.is_empty() {
+                out.push_str(" |");
+                continue;
+            }
             let mean = |score: fn(&Accuracies) -> f64| {
                 let sum: f64 = runs.iter().map(|(_, scores)| score(&scores.test)).sum();
                 100.0 * sum / runs.len() as f64

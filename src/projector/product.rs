@@ -12,6 +12,9 @@ pub(super) fn product(lhs: Tensor<2>, rhs: Tensor<2>) -> Tensor<2> {
     if !may_round_operands(&lhs.device()) {
         return lhs.matmul(rhs);
     }
+    // Burn 0.22.1's fusion may write over an operand at its last use although a pending operation
+    // still reads it (the wgpu tests fail then): a handle held until the end keeps it from that.
+    let _held = (lhs.clone(), rhs.clone());
     let (lhs_high, lhs_low) = split(lhs);
     let (rhs_high, rhs_low) = split(rhs);
     let small = lhs_high.clone().matmul(rhs_low) + lhs_low.matmul(rhs_high.clone());

@@ -1,0 +1,128 @@
+//! Training, saving and missing modalities, each against flex.
+
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use burn::tensor::Device;
+use burn_mla::modality::OneOf2;
+use burn_mla::prelude::*;
+
+use crate::common::*;
+
+fn assert_same_state(got: &[(String, Vec<f32>)], expected: &[(String, Vec<f32>)], within: f64) {
+    assert_eq!(got.len(), expected.len());
+    for ((path, got), (_, expected)) in got.iter().zip(expected) {
+        let expected: Vec<f64> = expected.iter().map(|&x| f64::from(x)).collect();
+        close(got, &expected, within, path);
+    }
+}
+
+/// Twenty steps, both readings of what is projected: the same weights, `P` and mean features.
+#[test]
+fn twenty_steps_end_where_flex_ends() {
+    let Some(wgpu) = devices() else { return };
+    for target in [ProjectionTarget::Gradient, ProjectionTarget::Update] {
+        let [got, expected] = [wgpu.clone(), Device::flex()].map(|device| {
+            let device = device.autodiff();
+            let projection = ProjectionConfig::new()
+                .with_target(target)
+                .with_source(FeatureSource::Previous)
+                .with_protect_bias(true);
+            let config = MlaConfig::new().with_projection(projection);
+            state(&train(
+                mlp_mla(config, rls(0.1), &device),
+                20,
+                &mut sgd(),
+                &device,
+            ))
+        });
+        assert_same_state(&got, &expected, 1e-4);
+    }
+}
+
+/// Many classes and few samples: the gradient is projected by its factors.
+#[test]
+fn a_wide_head_ends_where_flex_ends() {
+    let Some(wgpu) = devices() else { return };
+    let [got, expected] = [wgpu, Device::flex()].map(|device| {
+        let device = device.autodiff();
+        let head = LinearHeadConfig::new(D_FEATURE, 40).init(&device).unwrap();
+        let mut model = Mla::new(
+            set_parameters(mlps(&device), 1),
+            set_parameters(head, 2),
+            rls(0.1),
+            MeanFusion::new(),
+        )
+        .unwrap();
+        let mut optimizer = sgd();
+        for t in 0..6 {
+            let output = model.try_step(turn(t % 2, 2, t as u64, &device)).unwrap();
+            model
+                .try_optimize(&mut optimizer, 0.05, output.grads)
+                .unwrap();
+        }
+        state(&model)
+    });
+    assert_same_state(&got, &expected, 1e-4);
+}
+
+#[test]
+fn a_loaded_model_goes_on_as_the_saved_one() {
+    let Some(device) = devices() else { return };
+    let device = device.autodiff();
+    let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
+    let model = train(model, 3, &mut sgd(), &device);
+    let bytes = model.clone().into_record().into_bytes().unwrap();
+    let record = ModuleRecord::from_bytes(bytes).unwrap();
+    let loaded = mlp_mla(MlaConfig::new(), rls(0.1), &device)
+        .try_load_record(record)
+        .unwrap();
+    assert_eq!(loaded.projection().n_steps(), 3);
+    assert_eq!(state(&loaded), state(&model));
+    let further = |model| state(&train(model, 2, &mut sgd(), &device));
+    assert_same_state(&further(loaded), &further(model), 1e-6);
+}
+
+/// Sample 0 lacks A, sample 2 lacks B.
+#[test]
+fn missing_modalities_are_left_out_as_on_flex() {
+    let Some(wgpu) = devices() else { return };
+    let [got, expected] = [wgpu, Device::flex()].map(|device| {
+        let plain = device.clone();
+        let device = device.autodiff();
+        let mut model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
+        let mut optimizer = sgd();
+        let incomplete = |device: &Device| {
+            let (labels, a, b) = samples(4, 3);
+            let present = |values: Vec<f32>, d: usize, rows: [usize; 3]| {
+                let kept = rows.iter().flat_map(|&row| values[row * d..][..d].to_vec());
+                let input = matrix(kept.collect(), d, device);
+                ModalityInput::rows(input, rows.to_vec())
+            };
+            let inputs = (present(a, D_A, [1, 2, 3]), present(b, D_B, [0, 1, 3]));
+            MultimodalBatch::new(inputs, Targets::new(labels, device))
+        };
+        for modality in [0, 1, 0, 1] {
+            let turn = incomplete(&device)
+                .into_turns()
+                .unwrap()
+                .swap_remove(modality);
+            let turn: Turn<OneOf2<_, _>> = turn.expect("the modality is present");
+            assert_eq!(turn.targets.len(), 3);
+            let output = model.try_step(turn).unwrap();
+            model
+                .try_optimize(&mut optimizer, 0.05, output.grads)
+                .unwrap();
+        }
+        let prediction = model.valid().predict(incomplete(&plain)).unwrap();
+        let weights = values(prediction.weights);
+        assert_eq!(
+            (weights[0], weights[5]),
+            (0.0, 0.0),
+            "missing, so no weight"
+        );
+        (state(&model), values(prediction.fused))
+    });
+    assert_same_state(&got.0, &expected.0, 1e-4);
+    let expected: Vec<f64> = expected.1.iter().map(|&x| f64::from(x)).collect();
+    close(&got.1, &expected, 1e-4, "fused logits");
+}
