@@ -33,10 +33,11 @@ pub mod prelude {
         UnimodalBatch,
     };
     pub use crate::projector::{
-        FeatureMean, FeatureSource, IdentityProjector, IllConditioned, LeakyRlsProjector,
-        LeakyRlsProjectorConfig, OrthogonalProjector, ProjectionConfig, ProjectionTarget, RlsForm,
-        RlsProjector, RlsProjectorConfig, SubspaceProjector, SubspaceProjectorConfig, SubspaceRank,
-        TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig,
+        DefaultProjector, FeatureMean, FeatureSource, IdentityProjector, IllConditioned,
+        LeakyRlsProjector, LeakyRlsProjectorConfig, OrthogonalProjector, ProjectionConfig,
+        ProjectionTarget, RlsForm, RlsProjector, RlsProjectorConfig, SubspaceProjector,
+        SubspaceProjectorConfig, SubspaceRank, TraceRescaledRlsProjector,
+        TraceRescaledRlsProjectorConfig,
     };
     #[cfg(feature = "train")]
     pub use crate::train::{AlternatingLoader, EpochLength};

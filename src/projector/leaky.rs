@@ -79,6 +79,22 @@ impl LeakyRlsProjectorConfig {
     }
 }
 
+/// The default configuration: `alpha = 0.1`, `leak = 0.01`.
+impl Default for LeakyRlsProjector {
+    fn default() -> Self {
+        let LeakyRlsProjectorConfig {
+            alpha,
+            leak,
+            fold_every,
+        } = LeakyRlsProjectorConfig::new();
+        Self {
+            alpha,
+            leak,
+            fold_every,
+        }
+    }
+}
+
 /// Rows are scaled up by what `N` will be scaled down by: they are folded before that gets large.
 const SMALLEST_SCALE: f64 = 1e-3;
 
@@ -147,6 +163,12 @@ mod tests {
     fn rule(leak: f64, fold_every: usize) -> LeakyRlsProjector {
         let config = LeakyRlsProjectorConfig::new().with_leak(leak);
         config.with_fold_every(fold_every).init().unwrap()
+    }
+
+    #[test]
+    fn the_default_is_the_default_configuration() {
+        let configured = LeakyRlsProjectorConfig::new().init().unwrap();
+        assert_eq!(LeakyRlsProjector::default(), configured);
     }
 
     #[test]

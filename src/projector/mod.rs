@@ -39,6 +39,11 @@ pub use trace_rescaled::{
     TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig, TraceRescaledRlsState,
 };
 
+/// The rule to take where nothing speaks for another: it protects what features showed of late,
+/// never stops the head from learning, and bears any features in f32. `docs/projectors.md` says
+/// how it was chosen; the paper's own rule is [`RlsProjector`].
+pub type DefaultProjector = LeakyRlsProjector;
+
 /// A rule that projects the gradient of a layer of the shared head.
 ///
 /// The rule itself is configuration; what it learns from features is explicit state, one a

@@ -118,9 +118,9 @@ impl Symmetric {
                         let at = (p * n + k, q * n + k);
                         (a[at.0], a[at.1]) = turn(a[at.0], a[at.1]);
                     }
-                    for k in 0..n {
-                        let (x, y) = turn(vectors[p][k], vectors[q][k]);
-                        (vectors[p][k], vectors[q][k]) = (x, y);
+                    let (before, from_q) = vectors.split_at_mut(q);
+                    for (x, y) in before[p].iter_mut().zip(&mut from_q[0]) {
+                        (*x, *y) = turn(*x, *y);
                     }
                 }
             }
