@@ -1,4 +1,6 @@
+#[cfg(feature = "train")]
 use std::sync::Arc;
+#[cfg(feature = "train")]
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::config::Config;
@@ -38,6 +40,7 @@ impl Conditioning {
 
 /// What a model remembers of the conditioning of its projector between the two halves of a step.
 /// Clones share it.
+#[cfg(feature = "train")]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Watch {
     warned: Arc<AtomicBool>,

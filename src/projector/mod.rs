@@ -24,6 +24,7 @@ use burn::tensor::{Device, Tensor};
 use crate::error::Result;
 
 pub use buffer::Buffer;
+#[cfg(feature = "train")]
 pub(crate) use conditioning::Watch;
 pub use conditioning::{Conditioning, IllConditioned};
 pub use gains::Gains;

@@ -1,13 +1,15 @@
-use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param, ParamId};
+#[cfg(feature = "train")]
+use burn::module::ParamId;
+use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::Result;
 use crate::head::ProtectedLayer;
 use crate::module_fields::module_fields;
+#[cfg(feature = "train")]
+use crate::projector::Watch;
 use crate::projector::counter::Counter;
-use crate::projector::{
-    Buffer, FeatureMean, FeatureSource, OrthogonalProjector, ProjectionConfig, Watch,
-};
+use crate::projector::{Buffer, FeatureMean, FeatureSource, OrthogonalProjector, ProjectionConfig};
 
 /// A projector at work: its rule, its options, and one state a protected layer of the head.
 ///
@@ -19,6 +21,7 @@ pub struct Projection<P: OrthogonalProjector> {
     pub(super) n_steps: Counter,
     pub(super) last_modality: Counter,
     pub(super) layers: Vec<LayerProjection<P::State>>,
+    #[cfg(feature = "train")]
     pub(super) watch: Watch,
 }
 
@@ -37,6 +40,7 @@ pub(crate) struct LayerProjection<S> {
     pub(super) carriers: Vec<Param<Tensor<1>>>,
     /// Ids under which the factors of the weight's gradient travel with the gradients. No
     /// parameter has them: what adds up gradients over the model's parameters leaves them out.
+    #[cfg(feature = "train")]
     pub(super) factors: FactorIds,
     /// Width of the layer's input.
     pub(super) width: usize,
@@ -45,6 +49,7 @@ pub(crate) struct LayerProjection<S> {
 }
 
 /// Where the factors of a gradient `H^T D` are.
+#[cfg(feature = "train")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FactorIds {
     /// Of the inputs `H`, `[n_samples, width]`.
@@ -76,6 +81,7 @@ impl<P: OrthogonalProjector> Projection<P> {
                     .map(|_| Tensor::zeros([d_input + 1], (device, DType::F32)))
                     .map(Param::from_tensor)
                     .collect(),
+                #[cfg(feature = "train")]
                 factors: FactorIds {
                     inputs: ParamId::new(),
                     errors: ParamId::new(),
@@ -91,6 +97,7 @@ impl<P: OrthogonalProjector> Projection<P> {
             n_steps: Counter::new(0, device),
             last_modality: Counter::new(0, device),
             layers,
+            #[cfg(feature = "train")]
             watch: Watch::default(),
         })
     }
@@ -127,12 +134,12 @@ impl<P: OrthogonalProjector> Projection<P> {
 
 module_fields! {
     impl[S: Module] LayerProjection[S]
-    modules: [state, previous, running, carriers], others: [factors, width, d_input]
+    modules: [state, previous, running, carriers], others: [#[cfg(feature = "train")] factors, width, d_input]
 }
 
 module_fields! {
     impl[P: OrthogonalProjector] Projection[P]
-    modules: [n_steps, last_modality, layers], others: [rule, config, watch]
+    modules: [n_steps, last_modality, layers], others: [rule, config, #[cfg(feature = "train")] watch]
 }
 
 impl<P: OrthogonalProjector> ModuleDisplayDefault for Projection<P> {
