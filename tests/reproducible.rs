@@ -82,7 +82,7 @@ fn the_projector_is_part_of_the_comparison() {
     let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
     let paths: Vec<String> = state(&model).into_iter().map(|(path, _)| path).collect();
     assert!(
-        paths.contains(&"projection.layers.0.state.p".to_string()),
+        paths.contains(&"projection.layers.0.state.base".to_string()),
         "{paths:?}"
     );
     let p: Tensor<2> = model.valid().projection().state(0).matrix();
