@@ -64,8 +64,8 @@ impl Watch {
         self.switch.load(Ordering::Relaxed)
     }
 
-    /// The switch was made.
-    pub(crate) fn switched(&self) {
+    /// The switch was made, or is not wanted after all.
+    pub(crate) fn forget_switch(&self) {
         self.switch.store(false, Ordering::Relaxed);
     }
 }

@@ -21,7 +21,8 @@ pub struct Gains {
 impl Gains {
     /// The gains of a rule for the gradients of a modality. All NaN where `P` is not finite.
     ///
-    /// Makes the matrix `P` and reads it: for `s = 512` some tens of milliseconds.
+    /// Makes the matrix `P`, reads it, and finds its extreme eigenvalues on the host: not for every
+    /// step.
     ///
     /// # Errors
     ///

@@ -109,9 +109,7 @@ impl LeakyRlsProjector {
         if state.rows.is_empty() {
             return along_base;
         }
-        let rows = state.rows.rows();
-        let pending = product(rows.clone().transpose(), product(rows, x));
-        (along_base + pending) * self.scale(state)
+        (along_base + state.rows.apply(x)) * self.scale(state)
     }
 }
 
@@ -139,8 +137,7 @@ impl OrthogonalProjector for LeakyRlsProjector {
         rows = rows.push(v.transpose());
         let scale = scale * (1.0 - self.leak);
         if rows.is_full() || scale < SMALLEST_SCALE {
-            let pending = rows.rows();
-            let sum = product(pending.clone().transpose(), pending);
+            let sum = rows.gram();
             base = base.replace(|n| (n + sum) * scale);
             rows = rows.clear();
         }

@@ -3,6 +3,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::projector::Buffer;
 use crate::projector::counter::Counter;
+use crate::projector::product::product;
 
 /// Rows not yet folded into a matrix: a correction of low rank that costs a projector's update
 /// `O(s)` to add instead of a pass over an `s x s` matrix.
@@ -36,6 +37,18 @@ impl PendingRows {
     /// `[capacity, width]`.
     pub(super) fn rows(&self) -> Tensor<2> {
         self.rows.get()
+    }
+
+    /// `rows^T rows x` for columns `x`, `[width, n]`.
+    pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        let rows = self.rows();
+        product(rows.clone().transpose(), product(rows, x))
+    }
+
+    /// `rows^T rows`, `[width, width]`.
+    pub(super) fn gram(&self) -> Tensor<2> {
+        let rows = self.rows();
+        product(rows.clone().transpose(), rows)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -153,8 +153,7 @@ impl RlsProjector {
     fn update_conventional(&self, r: Tensor<2>, state: RlsState) -> RlsState {
         let mut k = product(state.base.get(), r.clone());
         if !state.left.is_empty() {
-            let rows = state.left.rows();
-            k = k - product(rows.clone().transpose(), product(rows, r.clone()));
+            k = k - state.left.apply(r.clone());
         }
         // r^T P r is not negative: what rounding makes of it must not be, either.
         let d = product(r.transpose(), k.clone()) + self.config.alpha;
@@ -164,8 +163,7 @@ impl RlsProjector {
         } = state;
         left = left.push(v.transpose());
         if left.is_full() {
-            let rows = left.rows();
-            let correction = product(rows.clone().transpose(), rows);
+            let correction = left.gram();
             base = base.replace(|p| p - correction);
             left = left.clear();
         }
@@ -183,10 +181,9 @@ impl RlsState {
         if self.is_square_root() {
             return self.factor().matrix();
         }
-        let rows = self.left.rows();
         match self.left.is_empty() {
             true => self.base.get(),
-            false => self.base.get() - product(rows.clone().transpose(), rows),
+            false => self.base.get() - self.left.gram(),
         }
     }
 
@@ -268,11 +265,10 @@ impl OrthogonalProjector for RlsProjector {
             return state.factor().project(gradient);
         }
         let along_base = product(state.base.get(), gradient.clone());
-        if state.left.is_empty() {
-            return along_base;
+        match state.left.is_empty() {
+            true => along_base,
+            false => along_base - state.left.apply(gradient),
         }
-        let rows = state.left.rows();
-        along_base - product(rows.clone().transpose(), product(rows, gradient))
     }
 
     fn conditioning(&self, squared_norm: f64, state: &RlsState) -> Option<Conditioning> {

@@ -96,7 +96,7 @@ pub(super) fn fold(
     )
 }
 
-/// The Cholesky factor of `p`, computed on the host: for `s = 512` in some tens of milliseconds.
+/// The Cholesky factor of `p`, computed on the host.
 ///
 /// A matrix that rounding has just made indefinite is lifted by as little of the identity as
 /// makes it positive, 1e-3 at most.

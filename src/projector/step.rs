@@ -6,7 +6,7 @@ use burn::tensor::{DType, Tensor};
 use crate::error::{MlaError, Result};
 use crate::projector::product::product;
 use crate::projector::state::{FactorIds, LayerProjection};
-use crate::projector::{IllConditioned, OrthogonalProjector, Projection};
+use crate::projector::{IllConditioned, OrthogonalProjector, Projection, Watch};
 
 impl<P: OrthogonalProjector> Projection<P> {
     pub(crate) fn layers(&self) -> &[LayerProjection<P::State>] {
@@ -50,6 +50,10 @@ impl<P: OrthogonalProjector> Projection<P> {
         Ok(())
     }
 
+    pub(crate) fn watcher(&self) -> &Watch {
+        &self.watch
+    }
+
     /// Does what [`watch`](Self::watch) asked for. After an error nothing has changed.
     pub(crate) fn stabilize(&mut self) -> Result<()> {
         if !self.watch.switch_wanted() {
@@ -62,7 +66,7 @@ impl<P: OrthogonalProjector> Projection<P> {
         for (layer, state) in self.layers.iter_mut().zip(states) {
             layer.state = state;
         }
-        self.watch.switched();
+        self.watch.forget_switch();
         log::warn!("the projector goes on in square-root form, which f32 does not endanger");
         Ok(())
     }

@@ -61,7 +61,13 @@ where
         turn: Turn<<E::Inputs as ModalityInputs>::One>,
     ) -> Result<Vec<ProjectorHealth>> {
         let modality = E::Inputs::modality(&turn.input);
+        let watcher = self.projection.watcher();
+        let wanted = watcher.switch_wanted();
         let output = self.try_step(turn);
+        if !wanted {
+            // A turn that is only tried must not change the projector's form.
+            watcher.forget_switch();
+        }
         discard_pending_updates(&self.encoders, Some(&modality.to_string()));
         discard_pending_updates(&self.head, None);
         let mut gradients = output?.grads;

@@ -1,5 +1,6 @@
 //! What a model says of its projector's health.
 
+use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
 
 use crate::common::*;
@@ -48,4 +49,27 @@ fn a_rule_that_f32_does_not_endanger_has_no_kappa() {
     let health = model.projector_health(turn(1, 8, 0, &device)).unwrap();
     assert_eq!(health[0].kappa, None);
     assert!(health[0].gains.smallest >= 0.01 - 1e-6, "{}", health[0]);
+}
+
+/// A turn that is only tried does not make the projector change its form.
+#[test]
+fn a_probe_with_huge_features_does_not_switch_the_projector() {
+    for device in devices() {
+        let device = device.autodiff();
+        let model = train(
+            mlp_mla(MlaConfig::new(), rls(0.1), &device),
+            3,
+            &mut sgd(),
+            &device,
+        );
+        let mut probe = turn(1, 8, 3, &device);
+        probe.input = match probe.input {
+            OneOf2::B(input) => OneOf2::B(input * 3e4),
+            other => other,
+        };
+        let health = model.projector_health(probe).unwrap();
+        assert!(health[0].kappa.unwrap() > 1e6, "{}", health[0]);
+        let model = train(model, 2, &mut sgd(), &device);
+        assert!(!model.projection().state(0).is_square_root());
+    }
 }
