@@ -10,6 +10,8 @@
 //! (`cells.jsonl`) to `target/projectors`. A run that is there already is not done again. Trains on
 //! the training split only; validation accuracy chooses, test accuracy is shown beside it.
 
+#[path = "common/allocator.rs"]
+mod allocator;
 #[path = "projectors_parts/cells.rs"]
 mod cells;
 #[allow(dead_code, unused_imports)]

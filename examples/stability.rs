@@ -4,6 +4,8 @@
 //! cargo run --release --example stability
 //! ```
 
+#[path = "common/allocator.rs"]
+mod allocator;
 #[path = "stability_parts/mod.rs"]
 mod stability;
 

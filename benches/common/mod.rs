@@ -2,6 +2,11 @@
 
 use burn::tensor::{Device, Distribution, Tensor};
 
+// A CPU backend allocates each result anew; glibc gives freed blocks of that size back to the
+// system, whose page faults then cost more than small products do.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The devices of this build, by name.
 // Burn marks ndarray deprecated; it is measured since it is supported.
 #[allow(deprecated)]

@@ -1,6 +1,6 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{MlaError, Result, at_least_one, positive};
@@ -51,11 +51,15 @@ pub struct EntropyFusion {
 ///
 /// Finite for any finite logits, and in `[0, log n_classes]`.
 pub fn entropy(logits: Tensor<2>) -> Tensor<1> {
-    let log_p = log_softmax(logits, 1);
-    let p = log_p.clone().exp();
+    // With z' = z - max z and S = sum exp z': -sum p log p = log S - sum p z', where 1 / S is the
+    // largest probability. One exponential an element, no logarithm of a small number, and two
+    // terms that are both >= 0.
+    let p = softmax(logits.clone(), 1);
+    let log_sum = p.clone().max_dim(1).log().neg();
     // exp(-200) is 0 in f32: the bound changes nothing but keeps 0 * -inf out.
-    let plogp = p * log_p.clamp_min(-200.0);
-    plogp.sum_dim(1).squeeze_dim::<1>(1).neg().clamp_min(0.0)
+    let shifted = (logits.clone() - logits.max_dim(1)).clamp_min(-200.0);
+    let entropy = log_sum - (p * shifted).sum_dim(1);
+    entropy.squeeze_dim::<1>(1).clamp_min(0.0)
 }
 
 impl EntropyFusionConfig {
