@@ -10,6 +10,7 @@ use crate::head::SharedHead;
 use crate::modality::{MultimodalBatch, Targets};
 use crate::model::{Mla, Prediction};
 use crate::projector::OrthogonalProjector;
+use crate::train::EvaluationOutput;
 
 /// How well a model does on a split.
 #[derive(Debug, Clone)]
@@ -42,31 +43,37 @@ where
     let mut evaluation = Evaluation::new(model.n_modalities(), model.n_classes());
     for batch in loader.iter() {
         let output = model.try_evaluate(batch?).map_err(DatasetError::new)?;
-        let loss: f32 = output
-            .loss
-            .try_into_scalar()
-            .map_err(MlaError::read("the loss"))
-            .map_err(DatasetError::new)?;
-        let prediction = output.prediction.ok_or_else(|| {
-            DatasetError::new(MlaError::Empty {
-                what: "the prediction",
-            })
-        })?;
-        evaluation
-            .add(&prediction, &output.targets, loss)
-            .map_err(DatasetError::new)?;
+        evaluation.add_output(&output).map_err(DatasetError::new)?;
     }
-    evaluation.loss /= evaluation.fused.n_samples().max(1) as f64;
-    Ok(evaluation)
+    Ok(evaluation.finish())
 }
 
 impl Evaluation {
-    fn new(n_modalities: usize, n_classes: usize) -> Self {
+    pub(crate) fn new(n_modalities: usize, n_classes: usize) -> Self {
         Self {
             modalities: vec![Confusion::new(n_classes); n_modalities],
             fused: Confusion::new(n_classes),
             loss: 0.0,
         }
+    }
+
+    /// Adds a batch; [`finish`](Self::finish) follows the last one.
+    pub(crate) fn add_output(&mut self, output: &EvaluationOutput) -> Result<()> {
+        let loss: f32 = output
+            .loss
+            .clone()
+            .try_into_scalar()
+            .map_err(MlaError::read("the loss"))?;
+        let prediction = output.prediction.as_ref().ok_or(MlaError::Empty {
+            what: "the prediction",
+        })?;
+        self.add(prediction, &output.targets, loss)
+    }
+
+    /// Turns the sum of losses into their mean.
+    pub(crate) fn finish(mut self) -> Self {
+        self.loss /= self.fused.n_samples().max(1) as f64;
+        self
     }
 
     fn add(&mut self, prediction: &Prediction, targets: &Targets, loss: f32) -> Result<()> {

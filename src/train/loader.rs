@@ -1,6 +1,5 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
@@ -9,6 +8,7 @@ use burn::tensor::Device;
 use crate::error::{MlaError, Result};
 use crate::modality::{ModalityInputs, MultimodalBatch, Schedule, Turn};
 use crate::train::UnpairedLoaders;
+use crate::train::position::{Counts, LoaderHandle, Passes};
 
 /// When an epoch of an [`AlternatingLoader`] is over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,20 +44,7 @@ pub struct AlternatingLoader<In: ModalityInputs> {
     schedule: Arc<dyn Schedule>,
     epoch: EpochLength,
     counts: Arc<Counts>,
-}
-
-/// What a loader counts, shared with its copies on other devices.
-#[derive(Default)]
-struct Counts {
-    step: AtomicU64,
-    skipped: AtomicU64,
-}
-
-impl Counts {
-    fn skip(&self, turns: usize) {
-        self.step.fetch_add(turns as u64, Ordering::Relaxed);
-        self.skipped.fetch_add(turns as u64, Ordering::Relaxed);
-    }
+    passes: Vec<Passes>,
 }
 
 enum Source<In: ModalityInputs> {
@@ -109,6 +96,7 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
             schedule,
             epoch: EpochLength::default(),
             counts: Arc::default(),
+            passes: vec![],
         };
         match loader.n_modalities() {
             0 => Err(MlaError::NoModalities {
@@ -126,8 +114,20 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
 
     /// Starts the schedule at a step other than 0, to go on where another training ended.
     pub fn with_step(self, step: u64) -> Self {
-        self.counts.step.store(step, Ordering::Relaxed);
+        self.counts.start_at(step);
         self
+    }
+
+    /// Lets [`handle`](Self::handle) save and restore the order of the loaders that this one reads
+    /// from: the [`passes`](crate::train::SeededLoader::passes) of each.
+    pub fn with_passes(mut self, passes: impl IntoIterator<Item = Passes>) -> Self {
+        self.passes = passes.into_iter().collect();
+        self
+    }
+
+    /// A handle to save where the loader is and to bring it back there.
+    pub fn handle(&self) -> LoaderHandle {
+        LoaderHandle::new(self.counts.clone(), self.passes.clone())
     }
 
     /// Number of modalities.
@@ -140,12 +140,12 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
 
     /// Number of turns scheduled so far, skipped ones included: `t` of the next one.
     pub fn step(&self) -> u64 {
-        self.counts.step.load(Ordering::Relaxed)
+        self.counts.step()
     }
 
     /// Number of turns skipped so far since their modality was absent in the whole batch.
     pub fn skipped(&self) -> u64 {
-        self.counts.skipped.load(Ordering::Relaxed)
+        self.counts.skipped()
     }
 
     /// Samples of each modality's data.
@@ -165,6 +165,7 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
             schedule: self.schedule.clone(),
             epoch: self.epoch,
             counts,
+            passes: vec![],
         })
     }
 }
@@ -242,11 +243,7 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
                 Source::Unpaired(loaders.iter().map(part).collect())
             }
         };
-        let counts = Counts {
-            step: AtomicU64::new(self.step()),
-            ..Counts::default()
-        };
-        self.derived(source, Arc::new(counts))
+        self.derived(source, Arc::new(Counts::from_step(self.step())))
     }
 }
 
@@ -418,7 +415,7 @@ impl<In: ModalityInputs> AlternatingIter<'_, In> {
                     lane.barren = 0;
                     lane.served += turn.targets.len();
                     self.turns += 1;
-                    self.loader.counts.step.fetch_add(1, Ordering::Relaxed);
+                    self.loader.counts.take();
                     self.settle(modality)?;
                     return Ok(Some(turn));
                 }

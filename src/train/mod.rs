@@ -1,6 +1,7 @@
 //! Training: the step, the alternating loader, and both as parts of Burn's training loop.
 
 mod calibrate;
+pub mod checkpoint;
 mod evaluate;
 mod faults;
 mod groups;
@@ -9,7 +10,11 @@ mod learner;
 mod loader;
 mod optimize;
 mod output;
+mod position;
+mod resumable;
 mod running_state;
+mod seed;
+mod seeded;
 mod step;
 mod unpaired;
 
@@ -20,4 +25,7 @@ pub use groups::{encoder_group, head_group};
 pub use health::ProjectorHealth;
 pub use loader::{AlternatingLoader, EpochLength};
 pub use output::{EvaluationOutput, TurnOutput};
+pub use position::{LoaderHandle, LoaderPosition, Passes};
+pub use resumable::{ResumableModel, ResumableTraining};
+pub use seeded::SeededLoader;
 pub use unpaired::UnpairedLoaders;

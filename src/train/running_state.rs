@@ -1,6 +1,14 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 
+/// Takes in what Burn's `RunningState` keeps aside, which a record would leave out.
+///
+/// Nothing else changes: the next forward pass would have taken it in first.
+pub(crate) fn take_pending_updates<M: Module>(module: &M) {
+    // Taking a validation copy does that, in state that is shared with `module`.
+    drop(module.valid());
+}
+
 /// Takes back what a refused forward pass did to running statistics.
 ///
 /// Burn's `RunningState` keeps the last update of a forward pass aside until the next one, so
@@ -14,8 +22,7 @@ pub(crate) fn discard_pending_updates<M: Module>(module: &M, part: Option<&str>)
         ..Values::default()
     };
     module.visit(&mut values);
-    // Taking a validation copy is what makes a RunningState take pending updates in.
-    drop(module.valid());
+    take_pending_updates(module);
     drop(module.clone().map(&mut values));
 }
 

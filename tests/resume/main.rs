@@ -1,0 +1,295 @@
+//! A training that is stopped or killed goes on as if nothing had happened.
+//!
+//! A binary of its own: a backend's random state is global, and a child process is one of these
+//! tests.
+
+#[path = "../flows/common.rs"]
+#[allow(dead_code)]
+mod common;
+
+mod training;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::tensor::Device;
+use burn_mla::train::checkpoint::{CheckpointError, CheckpointProblem, CheckpointStore, Monitor};
+
+use common::{Numbers, devices};
+use training::{Outcome, Plan, TURNS_AN_EPOCH};
+
+/// One test at a time: turns seed the device.
+fn alone() -> MutexGuard<'static, ()> {
+    static RANDOM_STATE: Mutex<()> = Mutex::new(());
+    RANDOM_STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn uninterrupted(plan: &Plan, device: &Device) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    plan.run(folder.path(), device).unwrap()
+}
+
+#[test]
+fn a_stop_at_any_turn_changes_nothing() {
+    let _alone = alone();
+    for device in devices() {
+        let plan = Plan::new(2);
+        let expected = uninterrupted(&plan, &device);
+        assert_eq!(expected.turns, 2 * TURNS_AN_EPOCH);
+        for stop in [
+            1,
+            2,
+            5,
+            TURNS_AN_EPOCH - 1,
+            TURNS_AN_EPOCH,
+            TURNS_AN_EPOCH + 3,
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let stopping = Plan {
+                stop_after: Some(stop),
+                ..Plan::new(2)
+            };
+            let stopped = stopping.run(folder.path(), &device).unwrap();
+            assert_eq!(stopped.turns, stop, "stops after the turn under way");
+            assert!(stopped.interrupted);
+            let resumed = plan.run(folder.path(), &device).unwrap();
+            resumed.assert_is(&expected, &format!("stopped after {stop} turns"));
+        }
+    }
+}
+
+#[test]
+fn stops_in_a_row_change_nothing() {
+    let _alone = alone();
+    let device = Device::flex();
+    let expected = uninterrupted(&Plan::new(3), &device);
+    let folder = tempfile::tempdir().unwrap();
+    loop {
+        let stopping = Plan {
+            stop_after: Some(3),
+            ..Plan::new(3)
+        };
+        let outcome = stopping.run(folder.path(), &device).unwrap();
+        if !outcome.interrupted {
+            outcome.assert_is(&expected, "stopped again and again");
+            break;
+        }
+    }
+}
+
+#[test]
+fn accumulated_turns_stay_together() {
+    let _alone = alone();
+    let device = Device::flex();
+    let plan = Plan {
+        accumulation: 2,
+        ..Plan::new(2)
+    };
+    let expected = uninterrupted(&plan, &device);
+    let (turns, updates) = (expected.turns, expected.updates);
+    assert!(
+        updates < turns && 2 * updates >= turns,
+        "{updates} of {turns}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let stopping = Plan {
+        stop_after: Some(3),
+        ..plan.clone()
+    };
+    let stopped = stopping.run(folder.path(), &device).unwrap();
+    assert_eq!(stopped.turns, 4, "an update under way is finished");
+    let resumed = plan.run(folder.path(), &device).unwrap();
+    resumed.assert_is(&expected, "accumulated");
+}
+
+#[test]
+fn early_stopping_goes_on_counting() {
+    let _alone = alone();
+    let device = Device::flex();
+    let plan = Plan {
+        patience: Some(2),
+        // The model learns nothing: the first epoch stays the best.
+        learning_rate: 0.0,
+        ..Plan::new(9)
+    };
+    let expected = uninterrupted(&plan, &device);
+    let epochs = expected.turns / TURNS_AN_EPOCH;
+    assert!(epochs < 9, "stopped early, after {epochs} epochs");
+    let folder = tempfile::tempdir().unwrap();
+    let stopping = Plan {
+        stop_after: Some(TURNS_AN_EPOCH + 2),
+        ..plan.clone()
+    };
+    assert!(stopping.run(folder.path(), &device).unwrap().interrupted);
+    for when in ["stopped early", "stopped early, and started once more"] {
+        let resumed = plan.run(folder.path(), &device).unwrap();
+        resumed.assert_is(&expected, when);
+    }
+}
+
+#[test]
+fn the_best_epoch_is_kept() {
+    let _alone = alone();
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan::new(4);
+    let outcome = plan.run(folder.path(), &device).unwrap();
+    let store = CheckpointStore::open(folder.path().join("checkpoints")).unwrap();
+    let best = store.best().unwrap().unwrap();
+    let monitor = Monitor::FusedAccuracy;
+    let epoch = outcome.history.best_epoch(monitor).unwrap();
+    assert_eq!(best.progress.epoch, epoch + 1, "the epoch after it is next");
+    assert_eq!(best.progress.history.best_epoch(monitor), Some(epoch));
+    assert_eq!(store.list().unwrap().len(), 2);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_anything_is_trained() {
+    let _alone = alone();
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let stopping = Plan {
+        stop_after: Some(3),
+        ..Plan::new(2)
+    };
+    stopping.run(folder.path(), &device).unwrap();
+    let problem = |plan: Plan| match plan.run(folder.path(), &device) {
+        Err(CheckpointError::Unusable { problem, .. }) => problem,
+        other => panic!("{other:?}"),
+    };
+    let other_configuration = Plan {
+        note: "another run".to_string(),
+        ..Plan::new(2)
+    };
+    assert_eq!(
+        problem(other_configuration).to_string(),
+        "made with configuration = \"a run\", but it is \"another run\" now"
+    );
+    let other_model = Plan {
+        hidden: 9,
+        ..Plan::new(2)
+    };
+    let problem = problem(other_model);
+    assert!(
+        matches!(&problem, CheckpointProblem::Mismatch { part: "model", message }
+            if message.contains("encoders.1")),
+        "{problem}"
+    );
+}
+
+/// 20 times `kill -9`, at a turn drawn at random.
+#[test]
+fn killed_again_and_again_it_ends_where_it_would_have() {
+    let _alone = alone();
+    let expected = {
+        let folder = tempfile::tempdir().unwrap();
+        child(folder.path()).run_to_its_end();
+        std::fs::read(folder.path().join(RESULT)).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut numbers = Numbers::new(11);
+    let mut kills = 0;
+    while kills < 20 {
+        let turns = 1 + (numbers.next().abs() * 4.0) as usize;
+        if !child(folder.path()).kill_after(turns) {
+            break;
+        }
+        kills += 1;
+    }
+    assert_eq!(kills, 20, "the training is long enough for all of them");
+    child(folder.path()).run_to_its_end();
+    let result = std::fs::read(folder.path().join(RESULT)).unwrap();
+    assert!(result == expected, "the results differ");
+}
+
+/// A limit on the size of files stands for a disk without room.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_loses_nothing() {
+    let _alone = alone();
+    let device = Device::flex();
+    let plan = Plan::new(EPOCHS);
+    let expected = uninterrupted(&plan, &device);
+    let folder = tempfile::tempdir().unwrap();
+    let stopping = Plan {
+        stop_after: Some(TURNS_AN_EPOCH + 3),
+        ..plan.clone()
+    };
+    stopping.run(folder.path(), &device).unwrap();
+    let checkpoints = folder.path().join("checkpoints");
+    let before = std::fs::read_dir(&checkpoints).unwrap().count();
+
+    let program = std::env::current_exe().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""])
+        .arg(program)
+        .args(CHILD)
+        .env(FOLDER, folder.path())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("turn-00000000"), "names the file: {text}");
+    assert!(text.contains("File too large"), "says why: {text}");
+
+    assert_eq!(std::fs::read_dir(&checkpoints).unwrap().count(), before);
+    let resumed = plan.run(folder.path(), &device).unwrap();
+    resumed.assert_is(&expected, "after a full disk");
+}
+
+const RESULT: &str = "result.json";
+const FOLDER: &str = "BURN_MLA_RESUME_FOLDER";
+const CHILD: [&str; 4] = ["--exact", "the_child_process", "--ignored", "--nocapture"];
+const EPOCHS: usize = 8;
+
+struct Child(std::process::Child);
+
+fn child(folder: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(CHILD)
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    Child(command.spawn().unwrap())
+}
+
+impl Child {
+    /// Whether it was killed after it had said so many times that it takes a turn.
+    fn kill_after(mut self, turns: usize) -> bool {
+        let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
+        let taken = lines
+            .map_while(Result::ok)
+            .filter(|line| line.contains("turn"))
+            .take(turns)
+            .count();
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+        taken == turns
+    }
+
+    fn run_to_its_end(mut self) {
+        let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).count() > 0);
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+#[test]
+#[ignore = "the child process of another test"]
+fn the_child_process() {
+    let Ok(folder) = std::env::var(FOLDER) else {
+        return;
+    };
+    let folder = Path::new(&folder);
+    let plan = Plan {
+        every: Some(1),
+        announce: true,
+        ..Plan::new(EPOCHS)
+    };
+    let outcome = plan.run(folder, &Device::flex()).unwrap();
+    assert!(!outcome.interrupted);
+    std::fs::write(folder.join(RESULT), format!("{outcome:?}")).unwrap();
+}

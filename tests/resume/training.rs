@@ -1,0 +1,293 @@
+//! A small training with everything that has a state: batch normalization, dropout, missing
+//! modalities, a projector between two folds, AdamW, a learning-rate schedule.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder, DataLoaderIterator, Progress};
+use burn::data::dataset::{DatasetError, InMemDataset};
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::AdamWConfig;
+use burn::tensor::{Device, Tensor};
+use burn::train::metric::store::{Aggregate, Direction, Split};
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::{
+    Interrupter, Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining,
+};
+use burn_mla::modality::{ModalityInput, OneOf2};
+use burn_mla::prelude::*;
+use burn_mla::train::checkpoint::{CheckpointError, CheckpointStore, History};
+use burn_mla::train::{ResumableTraining, SeededLoader};
+
+use crate::common::*;
+
+/// Five batches of each of two modalities.
+pub const TURNS_AN_EPOCH: u64 = 10;
+const N_TRAIN: usize = 38;
+
+type Inputs = (
+    Option<ModalityInput<Tensor<4>>>,
+    Option<ModalityInput<Tensor<2>>>,
+);
+type Model = Mla<Pair, MlpHead, LeakyRlsProjector, EntropyFusion>;
+
+#[derive(Clone)]
+pub struct Plan {
+    pub epochs: usize,
+    pub every: Option<usize>,
+    pub stop_after: Option<u64>,
+    pub accumulation: usize,
+    pub patience: Option<usize>,
+    pub learning_rate: f64,
+    pub note: String,
+    pub hidden: usize,
+    /// Print each turn.
+    pub announce: bool,
+}
+
+/// What a training ends with.
+#[derive(Debug, PartialEq)]
+pub struct Outcome {
+    pub state: Vec<(String, Vec<f32>)>,
+    pub history: History,
+    pub turns: u64,
+    pub updates: u64,
+    pub interrupted: bool,
+}
+
+impl Outcome {
+    /// Bit for bit the same; names what is not.
+    pub fn assert_is(&self, expected: &Self, what: &str) {
+        let differing: Vec<&str> = self
+            .state
+            .iter()
+            .zip(&expected.state)
+            .filter(|(a, b)| a != b)
+            .map(|(a, _)| a.0.as_str())
+            .collect();
+        assert!(differing.is_empty(), "{what}: {differing:?} differ");
+        assert_eq!(self, expected, "{what}");
+    }
+}
+
+impl Plan {
+    pub fn new(epochs: usize) -> Self {
+        Self {
+            epochs,
+            every: Some(4),
+            stop_after: None,
+            accumulation: 1,
+            patience: None,
+            learning_rate: 0.02,
+            note: "a run".to_string(),
+            hidden: 7,
+            announce: false,
+        }
+    }
+
+    fn model(&self, device: &Device) -> Model {
+        let image = CnnEncoderConfig::new(1, D_FEATURE)
+            .with_stages(vec![3])
+            .with_dropout(0.3);
+        let text = MlpEncoderConfig::new(D_B, D_FEATURE)
+            .with_hidden(vec![self.hidden])
+            .with_input_dropout(0.2);
+        let encoders = (image.init(device).unwrap(), text.init(device).unwrap());
+        let head = MlpHeadConfig::new(D_FEATURE, N_CLASSES).with_hidden(vec![5]);
+        let rule = LeakyRlsProjectorConfig::new().with_fold_every(3);
+        let fusion = EntropyFusionConfig::new(2).init(device).unwrap();
+        Mla::new(
+            encoders,
+            head.init(device).unwrap(),
+            rule.init().unwrap(),
+            fusion,
+        )
+        .unwrap()
+    }
+
+    /// Trains, or goes on where `folder` is.
+    pub fn run(&self, folder: &Path, device: &Device) -> Result<Outcome, CheckpointError> {
+        device.seed(3);
+        let training_device = device.clone().autodiff();
+        let model = self.model(&training_device);
+        let items = InMemDataset::new((0..N_TRAIN).collect());
+        let train = SeededLoader::new(items, Samples, 8, 5, &training_device).unwrap();
+        let passes = train.passes();
+        let schedule = Blocks::new(self.accumulation).unwrap();
+        let train = AlternatingLoader::paired(Arc::new(train), 2, schedule)
+            .unwrap()
+            .with_passes([passes]);
+        let valid = DataLoaderBuilder::new(Samples)
+            .batch_size(7)
+            .set_device(device.clone())
+            .build(InMemDataset::new((100..120).collect()));
+
+        let store = CheckpointStore::open(folder.join("checkpoints"))?;
+        let start = store.latest()?;
+        let interrupter = Interrupter::new();
+        let handle = train.handle();
+        let watched = Watched {
+            loader: Arc::new(train),
+            turns: Arc::new(AtomicU64::new(0)),
+            // Turns that are read again and dropped do not count.
+            skip: start.as_ref().map_or(0, |s| s.progress.turns_in_epoch),
+            stop_after: self.stop_after,
+            interrupter: interrupter.clone(),
+            announce: self.announce,
+        };
+        let mut resumable = ResumableTraining::new(&training_device, store, handle)
+            .with_seed(9)
+            .with_configuration(&self.note)?
+            .resume(start);
+        if let Some(every) = self.every {
+            resumable = resumable.with_every(every).unwrap();
+        }
+        let mut training = SupervisedTraining::new(folder, Arc::new(watched), valid)
+            .with_application_logger(None)
+            .with_interrupter(interrupter)
+            .metrics((LossMetric::new(), AccuracyMetric::new()))
+            .num_epochs(self.epochs);
+        if self.accumulation > 1 {
+            training = training.grads_accumulation(self.accumulation);
+        }
+        if let Some(n_epochs) = self.patience {
+            training = training.early_stopping(MetricEarlyStoppingStrategy::new(
+                &LossMetric::new(),
+                Aggregate::Mean,
+                Direction::Lowest,
+                Split::Valid,
+                StoppingCondition::NoImprovementSince { n_epochs },
+            ));
+        }
+        let n_updates = 1 + self.epochs * TURNS_AN_EPOCH as usize;
+        let rate = CosineAnnealingLrSchedulerConfig::new(self.learning_rate.max(1e-9), n_updates);
+        let learner = Learner::new(model, AdamWConfig::new().init(), rate.init().unwrap());
+        let (result, history) = resumable.launch(training, learner)?;
+        assert!(result.error.is_none(), "{:?}", result.error);
+        Ok(Outcome {
+            turns: history
+                .epochs
+                .iter()
+                .flat_map(|epoch| epoch.training.iter().map(|of| of.turns))
+                .sum(),
+            updates: result.model.projection().n_steps(),
+            state: state(&result.model),
+            history,
+            interrupted: result.interrupted.is_some(),
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Samples;
+
+impl Batcher<usize, MultimodalBatch<Inputs>> for Samples {
+    /// Of four samples one has no image, one no text.
+    fn batch(&self, items: Vec<usize>, device: &Device) -> MultimodalBatch<Inputs> {
+        let rows_without = |rest: usize| -> Vec<usize> {
+            (0..items.len())
+                .filter(|&row| items[row] % 4 != rest)
+                .collect()
+        };
+        let label = |item: usize| item % N_CLASSES;
+        let (with_image, with_text) = (rows_without(1), rows_without(2));
+        let image = |&row: &usize| {
+            let item = items[row];
+            let mut numbers = Numbers::new(item as u64);
+            let signal = label(item) as f32;
+            (0..16)
+                .map(move |_| numbers.next() + signal)
+                .collect::<Vec<_>>()
+        };
+        let images: Vec<f32> = with_image.iter().flat_map(image).collect();
+        let text = |&row: &usize| {
+            let item = items[row];
+            let mut numbers = Numbers::new(1000 + item as u64);
+            (0..D_B)
+                .map(move |j| numbers.next() + f32::from(j == label(item)))
+                .collect::<Vec<_>>()
+        };
+        let texts: Vec<f32> = with_text.iter().flat_map(text).collect();
+        let images = matrix(images, 16, device).reshape([with_image.len(), 1, 4, 4]);
+        let inputs = (
+            ModalityInput::rows(images, with_image),
+            ModalityInput::rows(matrix(texts, D_B, device), with_text),
+        );
+        let labels = items.iter().map(|&item| label(item));
+        MultimodalBatch::new(inputs, Targets::new(labels, device))
+    }
+}
+
+type Turns = Turn<OneOf2<Tensor<4>, Tensor<2>>>;
+
+/// Announces turns, and interrupts the training when enough of them have been read.
+struct Watched {
+    loader: Arc<dyn DataLoader<Turns>>,
+    turns: Arc<AtomicU64>,
+    skip: u64,
+    stop_after: Option<u64>,
+    interrupter: Interrupter,
+    announce: bool,
+}
+
+struct WatchedIter<'a> {
+    turns: Box<dyn DataLoaderIterator<Turns> + 'a>,
+    of: &'a Watched,
+}
+
+impl Iterator for WatchedIter<'_> {
+    type Item = Result<Turns, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.turns.next()?;
+        let n = self.of.turns.fetch_add(1, Ordering::Relaxed) + 1;
+        if n > self.of.skip && self.of.announce {
+            println!("turn {n}");
+        }
+        // The loop reads one turn ahead.
+        if self
+            .of
+            .stop_after
+            .is_some_and(|stop| n == self.of.skip + stop + 1)
+        {
+            self.of.interrupter.stop(Some("enough"));
+        }
+        Some(next)
+    }
+}
+
+impl DataLoaderIterator<Turns> for WatchedIter<'_> {
+    fn progress(&self) -> Progress {
+        self.turns.progress()
+    }
+}
+
+impl DataLoader<Turns> for Watched {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Turns> + 'a> {
+        Box::new(WatchedIter {
+            turns: self.loader.iter(),
+            of: self,
+        })
+    }
+
+    fn num_items(&self) -> usize {
+        self.loader.num_items()
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<Turns>> {
+        Arc::new(Self {
+            loader: self.loader.to_device(device),
+            turns: self.turns.clone(),
+            skip: self.skip,
+            stop_after: self.stop_after,
+            interrupter: self.interrupter.clone(),
+            announce: self.announce,
+        })
+    }
+
+    fn slice(&self, _: usize, _: usize) -> Arc<dyn DataLoader<Turns>> {
+        unreachable!("one device")
+    }
+}
