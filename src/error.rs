@@ -246,6 +246,14 @@ pub enum MlaError {
         /// Another one.
         second: usize,
     },
+    /// A model file that could not be written or read, or does not fit.
+    #[error("{path}: {message}")]
+    ModelFile {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        message: String,
+    },
     /// Values could not be read back from the device.
     #[error("reading {what} from the device failed: {message}")]
     DeviceRead {

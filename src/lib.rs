@@ -2,6 +2,8 @@
 #![deny(missing_docs)]
 
 pub mod analysis;
+#[cfg(any(feature = "train", feature = "safetensors"))]
+mod atomic_file;
 pub mod baseline;
 pub mod data;
 pub mod encoder;
@@ -12,6 +14,8 @@ pub mod modality;
 mod model;
 mod module_fields;
 pub mod projector;
+#[cfg(feature = "safetensors")]
+mod safetensors;
 #[cfg(feature = "train")]
 pub mod train;
 

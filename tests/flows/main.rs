@@ -16,3 +16,4 @@ mod plain_burn;
 mod projection;
 mod projector_laws;
 mod record;
+mod safetensors;

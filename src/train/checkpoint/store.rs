@@ -1,14 +1,13 @@
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::atomic_file;
 use crate::error::at_least_one;
 use crate::train::checkpoint::{CheckpointError, Snapshot};
 
 const PREFIX: &str = "turn-";
 const EXTENSION: &str = "ckpt";
 const BEST: &str = "best.ckpt";
-const TEMPORARY: &str = ".unfinished.tmp";
 
 /// A folder of checkpoints: `turn-<number of turns>.ckpt` and `best.ckpt`.
 ///
@@ -61,7 +60,7 @@ impl CheckpointStore {
         let path = self
             .directory
             .join(format!("{PREFIX}{turns:010}.{EXTENSION}"));
-        self.write(&path, &snapshot.encode())?;
+        atomic_file::write(&path, &snapshot.encode()).map_err(CheckpointError::io(&path))?;
         let all = self.list()?;
         for old in all.iter().rev().skip(self.keep_last) {
             fs::remove_file(old).map_err(CheckpointError::io(old))?;
@@ -76,7 +75,7 @@ impl CheckpointStore {
     /// As [`save`](Self::save).
     pub fn save_best(&self, snapshot: &Snapshot) -> Result<PathBuf, CheckpointError> {
         let path = self.directory.join(BEST);
-        self.write(&path, &snapshot.encode())?;
+        atomic_file::write(&path, &snapshot.encode()).map_err(CheckpointError::io(&path))?;
         Ok(path)
     }
 
@@ -150,27 +149,6 @@ impl CheckpointStore {
     pub fn load(path: impl AsRef<Path>) -> Result<Snapshot, CheckpointError> {
         Snapshot::read(path.as_ref())
     }
-
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-        let aside = self.directory.join(TEMPORARY);
-        let written = write_through(&aside, bytes).and_then(|()| fs::rename(&aside, path));
-        if let Err(error) = written {
-            // What is left of it is of no use; that it cannot be removed changes nothing.
-            let _ = fs::remove_file(&aside);
-            return Err(CheckpointError::io(path)(error));
-        }
-        // The new name itself must survive a power cut, where folders can be flushed.
-        if let Ok(folder) = File::open(&self.directory) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
-    }
-}
-
-fn write_through(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 #[cfg(test)]
@@ -249,10 +227,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         store.save(&snapshot(1)).unwrap();
-        fs::write(store.directory().join(TEMPORARY), "half of a").unwrap();
+        let half = store.directory().join("turn-0000000002.ckpt.unfinished");
+        fs::write(&half, "half of a").unwrap();
         assert_eq!(store.latest().unwrap().unwrap(), snapshot(1));
         store.save(&snapshot(2)).unwrap();
-        assert!(!store.directory().join(TEMPORARY).exists());
+        assert!(!half.exists());
     }
 
     #[test]
@@ -270,6 +249,5 @@ mod tests {
         );
         fs::remove_dir(&blocked).unwrap();
         assert_eq!(store.latest().unwrap().unwrap(), snapshot(1));
-        assert!(!store.directory().join(TEMPORARY).exists());
     }
 }
