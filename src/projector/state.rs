@@ -23,6 +23,10 @@ pub struct Projection<P: OrthogonalProjector> {
     pub(super) layers: Vec<LayerProjection<P::State>>,
     #[cfg(feature = "train")]
     pub(super) watch: Watch,
+    /// Id under which the gradients of a single backward pass are marked as such; no parameter has
+    /// it, so that the mark is gone once gradients are added up.
+    #[cfg(feature = "train")]
+    pub(super) single_pass: ParamId,
 }
 
 /// What the projection of one layer keeps.
@@ -34,9 +38,9 @@ pub(crate) struct LayerProjection<S> {
     /// Mean feature and number of samples so far, a row a modality, for
     /// [`FeatureMean::Running`].
     pub(super) running: Option<Buffer<2>>,
-    /// One zero vector a modality. Its gradient is made to be the sum of the features and the
-    /// number of samples, so that Eq. 4 travels with the gradients through accumulation and
-    /// across devices.
+    /// One zero vector a modality. Its gradient is made to be the sum of the features, the number
+    /// of samples and the number of backward passes, 1, so that Eq. 4 travels with the gradients
+    /// through accumulation and across devices.
     pub(super) carriers: Vec<Param<Tensor<1>>>,
     /// Ids under which the factors of the weight's gradient travel with the gradients. No
     /// parameter has them: what adds up gradients over the model's parameters leaves them out.
@@ -78,7 +82,7 @@ impl<P: OrthogonalProjector> Projection<P> {
                 running: (config.mean == FeatureMean::Running)
                     .then(|| Buffer::new(Tensor::zeros([n_modalities, d_input + 1], single))),
                 carriers: (0..n_modalities)
-                    .map(|_| Tensor::zeros([d_input + 1], (device, DType::F32)))
+                    .map(|_| Tensor::zeros([d_input + 2], (device, DType::F32)))
                     .map(Param::from_tensor)
                     .collect(),
                 #[cfg(feature = "train")]
@@ -99,6 +103,8 @@ impl<P: OrthogonalProjector> Projection<P> {
             layers,
             #[cfg(feature = "train")]
             watch: Watch::default(),
+            #[cfg(feature = "train")]
+            single_pass: ParamId::new(),
         })
     }
 
@@ -139,7 +145,7 @@ module_fields! {
 
 module_fields! {
     impl[P: OrthogonalProjector] Projection[P]
-    modules: [n_steps, last_modality, layers], others: [rule, config, #[cfg(feature = "train")] watch]
+    modules: [n_steps, last_modality, layers], others: [rule, config, #[cfg(feature = "train")] watch, #[cfg(feature = "train")] single_pass]
 }
 
 impl<P: OrthogonalProjector> ModuleDisplayDefault for Projection<P> {

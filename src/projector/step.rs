@@ -1,6 +1,6 @@
 //! What a projection does at a step: take the feature in (Eq. 4, 5) and project (Eq. 3).
 
-use burn::module::Param;
+use burn::module::{Param, ParamId};
 use burn::tensor::{DType, Tensor};
 
 use crate::error::{MlaError, Result};
@@ -48,6 +48,10 @@ impl<P: OrthogonalProjector> Projection<P> {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn single_pass(&self) -> ParamId {
+        self.single_pass
     }
 
     pub(crate) fn watcher(&self) -> &Watch {
@@ -178,18 +182,28 @@ pub(crate) struct LayerChange {
 }
 
 impl<S> LayerProjection<S> {
-    /// The sum of `input`'s rows, augmented by a 1 a row where the bias is protected, and the
-    /// number of rows: `[d_input + 1]`, off the tape, in f32.
+    /// The sum of `input`'s rows, augmented by a 1 a row where the bias is protected, the number of
+    /// rows, and 1 for one backward pass: `[d_input + 2]`, off the tape, in f32.
     pub(crate) fn feature_sum(&self, input: Tensor<2>) -> Tensor<1> {
         let input = input.without_autodiff().cast(DType::F32);
         let [n_samples, width] = input.dims();
-        let counts = Tensor::full(
-            [self.d_input + 1 - width],
-            n_samples as f32,
-            (&input.device(), DType::F32),
-        );
+        let single = (&input.device(), DType::F32);
+        let counts = Tensor::full([self.d_input + 1 - width], n_samples as f32, single);
+        let pass = Tensor::ones([1], single);
         let sum = input.sum_dim(0).squeeze_dim(0);
-        Tensor::cat(vec![sum, counts], 0)
+        Tensor::cat(vec![sum, counts, pass], 0)
+    }
+
+    /// The mean of the rows whose [`feature_sum`](Self::feature_sum) is given, `[d_input]`.
+    pub(crate) fn mean_of(&self, sum: Tensor<1>) -> Tensor<1> {
+        let d = self.d_input;
+        sum.clone().slice([0..d]) / sum.slice([d..d + 1])
+    }
+
+    /// Of how many backward passes a [`feature_sum`](Self::feature_sum) is the sum, `[1]`.
+    pub(crate) fn passes_of(&self, sum: &Tensor<1>) -> Tensor<1> {
+        let d = self.d_input;
+        sum.clone().slice([d + 1..d + 2])
     }
 
     /// Appends a 1 to each row where the bias is protected.
@@ -223,11 +237,11 @@ impl<S> LayerProjection<S> {
         &self.carriers
     }
 
-    /// Eq. 4, from a sum of features and the number of samples in its last entry.
+    /// Eq. 4, from a [`feature_sum`](Self::feature_sum).
     fn mean_feature(&mut self, modality: usize, sum: Tensor<1>) -> Tensor<1> {
         let d = self.d_input;
-        let count = sum.clone().slice([d..d + 1]);
-        let mean = sum.slice([0..d]) / count.clone();
+        let mean = self.mean_of(sum.clone());
+        let count = sum.slice([d..d + 1]);
         let Some(running) = &mut self.running else {
             return mean;
         };

@@ -1,7 +1,7 @@
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::Tensor;
 use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
 
@@ -116,6 +116,29 @@ where
             self.faults.raise(error);
         }
         self
+    }
+
+    /// Brings the gradients of all devices together on the model's: the projector needs the mean
+    /// feature of all of them, so that nothing of the update can be shared out.
+    fn optimize_multi(
+        self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
+        gradients: MultiGradientsParams,
+    ) -> Self
+    where
+        Self: Module + Sized,
+    {
+        let device = self.devices().into_iter().next();
+        let mut sum = GradientsAccumulator::new();
+        for (gradients, _) in gradients.grads {
+            let gradients = match &device {
+                Some(device) => gradients.to_device(device, &self),
+                None => gradients,
+            };
+            sum.accumulate(&self, gradients);
+        }
+        self.optimize(optimizer, learning_rate, sum.grads())
     }
 }
 

@@ -34,6 +34,11 @@ where
     /// The update of one modality's turn (Eq. 3-5): takes the mean feature into the projector,
     /// projects the head's change, and lets the optimizer step.
     ///
+    /// Gradients that were summed over several backward passes, of micro-batches or of several
+    /// devices, are divided by their number: parts of the same size make the update that the whole
+    /// batch would have made. (Not so for a head without protected layers: there nothing tells
+    /// their number.)
+    ///
     /// The first step is not projected. Parameters without a gradient, those of every other
     /// encoder, are not touched, nor is their optimizer state.
     ///
@@ -65,7 +70,14 @@ where
             self.projection.advance(0, vec![]);
             return Ok(());
         }
+        let accumulated = gradients
+            .remove::<1>(self.projection.single_pass())
+            .is_none();
         let (modality, features) = self.take_features(&mut gradients)?;
+        if accumulated {
+            let passes = self.projection.layers()[0].passes_of(&features[0]);
+            self.divide(&mut gradients, passes);
+        }
         self.check_head_gradients(&protected, &gradients, modality)?;
         self.projection.stabilize()?;
 
@@ -125,6 +137,12 @@ where
             found = Some((modality, sums));
         }
         found.ok_or(MlaError::NoMeanFeature)
+    }
+
+    fn divide(&self, gradients: &mut GradientsParams, by: Tensor<1>) {
+        let mut divide = Divide { gradients, by };
+        self.encoders.visit(&mut divide);
+        self.head.visit(&mut divide);
     }
 
     fn check_head_gradients(
@@ -201,6 +219,22 @@ where
             }
         }
         self.head = self.head.clone().map(&mut replaced);
+    }
+}
+
+/// Divides the gradients of a module's parameters by a number on the device, `[1]`.
+struct Divide<'a> {
+    gradients: &'a mut GradientsParams,
+    by: Tensor<1>,
+}
+
+impl ModuleVisitor for Divide<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            let by = self.by.clone().to_device(&gradient.device());
+            let by = by.cast(gradient.dtype()).reshape([1; D]);
+            self.gradients.register(param.id, gradient / by);
+        }
     }
 }
 

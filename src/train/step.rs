@@ -1,3 +1,4 @@
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
@@ -25,7 +26,7 @@ where
     ///
     /// The model must be on an autodiff device. Hand the gradients to
     /// [`try_optimize`](Self::try_optimize), as they are or summed over several batches of the
-    /// same modality by Burn's `GradientsAccumulator`. Do not change the gradient of a protected
+    /// same modality by Burn's `GradientsAccumulator` (it takes their mean then). Do not change the gradient of a protected
     /// weight in between: with many classes and few samples its factors travel with it and are
     /// projected in its place (see
     /// [`prefers_factors`](OrthogonalProjector::prefers_factors)).
@@ -109,11 +110,13 @@ where
             grads.register(ids.inputs, inputs);
             grads.register(ids.errors, errors);
         }
+        let loss = loss.without_autodiff();
+        grads.register(self.projection.single_pass(), loss.clone());
         Ok(TrainOutput {
             grads,
             item: TurnOutput {
                 modality,
-                loss: loss.without_autodiff(),
+                loss,
                 logits: output.logits.without_autodiff(),
                 targets,
             },
@@ -130,6 +133,10 @@ where
         }
         let protected = self.head.protected();
         let layer = protected.iter().position(|layer| layer.is_output)?;
+        // Where Burn reduces gradients over devices, factors would be those of one device only.
+        if is_distributed(&self.head, protected[layer].weight) {
+            return None;
+        }
         let [n_samples, n_classes] = output.logits.dims();
         let d_input = self.projection.layers().get(layer)?.d_input();
         let rule = self.projection.rule();
@@ -170,12 +177,13 @@ where
         }
         let [n_samples, _] = features.dims();
         let features = features.clone().without_autodiff().cast(DType::F32);
-        let squared_norm = |sum: Tensor<1>| (sum / n_samples as f32).square().sum();
+        let squared_norm = |mean: Tensor<1>| mean.square().sum();
         let mut numbers = vec![
             loss.clone().without_autodiff().cast(DType::F32),
-            squared_norm(features.sum_dim(0).squeeze_dim(0)),
+            squared_norm(features.sum_dim(0).squeeze_dim(0) / n_samples as f32),
         ];
-        numbers.extend(sums.iter().cloned().map(squared_norm));
+        let layers = self.projection.layers().iter().zip(sums);
+        numbers.extend(layers.map(|(layer, sum)| squared_norm(layer.mean_of(sum.clone()))));
         let numbers: Vec<f64> = Tensor::cat(numbers, 0)
             .try_to_vec_as()
             .map_err(MlaError::read("the loss and the norms"))?;
@@ -190,9 +198,7 @@ where
         if !numbers[0].is_finite() {
             return Err(non_finite(NonFinite::Loss));
         }
-        // A sum ends with the number of samples.
-        let norms: Vec<f64> = numbers[2..].iter().map(|norm| norm - 1.0).collect();
-        self.projection.watch(modality, &norms)
+        self.projection.watch(modality, &numbers[2..])
     }
 
     /// A term of value 0 whose gradient, in the carriers of `modality`, is the sum of each
@@ -206,4 +212,25 @@ where
             })
             .reduce(|total, term| total + term)
     }
+}
+
+/// Whether Burn reduces the gradient of a parameter over devices.
+fn is_distributed<M: Module>(module: &M, id: ParamId) -> bool {
+    struct Find {
+        id: ParamId,
+        distributed: bool,
+    }
+    impl ModuleVisitor for Find {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.id == self.id {
+                self.distributed = param.val().is_distributed();
+            }
+        }
+    }
+    let mut find = Find {
+        id,
+        distributed: false,
+    };
+    module.visit(&mut find);
+    find.distributed
 }

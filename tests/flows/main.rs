@@ -12,6 +12,7 @@ mod health;
 mod isolation;
 mod loader;
 mod many;
+mod multi_device;
 mod plain_burn;
 mod projection;
 mod projector_laws;
