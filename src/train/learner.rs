@@ -12,7 +12,7 @@ use crate::head::SharedHead;
 use crate::modality::{ModalityInputs, MultimodalBatch, Targets, Turn};
 use crate::model::Mla;
 use crate::projector::OrthogonalProjector;
-use crate::train::{EvaluationOutput, Faults, TurnOutput};
+use crate::train::{EvaluationOutput, Faults, Probe, TurnOutput};
 
 impl<E, H, P, F> Mla<E, H, P, F>
 where
@@ -46,11 +46,18 @@ where
         let loss = CrossEntropyLossConfig::new()
             .init(&logits.device())
             .forward(logits.clone(), targets.tensor());
+        let probe = Probe::new(
+            self.fusion.clone(),
+            self.projection.clone(),
+            prediction.clone(),
+            targets.clone(),
+        );
         Ok(EvaluationOutput {
             loss,
             prediction: Some(prediction),
             logits,
             targets,
+            probe: Some(probe),
         })
     }
 
@@ -166,6 +173,7 @@ where
                 prediction: None,
                 logits,
                 targets,
+                probe: None,
             }
         })
     }

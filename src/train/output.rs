@@ -4,6 +4,7 @@ use burn::train::{ClassificationOutput, ItemLazy};
 
 use crate::modality::Targets;
 use crate::model::Prediction;
+use crate::train::Probe;
 
 /// What a training step tells besides its gradients.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct EvaluationOutput {
     pub logits: Tensor<2>,
     /// The labels.
     pub targets: Targets,
+    /// What the model tells of this batch when a metric asks; `None` as `prediction` is.
+    pub probe: Option<Probe>,
 }
 
 impl ItemLazy for TurnOutput {

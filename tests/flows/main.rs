@@ -13,6 +13,7 @@ mod isolation;
 mod loader;
 mod many;
 mod multi_device;
+mod metrics;
 mod plain_burn;
 mod projection;
 mod projector_laws;
