@@ -134,6 +134,24 @@ pub enum MlaError {
         /// Number of samples of the batch.
         n_samples: usize,
     },
+    /// An input with another number of rows than there are samples that have the modality.
+    #[error("the input of modality {modality} has {got} rows, expected {expected}: one a sample")]
+    InputRows {
+        /// The modality.
+        modality: usize,
+        /// Number of samples that have it.
+        expected: usize,
+        /// Number of rows found.
+        got: usize,
+    },
+    /// A row that does not exist.
+    #[error("row {row} does not exist: there are {n_rows}, counted from 0")]
+    RowOutOfRange {
+        /// The row.
+        row: usize,
+        /// How many there are.
+        n_rows: usize,
+    },
     /// A sample without any modality.
     #[error("sample {sample} has no modality present")]
     NothingPresent {
@@ -146,6 +164,27 @@ pub enum MlaError {
         /// The modality.
         modality: usize,
     },
+    /// A modality that is absent in a whole batch was to be fed as zeros, of a shape not known.
+    #[error(
+        "modality {modality} is absent in the whole batch, so that the shape of its zeros is \
+         unknown: take them like another batch"
+    )]
+    UnknownShape {
+        /// The modality.
+        modality: usize,
+    },
+    /// More modalities than something that grows exponentially with them bears.
+    #[error("{n_modalities} modalities are too many for all their subsets: at most {limit}")]
+    TooManyModalities {
+        /// How many there are.
+        n_modalities: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A manifest of missing modalities that cannot be saved, read or used.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Manifest(#[from] crate::modality::ManifestError),
     /// A modality is missing in some sample of a batch for a method that needs it in all.
     #[error(
         "modality {modality} is missing in samples of the batch: joint training needs it in all"

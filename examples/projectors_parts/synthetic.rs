@@ -119,7 +119,7 @@ impl WithRule for Run<'_> {
                 let output = model.try_step(Turn::new(input, targets))?;
                 model.try_optimize(&mut optimizer, 0.5, output.grads)?;
             }
-            Ok(())
+            Ok::<(), burn_mla::MlaError>(())
         };
         train(&mut model, 0)?;
         let first = accuracy(&model.head.valid(), 0, self.device);

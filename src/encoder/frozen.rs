@@ -1,7 +1,9 @@
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::encoder::Encoder;
+use crate::error::Result;
+use crate::modality::{SelectRows, ZeroRows};
 
 /// An encoder whose weights do not train, and whose features can be computed once and reused.
 ///
@@ -83,5 +85,37 @@ impl<E: Encoder> Encoder for Frozen<E> {
 
     fn d_feature(&self) -> usize {
         self.encoder.d_feature()
+    }
+}
+
+impl<I: SelectRows> SelectRows for FrozenInput<I> {
+    fn n_rows(&self) -> Result<usize> {
+        match self {
+            Self::Raw(input) => input.n_rows(),
+            Self::Features(features) => features.n_rows(),
+        }
+    }
+
+    fn select_rows(self, rows: &[usize]) -> Result<Self> {
+        Ok(match self {
+            Self::Raw(input) => Self::Raw(input.select_rows(rows)?),
+            Self::Features(features) => Self::Features(features.select_rows(rows)?),
+        })
+    }
+}
+
+impl<I: ZeroRows> ZeroRows for FrozenInput<I> {
+    fn zeros(&self, n_rows: usize, device: &Device) -> Self {
+        match self {
+            Self::Raw(input) => Self::Raw(input.zeros(n_rows, device)),
+            Self::Features(features) => Self::Features(features.zeros(n_rows, device)),
+        }
+    }
+
+    fn place_rows(self, rows: &[usize], n_rows: usize) -> Result<Self> {
+        Ok(match self {
+            Self::Raw(input) => Self::Raw(input.place_rows(rows, n_rows)?),
+            Self::Features(features) => Self::Features(features.place_rows(rows, n_rows)?),
+        })
     }
 }

@@ -1,6 +1,7 @@
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
-use crate::error::{MlaError, Result};
+use crate::error::{MlaError, Result, same_size};
+use crate::modality::rows::check_rows;
 
 /// Which sample has which modality.
 ///
@@ -89,6 +90,60 @@ impl Presence {
             .collect()
     }
 
+    /// The presence of the samples at `samples`, in that order: of a batch from that of its split.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::RowOutOfRange`] for a sample that does not exist.
+    pub fn select(&self, samples: &[usize]) -> Result<Self> {
+        check_rows(samples, self.n_samples)?;
+        let Some(mask) = &self.mask else {
+            return Ok(Self::all(samples.len(), self.n_modalities));
+        };
+        let row = |&sample: &usize| {
+            let begin = sample * self.n_modalities;
+            &mask[begin..begin + self.n_modalities]
+        };
+        Self::from_mask(
+            samples.iter().flat_map(row).copied().collect(),
+            self.n_modalities,
+        )
+    }
+
+    /// What is present in both, for the same samples.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`] for another number of samples, [`MlaError::ModalityCount`] for another
+    /// number of modalities, [`MlaError::NothingPresent`] for a sample that has nothing in both.
+    pub fn intersection(&self, other: &Self) -> Result<Self> {
+        same_size("samples of the presence", self.n_samples, other.n_samples)?;
+        if self.n_modalities != other.n_modalities {
+            return Err(MlaError::ModalityCount {
+                what: "the presence",
+                expected: self.n_modalities,
+                got: other.n_modalities,
+            });
+        }
+        match (&self.mask, &other.mask) {
+            (_, None) => Ok(self.clone()),
+            (None, _) => Ok(other.clone()),
+            (Some(mask), Some(others)) => {
+                let both = mask.iter().zip(others).map(|(&one, &other)| one && other);
+                Self::from_mask(both.collect(), self.n_modalities)
+            }
+        }
+    }
+
+    /// Share of the samples that lack `modality`; NaN without samples.
+    ///
+    /// # Panics
+    ///
+    /// If there are samples but no such modality.
+    pub fn missing_share(&self, modality: usize) -> f64 {
+        1.0 - self.rows(modality).len() as f64 / self.n_samples as f64
+    }
+
     /// `true` where a modality is missing, `[n_samples, n_modalities]`; `None` when nothing is.
     pub fn missing(&self, device: &Device) -> Option<Tensor<2, Bool>> {
         let mask = self.mask.as_ref()?;
@@ -124,6 +179,40 @@ mod tests {
         assert_eq!(presence.rows(0), [0, 1]);
         assert_eq!(presence.rows(1), [1, 2]);
         assert!(!presence.is_present(0, 1));
+    }
+
+    #[test]
+    fn a_batch_is_selected_from_a_split() {
+        let split = Presence::from_mask(vec![true, false, true, true, false, true], 2).unwrap();
+        let batch = split.select(&[2, 1, 2]).unwrap();
+        let expected = Presence::from_mask(vec![false, true, true, true, false, true], 2);
+        assert_eq!(Ok(batch), expected);
+        assert!(split.select(&[1]).unwrap().is_complete());
+        assert_eq!(split.select(&[]).unwrap().n_samples(), 0);
+        assert_eq!(
+            split.select(&[0, 3]).unwrap_err().to_string(),
+            "row 3 does not exist: there are 3, counted from 0"
+        );
+        let complete = Presence::all(3, 2);
+        assert_eq!(complete.select(&[0, 0]), Ok(Presence::all(2, 2)));
+        assert!(complete.select(&[3]).is_err());
+    }
+
+    #[test]
+    fn the_intersection_has_what_both_have() {
+        let of = |mask: [bool; 4]| Presence::from_mask(mask.to_vec(), 2).unwrap();
+        let first = of([true, false, true, true]);
+        let both = first.intersection(&of([true, true, false, true]));
+        assert_eq!(both, Ok(of([true, false, false, true])));
+        assert_eq!(first.intersection(&Presence::all(2, 2)), Ok(first.clone()));
+        assert_eq!(Presence::all(2, 2).intersection(&first), Ok(first.clone()));
+        assert_eq!(
+            first.intersection(&of([false, true, true, true])),
+            Err(MlaError::NothingPresent { sample: 0 })
+        );
+        assert!(first.intersection(&Presence::all(3, 2)).is_err());
+        assert!(first.intersection(&Presence::all(2, 3)).is_err());
+        assert_eq!((first.missing_share(0), first.missing_share(1)), (0.0, 0.5));
     }
 
     #[test]

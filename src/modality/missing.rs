@@ -1,0 +1,238 @@
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::error::{MlaError, Result, fraction};
+use crate::modality::Presence;
+
+/// A missing rate `eta`, from which masks of missing modalities are drawn.
+///
+/// | Name | Purpose | Range |
+/// |---|---|---|
+/// | `rate` | probability with which a modality of a sample is dropped | `[0, 1)` |
+/// | `seed` | which masks | any |
+///
+/// Each of the `M` modalities of each sample is dropped with probability `eta`, independently. Where
+/// that leaves nothing, one modality, chosen uniformly, is kept. So a modality is missing in a
+/// sample with probability
+///
+/// ```text
+/// eta - eta^M / M
+/// ```
+///
+/// ([`expected_share`](Self::expected_share)), a little below `eta`: of two modalities 0.375 for
+/// `eta = 0.5`, and 0.455 for `eta = 0.7`.
+///
+/// A mask is a function of rate, seed, name of the split, number of samples and number of
+/// modalities, and of nothing else: every method compared gets the same one. Splits of other names
+/// are independent. Of the same seed, a larger rate takes away all that a smaller one does, and
+/// more; a longer split begins with the mask of a shorter one.
+///
+/// ```
+/// use burn_mla::modality::MissingRate;
+///
+/// let half = MissingRate::new(0.5, 7)?;
+/// let presence = half.presence("train", 1000, 2)?;
+/// assert_eq!(presence, half.presence("train", 1000, 2)?);
+/// let share = presence.missing_share(0);
+/// assert!((share - half.expected_share(2)).abs() < 0.05, "{share}"); // 0.375
+/// # Ok::<(), burn_mla::MlaError>(())
+/// ```
+///
+/// The numbers come from `rand`'s `StdRng`, which another version of that crate may change: keep a
+/// `MissingManifest` (feature `train`), which holds the masks themselves, with results that must be
+/// repeated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MissingRate {
+    rate: f64,
+    seed: u64,
+}
+
+impl MissingRate {
+    /// Masks in which a modality is missing with probability `rate`.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::HyperParameter`] for a rate outside of `[0, 1)`.
+    pub fn new(rate: f64, seed: u64) -> Result<Self> {
+        let rate = fraction("missing rate", rate)?;
+        Ok(Self { rate, seed })
+    }
+
+    /// The rate `eta`.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The share of samples in which a modality is expected to be missing when one is always kept:
+    /// `eta - eta^M / M` for `M = n_modalities`; 0 for `M = 0`.
+    pub fn expected_share(&self, n_modalities: usize) -> f64 {
+        let kept = match n_modalities {
+            0 => return 0.0,
+            m => self.rate.powf(m as f64) / m as f64,
+        };
+        self.rate - kept
+    }
+
+    /// The mask of a split.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoModalities`] for `n_modalities = 0`.
+    pub fn presence(&self, split: &str, n_samples: usize, n_modalities: usize) -> Result<Presence> {
+        if n_modalities == 0 {
+            return Err(MlaError::NoModalities {
+                what: "a mask of missing modalities",
+            });
+        }
+        let mut numbers = self.numbers(split, n_modalities);
+        let mut draws = vec![0.0; n_modalities];
+        let mut mask = Vec::new();
+        for _ in 0..n_samples {
+            draws.fill_with(|| uniform(&mut numbers));
+            // Given that all draws are below the rate, each is the largest equally often.
+            let largest = draws.iter().copied().fold(0.0, f64::max);
+            let limit = self.rate.min(largest);
+            mask.extend(draws.iter().map(|&draw| draw >= limit));
+        }
+        Presence::from_mask(mask, n_modalities)
+    }
+
+    fn numbers(&self, split: &str, n_modalities: usize) -> StdRng {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
+        seed[8..16].copy_from_slice(&fnv1a(split.as_bytes()).to_le_bytes());
+        seed[16..24].copy_from_slice(&(n_modalities as u64).to_le_bytes());
+        StdRng::from_seed(seed)
+    }
+}
+
+/// Uniform in `[0, 1)`, a multiple of `2^-53`.
+fn uniform(numbers: &mut StdRng) -> f64 {
+    (numbers.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The 64-bit FNV-1a hash, which unlike the standard library's is the same everywhere.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATES: [f64; 7] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7];
+
+    #[test]
+    fn the_realised_rate_is_the_one_documented() {
+        let n_samples = 20_000;
+        for rate in RATES {
+            for n_modalities in 1..=4 {
+                let missing = MissingRate::new(rate, 3).unwrap();
+                let presence = missing.presence("train", n_samples, n_modalities).unwrap();
+                let m = n_modalities as f64;
+                let expected = rate - rate.powf(m) / m;
+                assert_eq!(missing.expected_share(n_modalities), expected);
+                let deviation = (expected * (1.0 - expected) / n_samples as f64).sqrt();
+                for modality in 0..n_modalities {
+                    let share = presence.missing_share(modality);
+                    assert!(
+                        (share - expected).abs() <= 4.0 * deviation,
+                        "rate {rate}, modality {modality} of {n_modalities}: {share}, {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Both missing would be 0.25; then one of them, each as often, is kept: 0.375, 0.375, 0.25.
+    #[test]
+    fn modalities_are_dropped_independently() {
+        let n_samples = 20_000;
+        let half = MissingRate::new(0.5, 11).unwrap();
+        let presence = half.presence("train", n_samples, 2).unwrap();
+        let both = (0..n_samples)
+            .filter(|&i| presence.is_present(i, 0) && presence.is_present(i, 1))
+            .count();
+        let share = both as f64 / n_samples as f64;
+        assert!((share - 0.25).abs() < 0.013, "{share}");
+    }
+
+    /// Two independent masks agree in an entry with probability `p^2 + (1 - p)^2`.
+    #[test]
+    fn splits_seeds_and_numbers_of_modalities_are_independent() {
+        let n_samples = 20_000;
+        let of = |seed, split| {
+            let rate = MissingRate::new(0.5, seed).unwrap();
+            rate.presence(split, n_samples, 2).unwrap()
+        };
+        let first = of(0, "train");
+        let p: f64 = 0.375;
+        let expected = p * p + (1.0 - p) * (1.0 - p);
+        for other in [of(0, "valid"), of(0, "test"), of(1, "train")] {
+            let same = (0..n_samples)
+                .filter(|&i| first.is_present(i, 0) == other.is_present(i, 0))
+                .count();
+            let share = same as f64 / n_samples as f64;
+            assert!((share - expected).abs() < 0.015, "{share}");
+        }
+    }
+
+    #[test]
+    fn a_larger_rate_takes_away_more_and_a_longer_split_goes_on() {
+        let of = |rate, n_samples| {
+            let rate = MissingRate::new(rate, 5).unwrap();
+            rate.presence("train", n_samples, 3).unwrap()
+        };
+        for pair in RATES.windows(2) {
+            let (less, more) = (of(pair[0], 500), of(pair[1], 500));
+            for i in 0..500 {
+                for m in 0..3 {
+                    assert!(less.is_present(i, m) || !more.is_present(i, m));
+                }
+            }
+        }
+        let begin: Vec<usize> = (0..100).collect();
+        assert_eq!(of(0.4, 500).select(&begin).unwrap(), of(0.4, 100));
+    }
+
+    /// Printed by this code with rand 0.10.4: whatever changes it changes everybody's masks.
+    #[test]
+    fn masks_do_not_change_between_versions() {
+        let half = MissingRate::new(0.5, 42).unwrap();
+        let presence = half.presence("train", 8, 3).unwrap();
+        let rows: Vec<String> = (0..8)
+            .map(|i| {
+                let digit = |m| if presence.is_present(i, m) { '1' } else { '0' };
+                (0..3).map(digit).collect()
+            })
+            .collect();
+        assert_eq!(rows.join(" "), "111 110 111 110 100 010 111 100");
+    }
+
+    #[test]
+    fn rates_and_counts_are_checked() {
+        for rate in [-0.1, 1.0, f64::NAN] {
+            assert!(matches!(
+                MissingRate::new(rate, 0),
+                Err(MlaError::HyperParameter {
+                    name: "missing rate",
+                    ..
+                })
+            ));
+        }
+        let none = MissingRate::new(0.0, 0).unwrap();
+        assert!(none.presence("train", 10, 2).unwrap().is_complete());
+        assert!(matches!(
+            none.presence("train", 10, 0),
+            Err(MlaError::NoModalities { .. })
+        ));
+        assert_eq!(none.presence("train", 0, 2).unwrap().n_samples(), 0);
+    }
+}
