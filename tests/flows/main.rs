@@ -16,6 +16,7 @@ mod metrics;
 mod missing;
 mod multi_device;
 mod plain_burn;
+mod plain_renderer;
 mod projection;
 mod projector_laws;
 mod record;
