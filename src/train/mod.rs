@@ -21,6 +21,7 @@ mod seed;
 mod seeded;
 mod step;
 mod subsets;
+mod table_log;
 mod unpaired;
 
 pub use calibrate::fit_temperatures;
@@ -37,4 +38,5 @@ pub use probe::{Coalitions, Probe};
 pub use resumable::{ResumableModel, ResumableTraining};
 pub use seeded::SeededLoader;
 pub use subsets::{SubsetEvaluation, SubsetScore, evaluate_subsets};
+pub use table_log::{TableLogError, TableLogHandle, TableLogger};
 pub use unpaired::UnpairedLoaders;

@@ -21,3 +21,4 @@ mod projection;
 mod projector_laws;
 mod record;
 mod safetensors;
+mod table_log;
