@@ -24,10 +24,20 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+const UNFINISHED: &str = "unfinished";
+
 fn aside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".unfinished");
+    name.push(".");
+    name.push(UNFINISHED);
     path.with_file_name(name)
+}
+
+/// Whether a file is what a process that died has left of a [`write`].
+#[cfg(feature = "train")]
+pub(crate) fn is_unfinished(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == UNFINISHED)
 }
 
 fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {

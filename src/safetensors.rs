@@ -66,6 +66,8 @@ where
         // The projector's state is not in the file: what is missing is looked at below.
         let mut store =
             of_predictions(SafetensorsStore::from_bytes(Some(bytes))).allow_partial(true);
+        // Pending running statistics of before would overwrite those that are loaded.
+        drop(self.valid());
         let applied = store
             .apply_to(&mut self)
             .map_err(|error| failed(error.to_string()))?;

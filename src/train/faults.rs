@@ -11,16 +11,20 @@ use crate::error::MlaError;
 /// Clones of a model share it.
 #[derive(Clone, Default)]
 pub(crate) struct Faults {
-    interrupter: Option<Interrupter>,
+    interrupter: Arc<Mutex<Option<Interrupter>>>,
     first: Arc<Mutex<Option<MlaError>>>,
 }
 
 impl Faults {
     pub(crate) fn new(interrupter: Interrupter) -> Self {
-        Self {
-            interrupter: Some(interrupter),
-            first: Arc::default(),
-        }
+        let faults = Self::default();
+        faults.attach(&interrupter);
+        faults
+    }
+
+    /// Replaces the interrupter, for all clones of the model.
+    pub(crate) fn attach(&self, interrupter: &Interrupter) {
+        *lock(&self.interrupter) = Some(interrupter.clone());
     }
 
     /// Keeps the error and stops the training.
@@ -29,26 +33,34 @@ impl Faults {
     ///
     /// With the error's message when there is no interrupter to stop the training with.
     pub(crate) fn raise(&self, error: MlaError) {
-        let Some(interrupter) = &self.interrupter else {
+        let Some(interrupter) = lock(&self.interrupter).clone() else {
             panic!("{error} (give the model an interrupter to stop the training instead)");
         };
-        self.slot().get_or_insert(error.clone());
+        lock(&self.first).get_or_insert(error.clone());
         interrupter.fail(TrainingError::Dataset(DatasetError::new(error)));
     }
 
     pub(crate) fn first(&self) -> Option<MlaError> {
-        self.slot().clone()
+        lock(&self.first).clone()
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<MlaError>> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the training is being stopped by an error.
+    pub(crate) fn is_failing(&self) -> bool {
+        let interrupter = lock(&self.interrupter);
+        interrupter
+            .as_ref()
+            .is_some_and(|interrupter| interrupter.error().is_some())
     }
+}
+
+fn lock<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Faults")
-            .field("interrupter", &self.interrupter.is_some())
+            .field("interrupter", &lock(&self.interrupter).is_some())
             .field("first", &self.first())
             .finish()
     }

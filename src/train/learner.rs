@@ -116,8 +116,10 @@ where
     where
         Self: Module + Sized,
     {
-        // No gradients: the step failed, and said so.
+        // No gradients, or an error elsewhere, of another part of the batch: the step failed, and
+        // the model stays what it was.
         if !gradients.is_empty()
+            && !self.faults.is_failing()
             && let Err(error) = self.try_optimize(optimizer, learning_rate, gradients)
         {
             self.faults.raise(error);

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
@@ -44,7 +44,7 @@ pub struct AlternatingLoader<In: ModalityInputs> {
     schedule: Arc<dyn Schedule>,
     epoch: EpochLength,
     counts: Arc<Counts>,
-    passes: Vec<Passes>,
+    passes: Arc<Mutex<Vec<Passes>>>,
 }
 
 enum Source<In: ModalityInputs> {
@@ -96,7 +96,7 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
             schedule,
             epoch: EpochLength::default(),
             counts: Arc::default(),
-            passes: vec![],
+            passes: Arc::default(),
         };
         match loader.n_modalities() {
             0 => Err(MlaError::NoModalities {
@@ -120,8 +120,9 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
 
     /// Lets [`handle`](Self::handle) save and restore the order of the loaders that this one reads
     /// from: the [`passes`](crate::train::SeededLoader::passes) of each.
-    pub fn with_passes(mut self, passes: impl IntoIterator<Item = Passes>) -> Self {
-        self.passes = passes.into_iter().collect();
+    pub fn with_passes(self, passes: impl IntoIterator<Item = Passes>) -> Self {
+        let passes = passes.into_iter().collect();
+        *self.passes.lock().unwrap_or_else(PoisonError::into_inner) = passes;
         self
     }
 
@@ -165,7 +166,7 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
             schedule: self.schedule.clone(),
             epoch: self.epoch,
             counts,
-            passes: vec![],
+            passes: Arc::default(),
         })
     }
 }
@@ -220,10 +221,17 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
     }
 
     /// The same share of each modality's data: `start` and `end` count as
-    /// [`num_items`](DataLoader::num_items) does. A slice counts for itself.
+    /// [`num_items`](DataLoader::num_items) does.
+    ///
+    /// A slice counts for itself, so that slices stay in step, as training on several devices
+    /// needs, only while none skips a turn and each epoch has the same number of turns in all: let
+    /// the slices be of one length and each batch have something of every modality. Where they are
+    /// out of step the update is refused
+    /// ([`MlaError::MixedModalities`]).
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Turn<In::One>>> {
         let total = self.num_items().max(1);
-        let share = |at: usize, length: usize| at * length / total;
+        let share =
+            |at: usize, length: usize| (at as u128 * length as u128 / total as u128) as usize;
         let source = match &self.source {
             Source::Paired {
                 loader,

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,12 +21,16 @@ pub struct LoaderPosition {
 #[derive(Debug, Clone)]
 pub struct LoaderHandle {
     counts: Arc<Counts>,
-    passes: Vec<Passes>,
+    passes: Arc<Mutex<Vec<Passes>>>,
 }
 
 impl LoaderHandle {
-    pub(super) fn new(counts: Arc<Counts>, passes: Vec<Passes>) -> Self {
+    pub(super) fn new(counts: Arc<Counts>, passes: Arc<Mutex<Vec<Passes>>>) -> Self {
         Self { counts, passes }
+    }
+
+    fn passes(&self) -> MutexGuard<'_, Vec<Passes>> {
+        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The position now. While an epoch is under way that of the loaders read from is not enough
@@ -35,7 +39,7 @@ impl LoaderHandle {
         LoaderPosition {
             step: self.counts.step(),
             skipped: self.counts.skipped(),
-            passes: self.passes.iter().map(Passes::begun).collect(),
+            passes: self.passes().iter().map(Passes::begun).collect(),
         }
     }
 
@@ -47,12 +51,13 @@ impl LoaderHandle {
     /// loader stays where it is.
     pub fn restore(&self, position: &LoaderPosition) -> Result<()> {
         let what = "loaders whose passes are counted";
-        same_size(what, self.passes.len(), position.passes.len())?;
+        let passes = self.passes();
+        same_size(what, passes.len(), position.passes.len())?;
         self.counts.step.store(position.step, Ordering::Relaxed);
         self.counts
             .skipped
             .store(position.skipped, Ordering::Relaxed);
-        for (passes, &begun) in self.passes.iter().zip(&position.passes) {
+        for (passes, &begun) in passes.iter().zip(&position.passes) {
             passes.0.store(begun, Ordering::Relaxed);
         }
         Ok(())

@@ -23,7 +23,7 @@ use crate::model::Mla;
 use crate::projector::OrthogonalProjector;
 use crate::train::checkpoint::{
     Capture, CheckpointError, CheckpointProblem, CheckpointStore, EpochRecord, History, Monitor,
-    Snapshot, TrainingProgress, ValidationRecord,
+    Snapshot, TrainingProgress, ValidationRecord, same_option,
 };
 use crate::train::seed::derived;
 use crate::train::{Evaluation, EvaluationOutput, LoaderHandle, TurnOutput};
@@ -32,8 +32,8 @@ use crate::train::{Evaluation, EvaluationOutput, LoaderHandle, TurnOutput};
 /// checkpoint as if nothing had happened, bit for bit on the CPU.
 ///
 /// A training strategy for Burn's [`SupervisedTraining`], for one device: progress display, metrics
-/// and their logs, early stopping, learning-rate schedules and gradient accumulation work as in
-/// Burn's own. [`launch`](Self::launch) starts it.
+/// and their logs, learning-rate schedules and gradient accumulation work as in Burn's own.
+/// [`launch`](Self::launch) starts it.
 ///
 /// # What makes it exact
 ///
@@ -42,11 +42,15 @@ use crate::train::{Evaluation, EvaluationOutput, LoaderHandle, TurnOutput};
 /// - Random numbers of a turn (dropout) are drawn from a seed of that turn: the device is seeded
 ///   anew each time. Nothing else may draw from it meanwhile, such as a loader's augmentation.
 /// - The turns of the epoch that had been taken are read again and dropped. For that the order of
-///   the data must be a function of the pass: a loader that does not shuffle, or
-///   [`SeededLoader`](crate::train::SeededLoader) with
-///   [`AlternatingLoader::with_passes`](crate::train::AlternatingLoader::with_passes).
+///   the data must be a function of the pass: a loader that does not shuffle and has at most one
+///   worker, or [`SeededLoader`](crate::train::SeededLoader) with
+///   [`AlternatingLoader::with_passes`](crate::train::AlternatingLoader::with_passes). The
+///   validation loader must not shuffle.
 ///
-/// Burn's own metric logs start the epoch that is resumed anew; [`History`] does not.
+/// Burn's own metric logs start the epoch that is resumed anew, and Burn's early stopping reads
+/// them: it goes on exactly only while they are there and watch the validation split.
+/// [`History`] is part of the checkpoint, and so is what [`with_patience`](Self::with_patience)
+/// does.
 ///
 /// # Accumulation
 ///
@@ -59,24 +63,26 @@ pub struct ResumableTraining {
     loader: LoaderHandle,
     every: Option<u64>,
     monitor: Monitor,
-    seed: u64,
+    patience: Option<usize>,
+    seed: Option<u64>,
     configuration: serde_json::Value,
     start: Option<Snapshot>,
     state: Arc<Mutex<TrainingProgress>>,
 }
 
 impl ResumableTraining {
-    /// Trains on `device`, with autodiff, and keeps checkpoints in `store`: after each epoch, and
+    /// Trains on `device`, which is given autodiff, and keeps checkpoints in `store`: after each epoch, and
     /// when the training is interrupted. `loader` is the
     /// [handle](crate::train::AlternatingLoader::handle) of the loader of training turns.
     pub fn new(device: &Device, store: CheckpointStore, loader: LoaderHandle) -> Self {
         Self {
-            device: device.clone(),
+            device: device.clone().autodiff(),
             store,
             loader,
             every: None,
-            monitor: Monitor::FusedAccuracy,
-            seed: 0,
+            monitor: Monitor::default(),
+            patience: None,
+            seed: None,
             configuration: serde_json::Value::Null,
             start: None,
             state: Arc::new(Mutex::new(TrainingProgress::new(0))),
@@ -99,9 +105,20 @@ impl ResumableTraining {
         self
     }
 
+    /// Stops when `epochs` epochs in a row were no better, by the
+    /// [monitor](Self::with_monitor), than the best before them.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::HyperParameter`] for 0.
+    pub fn with_patience(mut self, epochs: usize) -> crate::Result<Self> {
+        self.patience = Some(at_least_one("patience", epochs)?);
+        Ok(self)
+    }
+
     /// Replaces the seed of the random numbers drawn while training, 0.
     pub fn with_seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
+        self.seed = Some(seed);
         self
     }
 
@@ -124,7 +141,8 @@ impl ResumableTraining {
     }
 
     /// Goes on from a snapshot, such as [`CheckpointStore::latest`] of the store, instead of
-    /// starting anew.
+    /// starting anew. From an older one the training leaves the later ones behind: they are removed
+    /// with its first checkpoint.
     pub fn resume(mut self, snapshot: Option<Snapshot>) -> Self {
         self.start = snapshot;
         self
@@ -135,50 +153,68 @@ impl ResumableTraining {
     ///
     /// The training is Burn's, as configured: its metrics, number of epochs, early stopping,
     /// accumulation, renderer and interrupter. A stop through the interrupter leaves a checkpoint
-    /// behind; so does nothing else, an error in particular.
+    /// behind; an error does not, the last one before it stays.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Unusable`] for a snapshot that does not fit what it is to go on with;
-    /// nothing has been trained then. What goes wrong later is in the result.
+    /// - [`CheckpointError::Occupied`] to start anew where there are checkpoints already;
+    /// - [`CheckpointError::Unusable`] for a snapshot that does not fit what it is to go on with;
+    /// - [`CheckpointError::Model`] for a monitor of a modality that does not exist.
+    ///
+    /// Nothing has been trained then. What goes wrong later is in the result.
     pub fn launch<M: ResumableModel>(
         self,
         training: SupervisedTraining<M>,
         mut learner: Learner<M>,
     ) -> Result<(LearningResult<M>, History), CheckpointError> {
-        let mut progress = TrainingProgress::new(self.seed);
-        if let Some(snapshot) = &self.start {
-            let unusable = |problem| CheckpointError::unusable(self.store.directory(), problem);
-            snapshot
-                .progress
-                .check_configuration(&self.configuration)
-                .map_err(unusable)?;
-            // The model is tried first: Burn's learner would panic on a record that does not fit.
-            let model = learner.model();
-            snapshot.restore_model(model).map_err(unusable)?;
-            learner.load_model(snapshot.model_record().map_err(unusable)?);
-            learner.load_optim(snapshot.optimizer_record().map_err(unusable)?);
-            learner.load_scheduler(snapshot.scheduler_record().map_err(unusable)?);
-            progress = snapshot.progress.clone();
-        }
-        progress.configuration = self.configuration.clone();
-        if self.start.is_some() {
-            self.loader.restore(&progress.loader).map_err(|error| {
-                let problem = CheckpointProblem::Mismatch {
-                    part: "loader",
-                    message: error.to_string(),
-                };
-                CheckpointError::unusable(self.store.directory(), problem)
-            })?;
-        } else {
-            progress.loader = self.loader.position();
-        }
+        self.monitor
+            .check(ResumableModel::n_modalities(&learner.model()))?;
+        let progress = match &self.start {
+            Some(snapshot) => {
+                let path = snapshot.path.as_deref().unwrap_or(self.store.directory());
+                self.restore(snapshot, &mut learner)
+                    .map_err(|problem| CheckpointError::unusable(path, problem))?
+            }
+            None if self.store.list()?.is_empty() => TrainingProgress {
+                configuration: self.configuration.clone(),
+                monitor: self.monitor,
+                loader: self.loader.position(),
+                ..TrainingProgress::new(self.seed.unwrap_or_default())
+            },
+            None => {
+                let directory = self.store.directory().to_path_buf();
+                return Err(CheckpointError::Occupied { directory });
+            }
+        };
         let state = self.state.clone();
         *lock(&state) = progress;
         let strategy = TrainingStrategy::Custom(Arc::new(self));
         let result = training.with_training_strategy(strategy).launch(learner);
         let history = lock(&state).history.clone();
         Ok((result, history))
+    }
+
+    fn restore<M: ResumableModel>(
+        &self,
+        snapshot: &Snapshot,
+        learner: &mut Learner<M>,
+    ) -> Result<TrainingProgress, CheckpointProblem> {
+        let mut progress = snapshot.progress.clone();
+        progress.check_configuration(&self.configuration)?;
+        progress.configuration = self.configuration.clone();
+        same_option("monitor", &progress.monitor, &self.monitor)?;
+        same_option("seed", &progress.seed, &self.seed.unwrap_or(progress.seed))?;
+        // The model is tried first: Burn's learner would panic on a record that does not fit.
+        snapshot.restore_model(learner.model())?;
+        learner.load_model(snapshot.model_record()?);
+        learner.load_optim(snapshot.optimizer_record()?);
+        learner.load_scheduler(snapshot.scheduler_record()?);
+        let position = self.loader.restore(&progress.loader);
+        position.map_err(|error| CheckpointProblem::Mismatch {
+            part: "loader",
+            message: error.to_string(),
+        })?;
+        Ok(progress)
     }
 }
 
@@ -200,6 +236,13 @@ pub trait ResumableModel:
 
     /// Whose turn it is; turns of different modalities are not accumulated together.
     fn modality(turn: &<Self as TrainStep>::Input) -> usize;
+
+    /// Gives the model the interrupter of its training, through which it reports an error of
+    /// [`TrainStep::optimize`] and those of [`report`](Self::report).
+    fn attach(&self, interrupter: &Interrupter);
+
+    /// Stops the training with an error.
+    fn report(&self, error: MlaError);
 
     /// [`TrainStep::step`] with its errors.
     ///
@@ -239,6 +282,14 @@ where
 
     fn modality(turn: &<Self as TrainStep>::Input) -> usize {
         E::Inputs::modality(&turn.input)
+    }
+
+    fn attach(&self, interrupter: &Interrupter) {
+        self.faults.attach(interrupter);
+    }
+
+    fn report(&self, error: MlaError) {
+        self.faults.raise(error);
     }
 
     fn try_train_step(
@@ -285,13 +336,7 @@ impl<M: ResumableModel> SupervisedLearningStrategy<M> for ResumableTraining {
         let mut early_stopping = components.early_stopping;
         let mut checkpointer = components.checkpointer;
         let progress = lock(&self.state).clone();
-        let mut stopped_early = false;
-        if let Some(early_stopping) = &mut early_stopping {
-            // It sees again what it has seen, from the metric logs.
-            for epoch in 1..progress.epoch {
-                stopped_early = early_stopping.should_stop(epoch, &components.event_store);
-            }
-        }
+        let accumulation = components.grad_accumulation.unwrap_or(1);
         let mut run = Run {
             plan: self,
             learner,
@@ -301,11 +346,26 @@ impl<M: ResumableModel> SupervisedLearningStrategy<M> for ResumableTraining {
             events: components.event_processor,
             event_store: components.event_store,
             interrupter: components.interrupter,
-            accumulation: components.grad_accumulation.unwrap_or(1),
+            accumulation,
         };
+        run.learner.model().attach(&run.interrupter);
+        if components.checkpoint.is_some() {
+            run.fail(
+                "Burn's checkpoints and those of a resumable training exclude each other".into(),
+            );
+        }
+        run.check_start();
+        let mut stopped_early = false;
+        if let Some(early_stopping) = &mut early_stopping {
+            // It sees again what it has seen, from the metric logs.
+            for epoch in 1..run.progress.epoch {
+                stopped_early = early_stopping.should_stop(epoch, &run.event_store);
+            }
+        }
         while run.progress.epoch <= components.num_epochs
             && !run.interrupter.should_stop()
             && !stopped_early
+            && !run.has_stalled()
         {
             let epoch = run.progress.epoch;
             run.train(&train);
@@ -315,7 +375,7 @@ impl<M: ResumableModel> SupervisedLearningStrategy<M> for ResumableTraining {
             if run.interrupter.should_stop() {
                 // An interruption, and no error: nothing that was done is lost.
                 if run.interrupter.error().is_none() && run.progress.turns > run.saved_at {
-                    run.checkpoint();
+                    run.checkpoint(false);
                 }
                 break;
             }
@@ -333,6 +393,39 @@ impl<M: ResumableModel> SupervisedLearningStrategy<M> for ResumableTraining {
 }
 
 impl<M: ResumableModel> Run<'_, M> {
+    /// Checks that a training that goes on is the one that was begun.
+    fn check_start(&mut self) {
+        let plan = self.plan;
+        let Some(snapshot) = &plan.start else {
+            self.progress.accumulation = self.accumulation;
+            return;
+        };
+        let (saved, given) = (self.progress.accumulation, self.accumulation);
+        let checked = same_option("gradient accumulation", &saved, &given)
+            .and_then(|()| {
+                let recorded = self
+                    .snapshot()
+                    .map_err(|error| CheckpointProblem::Mismatch {
+                        part: "state",
+                        message: error.to_string(),
+                    })?;
+                snapshot.check_restored(&recorded)
+            })
+            .map_err(|problem| {
+                let path = snapshot.path.as_deref();
+                let path = path.unwrap_or(plan.store.directory());
+                CheckpointError::unusable(path, problem)
+            });
+        if let Err(error) = checked {
+            self.fail(error.to_string());
+        }
+    }
+
+    fn has_stalled(&self) -> bool {
+        let patience = self.plan.patience;
+        patience.is_some_and(|n| self.progress.history.has_stalled(self.plan.monitor, n))
+    }
+
     /// The turns of an epoch that are left.
     fn train(&mut self, loader: &TrainLoader<M>) {
         let epoch = self.progress.epoch;
@@ -352,6 +445,9 @@ impl<M: ResumableModel> Run<'_, M> {
         }
         let mut turns = loader.iter();
         for _ in 0..self.progress.turns_in_epoch {
+            if self.interrupter.should_stop() {
+                return;
+            }
             match turns.next() {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return self.interrupter.fail(error),
@@ -375,9 +471,9 @@ impl<M: ResumableModel> Run<'_, M> {
                 Err(error) => return self.interrupter.fail(error),
             };
             next = self.update(turn, &mut *turns);
-            let every = self.plan.every;
-            if every.is_some_and(|every| self.progress.turns - self.saved_at >= every) {
-                self.checkpoint();
+            let due = |every| self.progress.turns - self.saved_at >= every;
+            if self.plan.every.is_some_and(due) && self.interrupter.error().is_none() {
+                self.checkpoint(false);
             }
         }
         let sent = self.events.process_train(LearnerEvent::EndSplit(epoch));
@@ -398,10 +494,11 @@ impl<M: ResumableModel> Run<'_, M> {
             let progress = turns.progress();
             let taken = self.progress.turns + items.len() as u64;
             self.plan.device.seed(derived(self.progress.seed, taken));
-            let output = match self.learner.model().try_train_step(turn) {
+            let model = self.learner.model();
+            let output = match model.try_train_step(turn) {
                 Ok(output) => output,
                 Err(error) => {
-                    self.interrupter.fail(DatasetError::new(error));
+                    model.report(error);
                     return None;
                 }
             };
@@ -430,6 +527,10 @@ impl<M: ResumableModel> Run<'_, M> {
     fn apply(&mut self, gradients: GradientsParams, items: Vec<(TurnOutput, Progress)>) {
         self.learner.lr_step();
         self.learner.optimizer_step(gradients);
+        if self.interrupter.error().is_some() {
+            // The model reported an error instead of taking the update.
+            return;
+        }
         for (item, progress) in items {
             let loss = item.loss.clone().try_into_scalar::<f64>();
             let loss = match loss {
@@ -475,14 +576,17 @@ impl<M: ResumableModel> Run<'_, M> {
         while let Some(batch) = batches.next() {
             let progress = batches.progress();
             iteration += 1;
-            let output = batch.and_then(|batch| {
-                let output = model.try_inference_step(batch).map_err(DatasetError::new)?;
-                evaluation.add_output(&output).map_err(DatasetError::new)?;
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => return self.interrupter.fail(error),
+            };
+            let output = model.try_inference_step(batch).and_then(|output| {
+                evaluation.add_output(&output)?;
                 Ok(output)
             });
             let output = match output {
                 Ok(output) => output,
-                Err(error) => return self.interrupter.fail(error),
+                Err(error) => return model.report(error),
             };
             let item = TrainingItem::new(output, progress, Some(iteration), None);
             let sent = self.events.process_valid(LearnerEvent::ProcessedItem(item));
@@ -509,34 +613,34 @@ impl<M: ResumableModel> Run<'_, M> {
         self.progress.epoch += 1;
         self.progress.turns_in_epoch = 0;
         self.progress.loader = self.plan.loader.position();
-        let Some(snapshot) = self.checkpoint() else {
-            return;
-        };
-        if self.progress.history.best_epoch(self.plan.monitor) == Some(epoch)
-            && let Err(error) = self.plan.store.save_best(&snapshot)
-        {
-            self.fail(error.to_string());
-        }
+        let is_best = self.progress.history.best_epoch(self.plan.monitor) == Some(epoch);
+        self.checkpoint(is_best);
     }
 
-    fn checkpoint(&mut self) -> Option<Snapshot> {
+    fn snapshot(&mut self) -> Result<Snapshot, CheckpointError> {
         let progress = self.progress.clone();
-        let saved = self
-            .capture
+        self.capture
             .snapshot(&self.learner, &self.event_store, progress)
-            .and_then(|snapshot| {
-                self.plan.store.save(&snapshot)?;
-                Ok(snapshot)
-            });
+    }
+
+    fn checkpoint(&mut self, is_best: bool) {
+        let plan = self.plan;
+        let store = &plan.store;
+        let first = plan.start.as_ref().map(|start| start.progress.turns);
+        let leaves_behind = first.filter(|&turns| turns == self.saved_at);
+        let saved = self.snapshot().and_then(|snapshot| {
+            if let Some(turns) = leaves_behind {
+                store.remove_later_best(turns)?;
+            }
+            // The best one first: who dies in between takes the same epoch again.
+            if is_best {
+                store.save_best(&snapshot)?;
+            }
+            store.save(&snapshot)
+        });
         match saved {
-            Ok(snapshot) => {
-                self.saved_at = self.progress.turns;
-                Some(snapshot)
-            }
-            Err(error) => {
-                self.fail(error.to_string());
-                None
-            }
+            Ok(_) => self.saved_at = self.progress.turns,
+            Err(error) => self.fail(error.to_string()),
         }
     }
 

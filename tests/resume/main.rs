@@ -179,6 +179,129 @@ fn what_does_not_fit_is_refused_before_anything_is_trained() {
     );
 }
 
+#[test]
+fn a_new_training_does_not_overwrite_checkpoints() {
+    let _alone = alone();
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    Plan::new(1).run(folder.path(), &device).unwrap();
+    let anew = Plan {
+        anew: true,
+        ..Plan::new(1)
+    };
+    let error = anew.run(folder.path(), &device).unwrap_err();
+    assert!(matches!(error, CheckpointError::Occupied { .. }), "{error}");
+}
+
+#[test]
+fn more_epochs_can_be_added_to_a_finished_training() {
+    let _alone = alone();
+    let device = Device::flex();
+    let n_updates = 3;
+    let plan = |epochs| Plan {
+        schedule_epochs: n_updates,
+        ..Plan::new(epochs)
+    };
+    let expected = uninterrupted(&plan(3), &device);
+    let folder = tempfile::tempdir().unwrap();
+    plan(1).run(folder.path(), &device).unwrap();
+    let more = plan(3).run(folder.path(), &device).unwrap();
+    more.assert_is(&expected, "one epoch, then two more");
+}
+
+#[test]
+fn a_modality_a_loader_is_resumed_as_well() {
+    let _alone = alone();
+    let device = Device::flex();
+    let plan = Plan {
+        unpaired: true,
+        ..Plan::new(3)
+    };
+    let expected = uninterrupted(&plan, &device);
+    for stop in [1, 7, 13, 20] {
+        let folder = tempfile::tempdir().unwrap();
+        let stopping = Plan {
+            stop_after: Some(stop),
+            ..plan.clone()
+        };
+        assert!(stopping.run(folder.path(), &device).unwrap().interrupted);
+        let resumed = plan.run(folder.path(), &device).unwrap();
+        resumed.assert_is(&expected, &format!("stopped after {stop} turns"));
+    }
+}
+
+#[test]
+fn patience_is_part_of_the_checkpoint() {
+    let _alone = alone();
+    let device = Device::flex();
+    let plan = Plan {
+        own_patience: Some(2),
+        learning_rate: 0.0,
+        ..Plan::new(9)
+    };
+    let expected = uninterrupted(&plan, &device);
+    assert!(expected.turns < 9 * TURNS_AN_EPOCH);
+    let folder = tempfile::tempdir().unwrap();
+    let stopping = Plan {
+        stop_after: Some(TURNS_AN_EPOCH + 2),
+        ..plan.clone()
+    };
+    stopping.run(folder.path(), &device).unwrap();
+    // Burn's logs are not needed.
+    for split in ["train", "valid"] {
+        std::fs::remove_dir_all(folder.path().join(split)).unwrap();
+    }
+    let resumed = plan.run(folder.path(), &device).unwrap();
+    resumed.assert_is(&expected, "patience");
+}
+
+#[test]
+fn an_error_stops_the_training_and_leaves_the_checkpoint_before_it() {
+    let _alone = alone();
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan {
+        every: Some(1),
+        bad_label_at: Some(6),
+        ..Plan::new(1)
+    };
+    let outcome = plan.run(folder.path(), &device).unwrap();
+    assert!(outcome.error.unwrap().contains("label 99"));
+    assert!(outcome.fault, "the model tells as well");
+    assert_eq!(outcome.turns, 6);
+    let store = CheckpointStore::open(folder.path().join("checkpoints")).unwrap();
+    assert_eq!(store.latest().unwrap().unwrap().progress.turns, 6);
+    // Without the bad label it goes on.
+    let mended = Plan {
+        bad_label_at: None,
+        ..plan
+    };
+    let resumed = mended.run(folder.path(), &device).unwrap();
+    resumed.assert_is(&uninterrupted(&Plan::new(1), &device), "mended");
+}
+
+#[test]
+fn another_optimizer_or_schedule_is_refused() {
+    let _alone = alone();
+    let device = Device::flex();
+    for other in ["sgd", "linear"] {
+        let folder = tempfile::tempdir().unwrap();
+        let stopping = Plan {
+            stop_after: Some(3),
+            ..Plan::new(1)
+        };
+        stopping.run(folder.path(), &device).unwrap();
+        let plan = Plan {
+            other,
+            ..Plan::new(1)
+        };
+        let outcome = plan.run(folder.path(), &device).unwrap();
+        let error = outcome.error.expect(other);
+        assert!(error.contains("does not fit"), "{error}");
+        assert_eq!(outcome.turns, 3, "nothing is trained");
+    }
+}
+
 /// 20 times `kill -9`, at a turn drawn at random.
 #[test]
 fn killed_again_and_again_it_ends_where_it_would_have() {
@@ -202,6 +325,10 @@ fn killed_again_and_again_it_ends_where_it_would_have() {
     child(folder.path()).run_to_its_end();
     let result = std::fs::read(folder.path().join(RESULT)).unwrap();
     assert!(result == expected, "the results differ");
+    let store = CheckpointStore::open(folder.path().join("checkpoints")).unwrap();
+    let progress = store.latest().unwrap().unwrap().progress;
+    let best = progress.history.best_epoch(Monitor::FusedAccuracy).unwrap();
+    assert_eq!(store.best().unwrap().unwrap().progress.epoch, best + 1);
 }
 
 /// A limit on the size of files stands for a disk without room.
@@ -290,6 +417,7 @@ fn the_child_process() {
         ..Plan::new(EPOCHS)
     };
     let outcome = plan.run(folder, &Device::flex()).unwrap();
+    assert_eq!(outcome.error, None);
     assert!(!outcome.interrupted);
     std::fs::write(folder.join(RESULT), format!("{outcome:?}")).unwrap();
 }

@@ -9,6 +9,8 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder, DataLoaderIterator, Progress};
 use burn::data::dataset::{DatasetError, InMemDataset};
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::lr_scheduler::linear::LinearLrSchedulerConfig;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::AdamWConfig;
 use burn::tensor::{Device, Tensor};
 use burn::train::metric::store::{Aggregate, Direction, Split};
@@ -19,7 +21,7 @@ use burn::train::{
 use burn_mla::modality::{ModalityInput, OneOf2};
 use burn_mla::prelude::*;
 use burn_mla::train::checkpoint::{CheckpointError, CheckpointStore, History};
-use burn_mla::train::{ResumableTraining, SeededLoader};
+use burn_mla::train::{Passes, ResumableTraining, SeededLoader};
 
 use crate::common::*;
 
@@ -45,6 +47,18 @@ pub struct Plan {
     pub hidden: usize,
     /// Print each turn.
     pub announce: bool,
+    /// Do not look for a checkpoint.
+    pub anew: bool,
+    /// A loader a modality.
+    pub unpaired: bool,
+    /// Patience of the training itself, not of Burn.
+    pub own_patience: Option<usize>,
+    /// Epochs that the learning rate is planned for, if not all.
+    pub schedule_epochs: usize,
+    /// A turn, from 0, with a label that does not exist.
+    pub bad_label_at: Option<u64>,
+    /// `sgd` or `linear` for what the others do not use.
+    pub other: &'static str,
 }
 
 /// What a training ends with.
@@ -55,6 +69,9 @@ pub struct Outcome {
     pub turns: u64,
     pub updates: u64,
     pub interrupted: bool,
+    pub error: Option<String>,
+    /// Whether the model tells of an error.
+    pub fault: bool,
 }
 
 impl Outcome {
@@ -84,6 +101,12 @@ impl Plan {
             note: "a run".to_string(),
             hidden: 7,
             announce: false,
+            anew: false,
+            unpaired: false,
+            own_patience: None,
+            schedule_epochs: epochs,
+            bad_label_at: None,
+            other: "",
         }
     }
 
@@ -112,20 +135,21 @@ impl Plan {
         device.seed(3);
         let training_device = device.clone().autodiff();
         let model = self.model(&training_device);
-        let items = InMemDataset::new((0..N_TRAIN).collect());
-        let train = SeededLoader::new(items, Samples, 8, 5, &training_device).unwrap();
-        let passes = train.passes();
         let schedule = Blocks::new(self.accumulation).unwrap();
-        let train = AlternatingLoader::paired(Arc::new(train), 2, schedule)
-            .unwrap()
-            .with_passes([passes]);
+        let train = match self.unpaired {
+            true => unpaired(schedule, &training_device),
+            false => paired(schedule, &training_device),
+        };
         let valid = DataLoaderBuilder::new(Samples)
             .batch_size(7)
             .set_device(device.clone())
             .build(InMemDataset::new((100..120).collect()));
 
         let store = CheckpointStore::open(folder.join("checkpoints"))?;
-        let start = store.latest()?;
+        let start = match self.anew {
+            true => None,
+            false => store.latest()?,
+        };
         let interrupter = Interrupter::new();
         let handle = train.handle();
         let watched = Watched {
@@ -136,6 +160,7 @@ impl Plan {
             stop_after: self.stop_after,
             interrupter: interrupter.clone(),
             announce: self.announce,
+            bad_label_at: self.bad_label_at,
         };
         let mut resumable = ResumableTraining::new(&training_device, store, handle)
             .with_seed(9)
@@ -143,6 +168,9 @@ impl Plan {
             .resume(start);
         if let Some(every) = self.every {
             resumable = resumable.with_every(every).unwrap();
+        }
+        if let Some(patience) = self.own_patience {
+            resumable = resumable.with_patience(patience).unwrap();
         }
         let mut training = SupervisedTraining::new(folder, Arc::new(watched), valid)
             .with_application_logger(None)
@@ -161,11 +189,25 @@ impl Plan {
                 StoppingCondition::NoImprovementSince { n_epochs },
             ));
         }
-        let n_updates = 1 + self.epochs * TURNS_AN_EPOCH as usize;
-        let rate = CosineAnnealingLrSchedulerConfig::new(self.learning_rate.max(1e-9), n_updates);
-        let learner = Learner::new(model, AdamWConfig::new().init(), rate.init().unwrap());
+        let n_updates = 1 + self.schedule_epochs * TURNS_AN_EPOCH as usize;
+        let rate = self.learning_rate.max(1e-9);
+        let schedule: ModuleLrScheduler = match self.other {
+            "linear" => {
+                let schedule = LinearLrSchedulerConfig::new(rate, rate / 2.0, n_updates);
+                schedule.init().unwrap().into()
+            }
+            _ => {
+                let schedule = CosineAnnealingLrSchedulerConfig::new(rate, n_updates);
+                schedule.init().unwrap()
+            }
+        };
+        let optimizer = match self.other {
+            "sgd" => sgd(),
+            _ => AdamWConfig::new().init(),
+        };
+        let learner = Learner::new(model, optimizer, schedule);
         let (result, history) = resumable.launch(training, learner)?;
-        assert!(result.error.is_none(), "{:?}", result.error);
+        let fault = result.model.fault().is_some();
         Ok(Outcome {
             turns: history
                 .epochs
@@ -176,8 +218,84 @@ impl Plan {
             state: state(&result.model),
             history,
             interrupted: result.interrupted.is_some(),
+            error: result.error.map(|error| error.to_string()),
+            fault,
         })
     }
+}
+
+fn seeded<O: Send + 'static>(
+    batcher: impl Batcher<usize, O> + 'static,
+    n_items: usize,
+    seed: u64,
+    device: &Device,
+) -> (Arc<dyn DataLoader<O>>, Passes) {
+    let items = InMemDataset::new((0..n_items).collect());
+    let loader = SeededLoader::new(items, batcher, 8, seed, device).unwrap();
+    let passes = loader.passes();
+    (Arc::new(loader), passes)
+}
+
+fn paired(schedule: Blocks, device: &Device) -> AlternatingLoader<Inputs> {
+    let (train, passes) = seeded(Samples, N_TRAIN, 5, device);
+    let train = AlternatingLoader::paired(train, 2, schedule).unwrap();
+    train.with_passes([passes])
+}
+
+/// Images and texts of data sets of their own; the shorter one goes round again.
+fn unpaired(schedule: Blocks, device: &Device) -> AlternatingLoader<Inputs> {
+    let (images, of_images) = seeded(Images, N_TRAIN, 5, device);
+    let (texts, of_texts) = seeded(Texts, 21, 6, device);
+    let train = AlternatingLoader::unpaired((images, texts), schedule).unwrap();
+    train.with_passes([of_images, of_texts])
+}
+
+#[derive(Clone)]
+struct Images;
+
+impl Batcher<usize, UnimodalBatch<Tensor<4>>> for Images {
+    fn batch(&self, items: Vec<usize>, device: &Device) -> UnimodalBatch<Tensor<4>> {
+        let labels = items.iter().map(|&item| label(item));
+        UnimodalBatch::new(images(&items, device), Targets::new(labels, device))
+    }
+}
+
+#[derive(Clone)]
+struct Texts;
+
+impl Batcher<usize, UnimodalBatch<Tensor<2>>> for Texts {
+    fn batch(&self, items: Vec<usize>, device: &Device) -> UnimodalBatch<Tensor<2>> {
+        let labels = items.iter().map(|&item| label(item));
+        UnimodalBatch::new(texts(&items, device), Targets::new(labels, device))
+    }
+}
+
+fn label(item: usize) -> usize {
+    item % N_CLASSES
+}
+
+/// `[n, 1, 4, 4]`
+fn images(items: &[usize], device: &Device) -> Tensor<4> {
+    let image = |&item: &usize| {
+        let mut numbers = Numbers::new(item as u64);
+        let signal = label(item) as f32;
+        (0..16)
+            .map(move |_| numbers.next() + signal)
+            .collect::<Vec<_>>()
+    };
+    let pixels = items.iter().flat_map(image).collect();
+    matrix(pixels, 16, device).reshape([items.len(), 1, 4, 4])
+}
+
+/// `[n, D_B]`
+fn texts(items: &[usize], device: &Device) -> Tensor<2> {
+    let text = |&item: &usize| {
+        let mut numbers = Numbers::new(1000 + item as u64);
+        (0..D_B)
+            .map(move |j| numbers.next() + f32::from(j == label(item)))
+            .collect::<Vec<_>>()
+    };
+    matrix(items.iter().flat_map(text).collect(), D_B, device)
 }
 
 #[derive(Clone)]
@@ -191,29 +309,11 @@ impl Batcher<usize, MultimodalBatch<Inputs>> for Samples {
                 .filter(|&row| items[row] % 4 != rest)
                 .collect()
         };
-        let label = |item: usize| item % N_CLASSES;
+        let items_of = |rows: &[usize]| -> Vec<usize> { rows.iter().map(|&r| items[r]).collect() };
         let (with_image, with_text) = (rows_without(1), rows_without(2));
-        let image = |&row: &usize| {
-            let item = items[row];
-            let mut numbers = Numbers::new(item as u64);
-            let signal = label(item) as f32;
-            (0..16)
-                .map(move |_| numbers.next() + signal)
-                .collect::<Vec<_>>()
-        };
-        let images: Vec<f32> = with_image.iter().flat_map(image).collect();
-        let text = |&row: &usize| {
-            let item = items[row];
-            let mut numbers = Numbers::new(1000 + item as u64);
-            (0..D_B)
-                .map(move |j| numbers.next() + f32::from(j == label(item)))
-                .collect::<Vec<_>>()
-        };
-        let texts: Vec<f32> = with_text.iter().flat_map(text).collect();
-        let images = matrix(images, 16, device).reshape([with_image.len(), 1, 4, 4]);
         let inputs = (
-            ModalityInput::rows(images, with_image),
-            ModalityInput::rows(matrix(texts, D_B, device), with_text),
+            ModalityInput::rows(images(&items_of(&with_image), device), with_image),
+            ModalityInput::rows(texts(&items_of(&with_text), device), with_text),
         );
         let labels = items.iter().map(|&item| label(item));
         MultimodalBatch::new(inputs, Targets::new(labels, device))
@@ -230,6 +330,7 @@ struct Watched {
     stop_after: Option<u64>,
     interrupter: Interrupter,
     announce: bool,
+    bad_label_at: Option<u64>,
 }
 
 struct WatchedIter<'a> {
@@ -254,7 +355,14 @@ impl Iterator for WatchedIter<'_> {
         {
             self.of.interrupter.stop(Some("enough"));
         }
-        Some(next)
+        let bad = self.of.bad_label_at == Some(n - 1);
+        Some(next.map(|mut turn| {
+            if bad {
+                let labels = vec![99; turn.targets.len()];
+                turn.targets = Targets::from_labels(labels, &turn.targets.tensor().device());
+            }
+            turn
+        }))
     }
 }
 
@@ -284,6 +392,7 @@ impl DataLoader<Turns> for Watched {
             stop_after: self.stop_after,
             interrupter: self.interrupter.clone(),
             announce: self.announce,
+            bad_label_at: self.bad_label_at,
         })
     }
 

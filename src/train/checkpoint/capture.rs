@@ -58,6 +58,7 @@ impl<M: LearnerModel> Capture<M> {
             }
         }
         Ok(Snapshot {
+            path: None,
             progress,
             model,
             optimizer,

@@ -2,6 +2,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::error::MlaError;
+
 /// Why a checkpoint could not be written, read or gone on from.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -24,6 +26,18 @@ pub enum CheckpointError {
         /// The newest good checkpoint beside it, if there is one.
         previous: Option<PathBuf>,
     },
+    /// A training was to start anew in a folder of checkpoints.
+    #[error(
+        "there are checkpoints in {} already: resume from one, or take another folder",
+        .directory.display()
+    )]
+    Occupied {
+        /// The folder.
+        directory: PathBuf,
+    },
+    /// An option that does not fit the model.
+    #[error(transparent)]
+    Model(#[from] MlaError),
     /// A part of a training could not be turned into bytes.
     #[error("the {part} could not be recorded: {message}")]
     Record {

@@ -2,6 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{MlaError, Result};
 use crate::train::Evaluation;
 
 /// What a training has measured, epoch by epoch.
@@ -75,9 +76,10 @@ impl From<&Evaluation> for ValidationRecord {
 }
 
 /// The measure that tells which epoch is the best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Monitor {
     /// Accuracy of the fused prediction, to be high.
+    #[default]
     FusedAccuracy,
     /// Macro-averaged F1 of the fused prediction, to be high.
     FusedMacroF1,
@@ -90,6 +92,19 @@ pub enum Monitor {
 }
 
 impl Monitor {
+    /// Checks that the model has the modality that is watched.
+    pub(crate) fn check(self, n_modalities: usize) -> Result<()> {
+        match self {
+            Self::ModalityAccuracy(modality) if modality >= n_modalities => {
+                Err(MlaError::ModalityOutOfRange {
+                    modality,
+                    n_modalities,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The measure, turned so that higher is better; `None` for a modality that does not exist.
     fn score(&self, record: &ValidationRecord) -> Option<f64> {
         let accuracies = &record.modality_accuracies;
@@ -116,6 +131,16 @@ impl fmt::Display for Monitor {
 }
 
 impl History {
+    /// Whether no epoch was better than all before in the last `patience` ones.
+    pub fn has_stalled(&self, monitor: Monitor, patience: usize) -> bool {
+        let n_epochs = self
+            .epochs
+            .iter()
+            .filter(|epoch| epoch.validation.is_some())
+            .count();
+        n_epochs - self.best_epoch(monitor).unwrap_or(0) >= patience.max(1)
+    }
+
     /// The best epoch so far, counted from 1; the first of equals. `None` before the first
     /// validation, or when all measures are NaN.
     pub fn best_epoch(&self, monitor: Monitor) -> Option<usize> {
@@ -193,6 +218,10 @@ mod tests {
         assert_eq!(history.best_epoch(Monitor::WeakestAccuracy), Some(2));
         assert_eq!(history.best_epoch(Monitor::ModalityAccuracy(5)), None);
         assert_eq!(history.best_epoch(Monitor::FusedMacroF1), None, "NaN");
+        assert!(history.has_stalled(Monitor::FusedAccuracy, 1));
+        assert!(!history.has_stalled(Monitor::FusedAccuracy, 2));
+        assert!(history.has_stalled(Monitor::ModalityAccuracy(0), 2));
+        assert!(!History::default().has_stalled(Monitor::FusedLoss, 1));
     }
 
     #[test]

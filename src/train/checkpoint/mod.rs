@@ -12,5 +12,6 @@ pub(crate) use capture::Capture;
 pub use error::{CheckpointError, CheckpointProblem};
 pub use history::{EpochRecord, History, Monitor, TurnStatistics, ValidationRecord};
 pub use progress::TrainingProgress;
+pub(crate) use progress::same_option;
 pub use snapshot::Snapshot;
 pub use store::CheckpointStore;

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::train::LoaderPosition;
-use crate::train::checkpoint::{CheckpointProblem, History};
+use crate::train::checkpoint::{CheckpointProblem, History, Monitor};
 
 /// How far a training is: what a checkpoint holds besides weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,10 @@ pub struct TrainingProgress {
     pub turns: u64,
     /// Where the loader was when the epoch began.
     pub loader: LoaderPosition,
+    /// The measure by which the best epoch is kept.
+    pub monitor: Monitor,
+    /// Turns that make an update.
+    pub accumulation: usize,
     /// What was measured.
     pub history: History,
     /// What the training was configured with, as its user gave it.
@@ -32,6 +36,8 @@ impl TrainingProgress {
             turns_in_epoch: 0,
             turns: 0,
             loader: LoaderPosition::default(),
+            monitor: Monitor::default(),
+            accumulation: 1,
             history: History::default(),
             configuration: serde_json::Value::Null,
         }
@@ -49,6 +55,22 @@ impl TrainingProgress {
             None => Ok(()),
             Some(problem) => Err(problem),
         }
+    }
+}
+
+/// Checks that an option is what it was.
+pub(crate) fn same_option<T: PartialEq + std::fmt::Display>(
+    name: &str,
+    saved: &T,
+    given: &T,
+) -> Result<(), CheckpointProblem> {
+    match saved == given {
+        true => Ok(()),
+        false => Err(CheckpointProblem::Configuration {
+            at: name.to_string(),
+            saved: saved.to_string(),
+            given: given.to_string(),
+        }),
     }
 }
 

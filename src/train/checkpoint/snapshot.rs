@@ -1,5 +1,5 @@
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -13,13 +13,25 @@ use crate::train::running_state::take_pending_updates;
 
 /// Everything a training needs to go on: model (projector and fusion included), optimizer,
 /// learning-rate scheduler and progress.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Snapshot {
     /// How far the training is.
     pub progress: TrainingProgress,
+    /// The file it was read from.
+    pub(crate) path: Option<PathBuf>,
     pub(crate) model: Vec<u8>,
     pub(crate) optimizer: Vec<u8>,
     pub(crate) scheduler: Vec<u8>,
+}
+
+/// The same state, wherever it was read from.
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.progress == other.progress
+            && self.model == other.model
+            && self.optimizer == other.optimizer
+            && self.scheduler == other.scheduler
+    }
 }
 
 impl fmt::Debug for Snapshot {
@@ -44,6 +56,7 @@ impl Snapshot {
     ) -> Result<Self, CheckpointError> {
         take_pending_updates(model);
         Ok(Self {
+            path: None,
             progress,
             model: recorded("model", model.clone().into_record().into_bytes())?,
             optimizer: recorded("optimizer", optimizer.to_record().into_bytes())?,
@@ -57,6 +70,8 @@ impl Snapshot {
     ///
     /// [`CheckpointProblem::Mismatch`] for a model of another shape.
     pub fn restore_model<M: Module>(&self, model: M) -> Result<M, CheckpointProblem> {
+        // Pending running statistics of before would overwrite those that are loaded.
+        take_pending_updates(&model);
         model
             .try_load_record(self.model_record()?)
             .map_err(mismatch("model"))
@@ -98,6 +113,29 @@ impl Snapshot {
         LrSchedulerRecord::from_bytes(bytes(&self.scheduler)).map_err(mismatch("scheduler"))
     }
 
+    /// Checks that what a training recorded right after it was restored is what it was restored
+    /// from: Burn's optimizers and schedulers leave out, without a word, what they do not know.
+    pub(crate) fn check_restored(&self, recorded: &Snapshot) -> Result<(), CheckpointProblem> {
+        let (saved, now) = (self.optimizer_record()?, recorded.optimizer_record()?);
+        if saved.len() != now.len() {
+            return Err(CheckpointProblem::Mismatch {
+                part: "optimizer",
+                message: format!(
+                    "it takes over {} of {} tensors: it is another optimizer",
+                    now.len(),
+                    saved.len()
+                ),
+            });
+        }
+        if self.scheduler != recorded.scheduler {
+            return Err(CheckpointProblem::Mismatch {
+                part: "scheduler",
+                message: "it does not take over all of the state: it is another scheduler".into(),
+            });
+        }
+        Ok(())
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let parts = [&self.model, &self.optimizer, &self.scheduler];
         file::encode(&self.progress, parts.map(Vec::as_slice))
@@ -108,6 +146,7 @@ impl Snapshot {
         let (progress, [model, optimizer, scheduler]) =
             file::decode(&bytes).map_err(|problem| CheckpointError::unusable(path, problem))?;
         Ok(Self {
+            path: Some(path.to_path_buf()),
             progress,
             model,
             optimizer,

@@ -52,6 +52,9 @@ impl CheckpointStore {
 
     /// Writes a checkpoint, and then removes those too old to keep.
     ///
+    /// Removed as well are checkpoints of later turns: a training that has gone on from an older
+    /// checkpoint has left them behind.
+    ///
     /// # Errors
     ///
     /// [`CheckpointError::Io`]; the checkpoints that were there are still there.
@@ -61,11 +64,41 @@ impl CheckpointStore {
             .directory
             .join(format!("{PREFIX}{turns:010}.{EXTENSION}"));
         atomic_file::write(&path, &snapshot.encode()).map_err(CheckpointError::io(&path))?;
-        let all = self.list()?;
-        for old in all.iter().rev().skip(self.keep_last) {
-            fs::remove_file(old).map_err(CheckpointError::io(old))?;
+        let all = self.numbered()?;
+        let (until_now, later): (Vec<_>, Vec<_>) = all.into_iter().partition(|(n, _)| *n <= turns);
+        let too_old = until_now.into_iter().rev().skip(self.keep_last);
+        for (_, old) in later.into_iter().chain(too_old) {
+            fs::remove_file(&old).map_err(CheckpointError::io(&old))?;
         }
+        self.remove_unfinished()?;
         Ok(path)
+    }
+
+    /// Removes the best checkpoint if it is of a later turn than `turns`, or cannot be read: a
+    /// training that goes on from there has left it behind.
+    pub(crate) fn remove_later_best(&self, turns: u64) -> Result<(), CheckpointError> {
+        let path = self.directory.join(BEST);
+        let stays = match self.best() {
+            Ok(best) => best.is_none_or(|best| best.progress.turns <= turns),
+            Err(CheckpointError::Unusable { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        match stays {
+            true => Ok(()),
+            false => fs::remove_file(&path).map_err(CheckpointError::io(&path)),
+        }
+    }
+
+    /// Removes what processes that were killed have left of their writes.
+    fn remove_unfinished(&self) -> Result<(), CheckpointError> {
+        let in_folder = || CheckpointError::io(&self.directory);
+        for entry in fs::read_dir(&self.directory).map_err(in_folder())? {
+            let path = entry.map_err(in_folder())?.path();
+            if atomic_file::is_unfinished(&path) {
+                fs::remove_file(&path).map_err(CheckpointError::io(&path))?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes a checkpoint as the best one, in the place of the one before.
@@ -85,6 +118,11 @@ impl CheckpointStore {
     ///
     /// [`CheckpointError::Io`].
     pub fn list(&self) -> Result<Vec<PathBuf>, CheckpointError> {
+        let numbered = self.numbered()?.into_iter();
+        Ok(numbered.map(|(_, path)| path).collect())
+    }
+
+    fn numbered(&self) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
         let in_folder = || CheckpointError::io(&self.directory);
         let mut found: Vec<(u64, PathBuf)> = vec![];
         for entry in fs::read_dir(&self.directory).map_err(in_folder())? {
@@ -99,7 +137,7 @@ impl CheckpointStore {
             }
         }
         found.sort();
-        Ok(found.into_iter().map(|(_, path)| path).collect())
+        Ok(found)
     }
 
     /// The newest checkpoint, `None` when there is none.
@@ -160,6 +198,7 @@ mod tests {
         let mut progress = TrainingProgress::new(1);
         progress.turns = turns;
         Snapshot {
+            path: None,
             progress,
             model: vec![1, 2, 3],
             optimizer: vec![],
@@ -198,6 +237,24 @@ mod tests {
     }
 
     #[test]
+    fn going_on_from_an_older_checkpoint_leaves_the_later_ones_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        for turns in [8, 100, 104] {
+            store.save(&snapshot(turns)).unwrap();
+        }
+        store.save_best(&snapshot(100)).unwrap();
+        let written = store.save(&snapshot(16)).unwrap();
+        assert!(written.exists());
+        assert_eq!(store.latest().unwrap().unwrap(), snapshot(16));
+        assert_eq!(store.list().unwrap(), [written]);
+        store.remove_later_best(100).unwrap();
+        assert!(store.best().unwrap().is_some());
+        store.remove_later_best(16).unwrap();
+        assert!(store.best().unwrap().is_none());
+    }
+
+    #[test]
     fn a_bad_checkpoint_is_refused_and_the_last_good_one_offered() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder).with_keep_last(9).unwrap();
@@ -230,7 +287,7 @@ mod tests {
         let half = store.directory().join("turn-0000000002.ckpt.unfinished");
         fs::write(&half, "half of a").unwrap();
         assert_eq!(store.latest().unwrap().unwrap(), snapshot(1));
-        store.save(&snapshot(2)).unwrap();
+        store.save(&snapshot(3)).unwrap();
         assert!(!half.exists());
     }
 
