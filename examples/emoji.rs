@@ -18,10 +18,14 @@ mod common;
 
 #[path = "emoji_parts/arguments.rs"]
 mod arguments;
+#[path = "emoji_parts/missing.rs"]
+mod missing;
 #[path = "emoji_parts/predict.rs"]
 mod predict;
 #[path = "emoji_parts/saved.rs"]
 mod saved;
+#[path = "emoji_parts/stop.rs"]
+mod stop;
 #[path = "emoji_parts/train.rs"]
 mod train;
 
@@ -34,11 +38,16 @@ use clap::Parser;
 use common::curves::{self, Panel};
 use common::emoji::Emoji;
 use common::report::{Method, Report};
+use stop::{Stop, Stopped};
 use train::{Run, Settings};
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    match Arguments::parse()
+        .of_run()
+        .and_then(|arguments| run(&arguments))
+    {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Stopped>() => ExitCode::from(stop::EXIT_CODE),
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -55,6 +64,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let settings = Settings::new(arguments);
     let device = arguments.device.device();
     let out = arguments.out_folder()?;
+    arguments.save(&out)?;
+    let stop = Stop::on_ctrl_c()?;
     let emoji = Emoji::load(settings.sizes.d_text)?;
     let names: Vec<&str> = settings
         .modalities
@@ -70,8 +81,13 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         arguments.device.name(),
     );
 
+    let presence = match arguments.missing {
+        None => None,
+        Some(rate) => Some(missing::presence(rate, &emoji, &settings.modalities, &out)?),
+    };
+
     let seeds: Vec<u64> = (0..arguments.seeds as u64).collect();
-    let mut progress = train::Progress::new(4 * seeds.len() * settings.epochs);
+    let mut progress = train::Progress::new(2 * seeds.len() * settings.epochs);
     let (mut mla_runs, mut joint_runs) = (vec![], vec![]);
     for &seed in &seeds {
         let run = Run {
@@ -79,11 +95,29 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             settings: &settings,
             seed,
             device: &device,
+            presence: presence.as_ref(),
+            folder: &out,
+            checkpoint_every: arguments.checkpoint_every,
+            dashboard: arguments.dashboard,
+            stop: &stop,
         };
-        let (mla, model) = run.mla(&mut progress)?;
-        saved::save(model, &settings, &out)?;
+        let save = |model| saved::save(model, &settings, &out);
+        let outcomes = run
+            .mla(save)
+            .and_then(|mla| Ok((mla, run.joint(&mut progress)?)));
+        let (mla, joint) = outcomes.inspect_err(|error| {
+            if error.is::<Stopped>() {
+                println!(
+                    "stopped; nothing is lost but the joint training of this seed. Go on with"
+                );
+                println!(
+                    "  cargo run --release --example emoji -- --resume {}",
+                    out.display()
+                );
+            }
+        })?;
         mla_runs.push(mla);
-        joint_runs.push(run.joint(&mut progress)?);
+        joint_runs.push(joint);
     }
 
     let panel = |title: &str, run: &train::Outcome| Panel {
@@ -106,6 +140,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         device: arguments.device.name().to_string(),
         seeds,
         epochs: settings.epochs,
+        missing_rate: arguments.missing.unwrap_or(0.0),
         wall_s: start.elapsed().as_secs_f64(),
         methods: vec![
             Method::new("MLA", scores(&mla_runs)),

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use burn_mla::analysis::Confusion;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Accuracy and macro-F1, in 0..1.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Score {
     pub accuracy: f64,
     pub macro_f1: f64,
@@ -23,7 +23,7 @@ impl From<&Confusion> for Score {
 }
 
 /// Each modality on its own, and all together.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scores {
     pub modalities: BTreeMap<String, Score>,
     pub multi: Score,
@@ -80,6 +80,8 @@ pub struct Report {
     pub device: String,
     pub seeds: Vec<u64>,
     pub epochs: usize,
+    /// Rate at which modalities are missing.
+    pub missing_rate: f64,
     pub wall_s: f64,
     pub methods: Vec<Method>,
 }

@@ -3,12 +3,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use crate::common::emoji::Modality;
 use crate::saved;
 
 /// MLA on emoji, images and texts, against joint training.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser, Serialize, Deserialize)]
 #[command(name = "emoji")]
 pub struct Arguments {
     /// Modalities, separated by commas
@@ -36,6 +37,24 @@ pub struct Arguments {
     #[arg(long)]
     pub out: Option<PathBuf>,
 
+    /// Rate at which modalities are missing, in training and test, the same for both methods
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub missing: Option<f64>,
+
+    /// Make a checkpoint of MLA every so many turns, not only after each epoch
+    #[arg(long, value_name = "TURNS", value_parser = at_least_one)]
+    pub checkpoint_every: Option<usize>,
+
+    /// Go on with a run that was stopped or killed, with the options that it was started with
+    #[arg(long, value_name = "DIR", conflicts_with_all =
+        ["modalities", "device", "epochs", "batch_size", "seeds", "out", "missing",
+         "checkpoint_every", "quick", "predict"])]
+    pub resume: Option<PathBuf>,
+
+    /// Show MLA's training in Burn's terminal dashboard; needs --features tui
+    #[arg(long)]
+    pub dashboard: bool,
+
     /// A short run, to see that everything works: 3 epochs
     #[arg(long, conflicts_with = "epochs")]
     pub quick: bool,
@@ -53,8 +72,16 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.0..1.0).contains(rate));
+    rate.ok_or_else(|| "a number from 0 to below 1 is needed".to_string())
+}
+
+/// What a run was started with, for `--resume`.
+const ARGUMENTS: &str = "arguments.json";
+
 /// A device by the name of its cargo feature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum DeviceName {
     Flex,
     Ndarray,
@@ -91,8 +118,46 @@ impl DeviceName {
 }
 
 impl Arguments {
+    /// Those of the run that is to be resumed, if one is.
+    pub fn of_run(self) -> Result<Self, Box<dyn Error>> {
+        let Some(folder) = &self.resume else {
+            return Ok(self);
+        };
+        let path = folder.join(ARGUMENTS);
+        let place = |error: &dyn Error| format!("nothing to resume: {}: {error}", path.display());
+        let text = std::fs::read_to_string(&path).map_err(|error| place(&error))?;
+        let started: Self = serde_json::from_str(&text).map_err(|error| place(&error))?;
+        Ok(Self {
+            out: Some(folder.clone()),
+            dashboard: self.dashboard,
+            resume: self.resume,
+            ..started
+        })
+    }
+
+    /// Keeps what the run is started with. A run that is there already is not begun anew.
+    pub fn save(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
+        if self.resume.is_some() {
+            return Ok(());
+        }
+        let path = folder.join(ARGUMENTS);
+        if path.exists() {
+            let folder = folder.display();
+            return Err(format!(
+                "there is a run in {folder} already: go on with --resume {folder}, or take another \
+                 --out"
+            )
+            .into());
+        }
+        std::fs::write(path, serde_json::to_string_pretty(self)?)?;
+        Ok(())
+    }
+
     /// What clap cannot check.
     pub fn check(&self) -> Result<(), Box<dyn Error>> {
+        if self.dashboard && !cfg!(feature = "tui") {
+            return Err("--dashboard needs the cargo option --features tui".into());
+        }
         let twice = |(at, modality)| self.modalities[..at].contains(modality);
         match self
             .modalities

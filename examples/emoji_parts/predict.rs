@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use burn_mla::prelude::*;
 
 use crate::arguments::Arguments;
-use crate::common::emoji::{self, Emoji, EmojiBatch, EmojiInput, Modality};
+use crate::common::emoji::{Batches, Emoji, EmojiBatch, EmojiInput, Missing, Modality};
 use crate::saved;
 
 /// Shows what a saved model makes of an emoji, or of a text on its own.
@@ -73,7 +73,13 @@ fn indexed(
         "emoji {index}: {}, of class {label}",
         emoji.text(Modality::Label, index)
     );
-    let loader = emoji::loader(emoji, modalities, vec![index], 1, None, device);
+    let batches = Batches {
+        emoji,
+        modalities,
+        batch_size: 1,
+        missing: Missing::Nothing,
+    };
+    let loader = batches.in_order(vec![index], device);
     let batch = loader.iter().next().ok_or("the loader is empty")??;
     Ok(batch)
 }

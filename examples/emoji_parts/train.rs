@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,16 +10,25 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
+use burn::train::{Learner, SupervisedTraining};
 use burn_mla::analysis::Confusion;
 use burn_mla::baseline::{JointConcat, JointConcatConfig};
+use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
-use burn_mla::train::{evaluate, fit_temperatures};
+use burn_mla::train::checkpoint::CheckpointStore;
+use burn_mla::train::metric::ModalityMetrics;
+use burn_mla::train::{
+    PlainRenderer, ResumableTraining, SeededLoader, TableLogger, evaluate, fit_temperatures,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::Arguments;
 use crate::common::curves::Curve;
-use crate::common::emoji::{self, Emoji, EmojiBatch, EmojiEncoder, EncoderSizes, Modality, Split};
+use crate::common::emoji::{
+    Batches, Emoji, EmojiBatch, EmojiEncoder, EncoderSizes, Missing, Modality, Split,
+};
 use crate::common::report::{Score, Scores};
+use crate::stop::{Stop, Stopped};
 
 /// The model of this example.
 pub type EmojiMla = Mla<Vec<EmojiEncoder>, LinearHead, RlsProjector, EntropyFusion>;
@@ -93,15 +103,33 @@ enum Stage {
     Final,
 }
 
+impl Stage {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Validated => "validated",
+            Self::Final => "final",
+        }
+    }
+}
+
 /// One seed.
 pub struct Run<'a> {
     pub emoji: &'a Arc<Emoji>,
     pub settings: &'a Settings,
     pub seed: u64,
     pub device: &'a Device,
+    /// Which emoji has which modality, if some are missing.
+    pub presence: Option<&'a Presence>,
+    /// Where checkpoints, logs and outcomes go.
+    pub folder: &'a Path,
+    /// Turns between two checkpoints; after each epoch anyway.
+    pub checkpoint_every: Option<usize>,
+    pub dashboard: bool,
+    pub stop: &'a Stop,
 }
 
 /// What a run found.
+#[derive(Serialize, Deserialize)]
 pub struct Outcome {
     /// Validation accuracy after each epoch: each modality, then all together.
     validation: Vec<Vec<f64>>,
@@ -121,34 +149,44 @@ impl Outcome {
     }
 }
 
-/// A model, and its validation accuracies after each epoch.
+/// A model, for MLA without autodiff, and its validation accuracies after each epoch.
 type Fit<M> = (M, Vec<Vec<f64>>);
 
 impl Run<'_> {
-    fn training_loader(&self, stage: Stage) -> Arc<dyn DataLoader<EmojiBatch>> {
-        let indices = self.training_indices(stage);
-        let device = self.device.clone().autodiff();
-        let (batch_size, seed) = (self.settings.batch_size, Some(self.seed));
-        emoji::loader(
-            self.emoji,
-            &self.settings.modalities,
-            indices,
+    fn batches(&self, batch_size: usize, missing: Missing) -> Batches<'_> {
+        Batches {
+            emoji: self.emoji,
+            modalities: &self.settings.modalities,
             batch_size,
-            seed,
-            &device,
-        )
+            missing,
+        }
     }
 
-    fn evaluation_loader(&self, split: Split) -> Arc<dyn DataLoader<EmojiBatch>> {
+    /// What is missing, for a method that leaves it out.
+    fn left_out(&self) -> Missing {
+        let presence = self.presence.cloned();
+        presence.map_or(Missing::Nothing, Missing::LeftOut)
+    }
+
+    /// What is missing, for a method that needs something of every modality.
+    fn zeros(&self) -> Missing {
+        let presence = self.presence.cloned();
+        presence.map_or(Missing::Nothing, Missing::Zeros)
+    }
+
+    fn training_loader(
+        &self,
+        stage: Stage,
+        missing: Missing,
+    ) -> burn_mla::Result<SeededLoader<usize, EmojiBatch>> {
+        let batches = self.batches(self.settings.batch_size, missing);
+        let device = self.device.clone().autodiff();
+        batches.shuffled(self.training_indices(stage), self.seed, &device)
+    }
+
+    fn evaluation_loader(&self, split: Split, missing: Missing) -> Arc<dyn DataLoader<EmojiBatch>> {
         let indices = self.emoji.indices(split);
-        emoji::loader(
-            self.emoji,
-            &self.settings.modalities,
-            indices,
-            128,
-            None,
-            self.device,
-        )
+        self.batches(128, missing).in_order(indices, self.device)
     }
 
     fn training_indices(&self, stage: Stage) -> Vec<usize> {
@@ -168,67 +206,127 @@ impl Run<'_> {
         n.div_ceil(self.settings.batch_size) * self.settings.epochs
     }
 
-    /// Alternating unimodal adaptation.
-    pub fn mla(&self, progress: &mut Progress) -> Result<(Outcome, EmojiMla), Box<dyn Error>> {
-        let (validated, validation) = self.fit_mla(Stage::Validated, progress)?;
-        let temperatures =
-            fit_temperatures(&validated.valid(), &*self.evaluation_loader(Split::Valid))?;
-        let (model, _) = self.fit_mla(Stage::Final, progress)?;
-        let fusion = model.fusion.clone().with_calibration(&temperatures)?;
-        let model = model.with_fusion(fusion)?;
-        let test = evaluate(&model.valid(), &*self.evaluation_loader(Split::Test))?;
-        let test = self.scores(&test.modalities, &test.fused);
-        Ok((Outcome { validation, test }, model))
+    /// What a method found in an earlier part of this run, or finds now.
+    fn once(
+        &self,
+        method: &str,
+        run: impl FnOnce() -> Result<Outcome, Box<dyn Error>>,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        let path = self
+            .folder
+            .join(format!("seed-{}-{method}.json", self.seed));
+        if path.exists() {
+            let text = std::fs::read_to_string(&path)?;
+            let outcome = serde_json::from_str(&text);
+            return Ok(outcome.map_err(|error| format!("{}: {error}", path.display()))?);
+        }
+        let outcome = run()?;
+        std::fs::write(path, serde_json::to_string(&outcome)?)?;
+        Ok(outcome)
     }
 
-    fn fit_mla(
+    /// Alternating unimodal adaptation. `save` is given the model.
+    pub fn mla(
         &self,
-        stage: Stage,
-        progress: &mut Progress,
-    ) -> Result<Fit<EmojiMla>, Box<dyn Error>> {
-        self.device.seed(self.seed);
-        let n_modalities = self.settings.modalities.len();
-        let device = self.device.clone().autodiff();
-        let mut model = self.settings.model(self.emoji.classes.len(), &device)?;
-        let loader = self.training_loader(stage);
-        let turns = AlternatingLoader::paired(loader, n_modalities, RoundRobin)?;
-        let valid = self.evaluation_loader(Split::Valid);
-        let mut optimizer = self.settings.optimizer();
-        let mut schedule = self
-            .settings
-            .schedule(self.n_batches(stage) * n_modalities)?;
+        save: impl FnOnce(EmojiMla) -> Result<(), Box<dyn Error>>,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        self.once("mla", || {
+            let (validated, validation) = self.fit_mla(Stage::Validated)?;
+            let valid = self.evaluation_loader(Split::Valid, self.left_out());
+            let temperatures = fit_temperatures(&validated, &*valid)?;
+            let (model, _) = self.fit_mla(Stage::Final)?;
+            let fusion = model.fusion.clone().with_calibration(&temperatures)?;
+            let model = model.with_fusion(fusion)?;
+            let test = self.evaluation_loader(Split::Test, self.left_out());
+            let test = evaluate(&model, &*test)?;
+            let test = self.scores(&test.modalities, &test.fused);
+            save(model)?;
+            Ok(Outcome { validation, test })
+        })
+    }
 
-        let mut validation = vec![];
-        for epoch in 0..self.settings.epochs {
-            let mut losses = vec![Mean::default(); n_modalities];
-            for turn in turns.iter() {
-                let output = model.try_step(turn?)?;
-                let loss: f32 = output.item.loss.into_scalar();
-                losses[output.item.modality].add(loss);
-                model.try_optimize(&mut optimizer, schedule.step(), output.grads)?;
-            }
-            let losses: Vec<f64> = losses.iter().map(Mean::get).collect();
-            let scores = match stage {
-                Stage::Validated => {
-                    let scores = evaluate(&model.valid(), &*valid)?;
-                    Some(accuracies(&scores.modalities, &scores.fused))
-                }
-                Stage::Final => None,
-            };
-            progress.epoch(self, "MLA", epoch, &losses, scores.as_deref());
-            validation.extend(scores);
+    /// Trains in Burn's loop, or goes on where an earlier part of this run was stopped.
+    fn fit_mla(&self, stage: Stage) -> Result<Fit<EmojiMla>, Box<dyn Error>> {
+        self.device.seed(self.seed);
+        let names: Vec<&str> = self.names().collect();
+        let n_modalities = names.len();
+        let device = self.device.clone().autodiff();
+        let model = self.settings.model(self.emoji.classes.len(), &device)?;
+        let loader = self.training_loader(stage, self.left_out())?;
+        let passes = loader.passes();
+        let turns = AlternatingLoader::paired(Arc::new(loader), n_modalities, RoundRobin)?
+            .with_passes([passes]);
+        let valid = match stage {
+            Stage::Validated => self.evaluation_loader(Split::Valid, self.left_out()),
+            // The validation split is trained on.
+            Stage::Final => self
+                .batches(1, Missing::Nothing)
+                .in_order(vec![], self.device),
+        };
+        let n_turns = self.n_batches(stage) * n_modalities;
+
+        let name = format!("seed-{}-{}", self.seed, stage.name());
+        let store = CheckpointStore::open(self.folder.join("checkpoints").join(&name))?;
+        let start = store.latest()?;
+        let mut resumable = ResumableTraining::new(&device, store, turns.handle())
+            .with_seed(self.seed)
+            .with_configuration(self.settings)?
+            .resume(start);
+        if let Some(every) = self.checkpoint_every {
+            resumable = resumable.with_every(every)?;
         }
-        Ok((model, validation))
+        let interrupter = self.stop.new_interrupter();
+        let model = model.with_interrupter(interrupter.clone());
+        let table = TableLogger::csv(self.folder.join(format!("metrics-{name}.csv")))?;
+        let mut training = SupervisedTraining::new(self.folder, Arc::new(turns), valid)
+            .with_application_logger(None)
+            .with_metric_logger(table)
+            .with_interrupter(interrupter)
+            .modality_metrics(&names)
+            .num_epochs(self.settings.epochs);
+        if !self.dashboard {
+            let shown = names.iter().map(|name| format!("Loss {name}"));
+            let all = names.iter().copied().chain(["fused"]);
+            let shown = shown.chain(all.map(|name| format!("Accuracy {name}")));
+            let label = format!("MLA   seed {} {:<9}", self.seed, stage.name());
+            let renderer = PlainRenderer::default().with_label(&label);
+            training = training.renderer(Box::new(renderer.with_metrics(shown)));
+        }
+        let optimizer = self.settings.optimizer();
+        let learner = Learner::new(model, optimizer, self.settings.schedule(n_turns)?);
+        let (result, history) = resumable.launch(training, learner)?;
+        if let Some(error) = result.error {
+            return Err(error.to_string().into());
+        }
+        if result.interrupted.is_some() {
+            return Err(Stopped.into());
+        }
+        let accuracies = history.epochs.into_iter().filter_map(|epoch| {
+            let validation = epoch.validation?;
+            let mut accuracies = validation.modality_accuracies;
+            accuracies.push(validation.fused_accuracy);
+            Some(accuracies)
+        });
+        Ok((result.model, accuracies.collect()))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        let modalities = self.settings.modalities.iter();
+        modalities.map(|modality| modality.name())
     }
 
     /// Joint training on concatenated features: one loss for all modalities.
+    ///
+    /// It needs something of every modality: what is missing is fed as zeros.
     pub fn joint(&self, progress: &mut Progress) -> Result<Outcome, Box<dyn Error>> {
-        let (_, validation) = self.fit_joint(Stage::Validated, progress)?;
-        let (model, _) = self.fit_joint(Stage::Final, progress)?;
-        let test = self.evaluation_loader(Split::Test);
-        let (modalities, fused) = self.evaluate_joint(&model.valid(), &*test)?;
-        let test = self.scores(&modalities, &fused);
-        Ok(Outcome { validation, test })
+        self.once("joint", || {
+            let (_, validation) = self.fit_joint(Stage::Validated, progress)?;
+            let (model, _) = self.fit_joint(Stage::Final, progress)?;
+            let test = self.evaluation_loader(Split::Test, self.zeros());
+            let (modalities, fused) = self.evaluate_joint(&model.valid(), &*test)?;
+            let test = self.scores(&modalities, &fused);
+            Ok(Outcome { validation, test })
+        })
     }
 
     fn fit_joint(
@@ -241,8 +339,8 @@ impl Run<'_> {
         let mut model = JointConcatConfig::new(self.emoji.classes.len())
             .with_label_smoothing(Some(self.settings.label_smoothing))
             .init(self.settings.encoders(&device)?, &device)?;
-        let train = self.training_loader(stage);
-        let valid = self.evaluation_loader(Split::Valid);
+        let train = self.training_loader(stage, self.zeros())?;
+        let valid = self.evaluation_loader(Split::Valid, self.zeros());
         let mut optimizer = self.settings.optimizer();
         let mut schedule = self.settings.schedule(self.n_batches(stage))?;
 
@@ -250,6 +348,7 @@ impl Run<'_> {
         for epoch in 0..self.settings.epochs {
             let mut mean = Mean::default();
             for batch in train.iter() {
+                self.stop.check()?;
                 let (loss, _) = model.loss(batch?)?;
                 let gradients = GradientsParams::from_grads(loss.backward(), &model);
                 mean.add(loss.into_scalar());
@@ -262,7 +361,7 @@ impl Run<'_> {
                 }
                 Stage::Final => None,
             };
-            progress.epoch(self, "joint", epoch, &[mean.get()], scores.as_deref());
+            progress.epoch(self, epoch, mean.get(), scores.as_deref());
             validation.extend(scores);
         }
         Ok((model, validation))
@@ -290,11 +389,7 @@ impl Run<'_> {
     }
 
     fn scores(&self, modalities: &[Confusion], fused: &Confusion) -> Scores {
-        let names = self
-            .settings
-            .modalities
-            .iter()
-            .map(|modality| modality.name().to_string());
+        let names = self.names().map(str::to_string);
         let scores: BTreeMap<String, Score> =
             names.zip(modalities.iter().map(Score::from)).collect();
         Scores {
@@ -329,9 +424,9 @@ impl Mean {
     }
 }
 
-/// A line an epoch, with the time that is left.
+/// A line an epoch of joint training, with the time that is left of it.
 pub struct Progress {
-    start: Instant,
+    start: Option<Instant>,
     done: usize,
     total: usize,
 }
@@ -339,53 +434,32 @@ pub struct Progress {
 impl Progress {
     pub fn new(total: usize) -> Self {
         Self {
-            start: Instant::now(),
+            start: None,
             done: 0,
             total,
         }
     }
 
-    /// `losses`: one a modality, or one for all; `accuracies`: on the validation split, one a
-    /// modality, then all; none in the final fit.
-    fn epoch(
-        &mut self,
-        run: &Run,
-        method: &str,
-        epoch: usize,
-        losses: &[f64],
-        accuracies: Option<&[f64]>,
-    ) {
+    /// `accuracies`: on the validation split, one a modality, then all; none in the final fit.
+    fn epoch(&mut self, run: &Run, epoch: usize, loss: f64, accuracies: Option<&[f64]>) {
         self.done += 1;
-        let left = self.start.elapsed() * (self.total - self.done) as u32 / self.done as u32;
+        let start = *self.start.get_or_insert_with(Instant::now);
+        let left = start.elapsed() * (self.total - self.done) as u32 / self.done as u32;
         let seconds = left.as_secs();
-        let names = run
-            .settings
-            .modalities
-            .iter()
-            .map(|modality| modality.name());
-        let loss = match losses {
-            [loss] => format!("loss {loss:.3}"),
-            _ => {
-                let each = names
-                    .clone()
-                    .zip(losses)
-                    .map(|(name, loss)| format!("{name} {loss:.3}"));
-                format!("loss {}", each.collect::<Vec<_>>().join(" "))
-            }
-        };
-        let accuracy = match accuracies {
-            None => "final fit on train + valid".to_string(),
+        let (stage, accuracy) = match accuracies {
+            None => (Stage::Final, String::new()),
             Some(accuracies) => {
+                let names = run.names().chain(["fused"]).zip(accuracies);
                 let each = names
-                    .chain(["all"])
-                    .zip(accuracies)
-                    .map(|(name, accuracy)| format!("{name} {:4.1}", 100.0 * accuracy));
-                format!("valid % {}", each.collect::<Vec<_>>().join("  "))
+                    .map(|(name, accuracy)| format!("Accuracy {name} {:.1} %", 100.0 * accuracy));
+                let each = each.collect::<Vec<_>>().join(", ");
+                (Stage::Validated, format!(" | valid: {each}"))
             }
         };
         println!(
-            "{method:<5} seed {} epoch {:>2}/{} | {loss} | {accuracy} | {}:{:02} left",
+            "joint seed {} {:<9} epoch {:>2}/{} | train: Loss {loss:.3}{accuracy} | {}:{:02} left",
             run.seed,
+            stage.name(),
             epoch + 1,
             run.settings.epochs,
             seconds / 60,

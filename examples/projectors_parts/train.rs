@@ -1,7 +1,6 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
@@ -11,7 +10,7 @@ use burn_mla::prelude::*;
 use burn_mla::train::{Evaluation, evaluate, fit_temperatures};
 
 use crate::cells::{Accuracies, Scores};
-use crate::emoji::{self, Emoji, EmojiEncoder, EncoderSizes, Modality, Split};
+use crate::emoji::{Batches, Emoji, EmojiEncoder, EncoderSizes, Missing, Modality, Split};
 use crate::rules::WithRule;
 
 /// What every setting gets: the emoji example's hyper-parameters, with smaller encoders.
@@ -55,10 +54,11 @@ impl WithRule for Run<'_> {
     fn with<P: OrthogonalProjector>(self, rule: P) -> Self::Output {
         self.device.seed(self.seed);
         let device = self.device.clone().autodiff();
-        let loader = |split, seed: Option<u64>, device: &Device| {
-            let indices = self.emoji.indices(split);
-            let modalities = &self.modalities;
-            emoji::loader(self.emoji, modalities, indices, BATCH_SIZE, seed, device)
+        let batches = Batches {
+            emoji: self.emoji,
+            modalities: &self.modalities,
+            batch_size: BATCH_SIZE,
+            missing: Missing::Nothing,
         };
         let encoders = self
             .modalities
@@ -73,12 +73,10 @@ impl WithRule for Run<'_> {
             .with_projection(self.projection)
             .init(encoders, head, rule, fusion)?;
 
-        let turns = AlternatingLoader::paired(
-            loader(Split::Train, Some(self.seed), &device),
-            2,
-            RoundRobin,
-        )?;
-        let n_train = self.emoji.indices(Split::Train).len();
+        let train = self.emoji.indices(Split::Train);
+        let n_train = train.len();
+        let train = batches.shuffled(train, self.seed, &device)?;
+        let turns = AlternatingLoader::paired(Arc::new(train), 2, RoundRobin)?;
         let n_steps = 2 * n_train.div_ceil(BATCH_SIZE) * self.budget.epochs;
         let mut schedule: ModuleLrScheduler =
             CosineAnnealingLrSchedulerConfig::new(LEARNING_RATE, n_steps).init()?;
@@ -91,11 +89,11 @@ impl WithRule for Run<'_> {
         }
 
         let model = model.valid();
-        let valid = loader(Split::Valid, None, self.device);
+        let valid = batches.in_order(self.emoji.indices(Split::Valid), self.device);
         let temperatures = fit_temperatures(&model, &*valid)?;
         let fusion = model.fusion.clone().with_calibration(&temperatures)?;
         let model = model.with_fusion(fusion)?;
-        let test = loader(Split::Test, None, self.device);
+        let test = batches.in_order(self.emoji.indices(Split::Test), self.device);
         Ok(Scores {
             valid: accuracies(&evaluate(&model, &*valid)?),
             test: accuracies(&evaluate(&model, &*test)?),

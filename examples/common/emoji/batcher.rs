@@ -1,10 +1,12 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_mla::modality::{Presence, ZeroInput};
 use burn_mla::prelude::*;
+use burn_mla::train::SeededLoader;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -18,14 +20,27 @@ pub type EmojiBatch = MultimodalBatch<Vec<Option<ModalityInput<EmojiInput>>>>;
 pub struct EmojiBatcher {
     emoji: Arc<Emoji>,
     modalities: Vec<Modality>,
+    missing: Missing,
     augment: Option<Augment>,
+}
+
+/// What becomes of modalities that are to be missing.
+#[derive(Debug, Clone, Default)]
+pub enum Missing {
+    /// None is.
+    #[default]
+    Nothing,
+    /// They are left out. The presence is that of all emoji, by index.
+    LeftOut(Presence),
+    /// They are zeros, for methods that need something of every modality.
+    Zeros(Presence),
 }
 
 /// Largest shift of a training image, in pixels.
 const SHIFT: i32 = 3;
 
 struct Augment {
-    rng: Mutex<StdRng>,
+    seed: u64,
 }
 
 /// What happens to one image.
@@ -35,51 +50,95 @@ struct Move {
     mirror: bool,
 }
 
-/// A loader of a set of emoji, shuffled and augmented where a seed is given.
-pub fn loader(
-    emoji: &Arc<Emoji>,
-    modalities: &[Modality],
-    indices: Vec<usize>,
-    batch_size: usize,
-    seed: Option<u64>,
-    device: &Device,
-) -> Arc<dyn DataLoader<EmojiBatch>> {
-    let batcher = EmojiBatcher {
-        emoji: emoji.clone(),
-        modalities: modalities.to_vec(),
-        augment: seed.map(|seed| Augment {
-            rng: Mutex::new(StdRng::seed_from_u64(seed)),
-        }),
-    };
-    let mut builder = DataLoaderBuilder::new(batcher)
-        .batch_size(batch_size)
-        .set_device(device.clone());
-    if let Some(seed) = seed {
-        builder = builder.shuffle(seed);
+/// Batches of emoji with the modalities of a run.
+pub struct Batches<'a> {
+    pub emoji: &'a Arc<Emoji>,
+    pub modalities: &'a [Modality],
+    pub batch_size: usize,
+    pub missing: Missing,
+}
+
+impl Batches<'_> {
+    fn batcher(&self, augment: Option<Augment>) -> EmojiBatcher {
+        EmojiBatcher {
+            emoji: self.emoji.clone(),
+            modalities: self.modalities.to_vec(),
+            missing: self.missing.clone(),
+            augment,
+        }
     }
-    builder.build(InMemDataset::new(indices))
+
+    /// A set of emoji in its order.
+    pub fn in_order(
+        &self,
+        indices: Vec<usize>,
+        device: &Device,
+    ) -> Arc<dyn DataLoader<EmojiBatch>> {
+        DataLoaderBuilder::new(self.batcher(None))
+            .batch_size(self.batch_size)
+            .set_device(device.clone())
+            .build(InMemDataset::new(indices))
+    }
+
+    /// A set of emoji to train on, shuffled and augmented.
+    pub fn shuffled(
+        &self,
+        indices: Vec<usize>,
+        seed: u64,
+        device: &Device,
+    ) -> Result<SeededLoader<usize, EmojiBatch>> {
+        let batcher = self.batcher(Some(Augment { seed }));
+        SeededLoader::new(
+            InMemDataset::new(indices),
+            batcher,
+            self.batch_size,
+            seed,
+            device,
+        )
+    }
 }
 
 impl Batcher<usize, EmojiBatch> for EmojiBatcher {
     fn batch(&self, indices: Vec<usize>, device: &Device) -> EmojiBatch {
+        let mut moves = self.augment.as_ref().map(|augment| augment.moves(&indices));
         let inputs: Vec<EmojiInput> = self
             .modalities
             .iter()
-            .map(|&modality| self.input(modality, &indices, device))
+            .map(|&modality| self.input(modality, &indices, moves.as_mut(), device))
             .collect();
         let labels = indices.iter().map(|&index| self.emoji.label(index));
-        MultimodalBatch::paired(inputs, Targets::new(labels, device))
+        let complete = MultimodalBatch::paired(inputs, Targets::new(labels, device));
+        let mask = |batch: EmojiBatch, presence: &Presence| {
+            let presence = presence.select(&indices)?;
+            batch.with_presence(&presence)
+        };
+        let masked = match &self.missing {
+            Missing::Nothing => Ok(complete),
+            Missing::LeftOut(presence) => mask(complete, presence),
+            Missing::Zeros(presence) => {
+                ZeroInput::like(&complete).and_then(|zeros| zeros.fill(mask(complete, presence)?))
+            }
+        };
+        masked.expect("the presence is that of all emoji, and each has a modality")
     }
 }
 
 impl EmojiBatcher {
-    fn input(&self, modality: Modality, indices: &[usize], device: &Device) -> EmojiInput {
+    fn input(
+        &self,
+        modality: Modality,
+        indices: &[usize],
+        mut moves: Option<&mut StdRng>,
+        device: &Device,
+    ) -> EmojiInput {
         let n = indices.len();
         match modality {
             Modality::Fluent | Modality::Noto => {
                 let pixels = indices
                     .iter()
-                    .flat_map(|&index| self.image(modality, index))
+                    .flat_map(|&index| {
+                        self.image(modality, index, Move::draw(moves.as_deref_mut()))
+                    })
                     .collect::<Vec<f32>>();
                 let data = TensorData::new(pixels, [n, 3, SIDE, SIDE]);
                 EmojiInput::Image(Tensor::from_data(data, device))
@@ -102,17 +161,9 @@ impl EmojiBatcher {
         }
     }
 
-    /// Pixels in -1..1, moved where the batch is for training.
-    fn image(&self, modality: Modality, index: usize) -> Vec<f32> {
+    /// Pixels in -1..1, moved.
+    fn image(&self, modality: Modality, index: usize, moved: Move) -> Vec<f32> {
         let image = self.emoji.image(modality, index);
-        let moved = match &self.augment {
-            None => Move {
-                right: 0,
-                down: 0,
-                mirror: false,
-            },
-            Some(augment) => augment.draw(),
-        };
         let mut pixels = Vec::with_capacity(image.len());
         for channel in image.chunks(SIDE * SIDE) {
             for y in 0..SIDE as i32 {
@@ -134,12 +185,28 @@ impl EmojiBatcher {
 }
 
 impl Augment {
-    fn draw(&self) -> Move {
-        let mut rng = self.rng.lock().expect("no thread panics while it draws");
-        Move {
-            right: rng.random_range(-SHIFT..=SHIFT),
-            down: rng.random_range(-SHIFT..=SHIFT),
-            mirror: rng.random_bool(0.5),
+    /// Random numbers of a batch: they follow from the seed and what is in the batch, so that a
+    /// training that is resumed sees the same images.
+    fn moves(&self, indices: &[usize]) -> StdRng {
+        const FNV_PRIME: u64 = 0x0100_0000_01b3;
+        let mix = |hash: u64, &index: &usize| (hash ^ index as u64).wrapping_mul(FNV_PRIME);
+        StdRng::seed_from_u64(indices.iter().fold(self.seed, mix))
+    }
+}
+
+impl Move {
+    fn draw(rng: Option<&mut StdRng>) -> Self {
+        match rng {
+            None => Self {
+                right: 0,
+                down: 0,
+                mirror: false,
+            },
+            Some(rng) => Self {
+                right: rng.random_range(-SHIFT..=SHIFT),
+                down: rng.random_range(-SHIFT..=SHIFT),
+                mirror: rng.random_bool(0.5),
+            },
         }
     }
 }

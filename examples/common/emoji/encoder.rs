@@ -1,5 +1,6 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use burn_mla::modality::{SelectRows, ZeroRows};
 use burn_mla::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -77,5 +78,37 @@ impl Encoder for EmojiEncoder {
             Self::Image(encoder) => encoder.d_feature(),
             Self::Vector(encoder) => encoder.d_feature(),
         }
+    }
+}
+
+impl SelectRows for EmojiInput {
+    fn n_rows(&self) -> Result<usize> {
+        match self {
+            Self::Image(images) => images.n_rows(),
+            Self::Vector(vectors) => vectors.n_rows(),
+        }
+    }
+
+    fn select_rows(self, rows: &[usize]) -> Result<Self> {
+        Ok(match self {
+            Self::Image(images) => Self::Image(images.select_rows(rows)?),
+            Self::Vector(vectors) => Self::Vector(vectors.select_rows(rows)?),
+        })
+    }
+}
+
+impl ZeroRows for EmojiInput {
+    fn zeros(&self, n_rows: usize, device: &Device) -> Self {
+        match self {
+            Self::Image(images) => Self::Image(images.zeros(n_rows, device)),
+            Self::Vector(vectors) => Self::Vector(vectors.zeros(n_rows, device)),
+        }
+    }
+
+    fn place_rows(self, rows: &[usize], n_rows: usize) -> Result<Self> {
+        Ok(match self {
+            Self::Image(images) => Self::Image(images.place_rows(rows, n_rows)?),
+            Self::Vector(vectors) => Self::Vector(vectors.place_rows(rows, n_rows)?),
+        })
     }
 }
