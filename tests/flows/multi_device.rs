@@ -131,3 +131,15 @@ fn accumulated_parts_make_the_update_of_the_whole_batch() {
         assert_close(&parts, &whole, "three parts");
     }
 }
+
+/// CPU backends cannot reduce over devices: it can be compiled here, and not run.
+#[test]
+fn distributed_training_compiles() {
+    use burn::tensor::distributed::{DistributedConfig, ReduceOperation};
+    let _launch = |devices: Vec<Device>| {
+        let config = DistributedConfig {
+            all_reduce_op: ReduceOperation::Mean,
+        };
+        launch(vec![], 4, ExecutionStrategy::ddp(devices, config))
+    };
+}

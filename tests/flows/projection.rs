@@ -358,3 +358,45 @@ fn a_frozen_head_is_left_alone_and_its_encoders_train() {
         }
     }
 }
+
+/// What the optimizer clips is the projected gradient.
+#[test]
+fn gradients_are_clipped_after_the_projection() {
+    use burn::optim::grad_clipping::GradientClippingConfig;
+    const NORM: f32 = 1e-3;
+    for device in devices() {
+        let device = device.autodiff();
+        let mut clipped = mlp_mla(MlaConfig::new(), rls(0.1), &device);
+        let mut free = clipped.clone();
+        let clipping = GradientClippingConfig::Norm(NORM);
+        let mut clipping = SgdConfig::new()
+            .with_gradient_clipping(Some(clipping))
+            .init();
+        let mut plain = SgdConfig::new().init();
+        // The first step is not projected; its gradients are not applied.
+        for rate in [0.0, 1.0] {
+            let turn = turn((rate > 0.0).into(), 6, 1, &device);
+            let before = state(&clipped.head);
+            for (model, optimizer) in [(&mut clipped, &mut clipping), (&mut free, &mut plain)] {
+                let output = model.try_step(turn.clone()).unwrap();
+                model.try_optimize(optimizer, rate, output.grads).unwrap();
+            }
+            let weight = |model: &MlpMla<RlsProjector>| {
+                let (_, after) = &state(&model.head)[0];
+                let (_, before) = &before[0];
+                let change = after.iter().zip(before).map(|(a, b)| a - b);
+                change.collect::<Vec<f32>>()
+            };
+            let norm = |change: &[f32]| change.iter().map(|x| x * x).sum::<f32>().sqrt();
+            let (short, long) = (weight(&clipped), weight(&free));
+            if rate > 0.0 {
+                assert!(norm(&long) > 2.0 * NORM);
+                assert!((norm(&short) - NORM).abs() < 1e-2 * NORM);
+                let scale = norm(&long) / norm(&short);
+                let expected: Vec<f64> = long.iter().map(|&x| f64::from(x)).collect();
+                let scaled: Vec<f32> = short.iter().map(|x| x * scale).collect();
+                close(&scaled, &expected, 1e-2, "the same direction");
+            }
+        }
+    }
+}

@@ -194,7 +194,7 @@ impl Plan {
         let schedule: ModuleLrScheduler = match self.other {
             "linear" => {
                 let schedule = LinearLrSchedulerConfig::new(rate, rate / 2.0, n_updates);
-                schedule.init().unwrap().into()
+                schedule.init().unwrap()
             }
             _ => {
                 let schedule = CosineAnnealingLrSchedulerConfig::new(rate, n_updates);
