@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
@@ -7,8 +7,8 @@ use burn::tensor::Device;
 use burn::train::checkpoint::CheckpointerError;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{
-    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, LearnerModel,
-    LearningResult, SupervisedLearningStrategy, SupervisedTraining,
+    EventProcessorTraining, InferenceStep, Interrupter, Interruption, Learner, LearnerEvent,
+    LearnerModel, LearningResult, SupervisedLearningStrategy, SupervisedTraining,
     SupervisedTrainingEventProcessor, TrainLoader, TrainOutput, TrainStep, TrainingComponents,
     TrainingError, TrainingItem, TrainingStrategy, ValidLoader,
 };
@@ -68,6 +68,8 @@ pub struct ResumableTraining {
     configuration: serde_json::Value,
     start: Option<Snapshot>,
     state: Arc<Mutex<TrainingProgress>>,
+    /// The stop that ended the loop.
+    stopped: Arc<Mutex<Option<Interruption>>>,
 }
 
 impl ResumableTraining {
@@ -86,6 +88,7 @@ impl ResumableTraining {
             configuration: serde_json::Value::Null,
             start: None,
             state: Arc::new(Mutex::new(TrainingProgress::new(0))),
+            stopped: Arc::default(),
         }
     }
 
@@ -188,8 +191,13 @@ impl ResumableTraining {
         };
         let state = self.state.clone();
         *lock(&state) = progress;
+        let stopped = self.stopped.clone();
         let strategy = TrainingStrategy::Custom(Arc::new(self));
-        let result = training.with_training_strategy(strategy).launch(learner);
+        let mut result = training.with_training_strategy(strategy).launch(learner);
+        // Burn's dashboard resets the interrupter at the end of a training that it stopped.
+        if result.interrupted.is_none() && result.error.is_none() {
+            result.interrupted = lock(&stopped).take();
+        }
         let history = lock(&state).history.clone();
         Ok((result, history))
     }
@@ -218,7 +226,7 @@ impl ResumableTraining {
     }
 }
 
-fn lock(state: &Mutex<TrainingProgress>) -> std::sync::MutexGuard<'_, TrainingProgress> {
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -387,6 +395,7 @@ impl<M: ResumableModel> SupervisedLearningStrategy<M> for ResumableTraining {
                 stopped_early = early_stopping.should_stop(epoch, &run.event_store);
             }
         }
+        *lock(&self.stopped) = run.interrupter.interruption();
         *lock(&self.state) = run.progress;
         (run.learner.model(), run.events)
     }
