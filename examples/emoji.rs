@@ -87,7 +87,6 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
 
     let seeds: Vec<u64> = (0..arguments.seeds as u64).collect();
-    let mut progress = train::Progress::new(2 * seeds.len() * settings.epochs);
     let (mut mla_runs, mut joint_runs) = (vec![], vec![]);
     for &seed in &seeds {
         let run = Run {
@@ -102,14 +101,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             stop: &stop,
         };
         let save = |model| saved::save(model, &settings, &out);
-        let outcomes = run
-            .mla(save)
-            .and_then(|mla| Ok((mla, run.joint(&mut progress)?)));
+        let outcomes = run.mla(save).and_then(|mla| Ok((mla, run.joint()?)));
         let (mla, joint) = outcomes.inspect_err(|error| {
             if error.is::<Stopped>() {
-                println!(
-                    "stopped; nothing is lost but the joint training of this seed. Go on with"
-                );
+                println!("stopped; nothing is lost. Go on with");
                 println!(
                     "  cargo run --release --example emoji -- --resume {}",
                     out.display()

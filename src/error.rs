@@ -185,14 +185,23 @@ pub enum MlaError {
     #[cfg(feature = "train")]
     #[error(transparent)]
     Manifest(#[from] crate::modality::ManifestError),
-    /// A modality is missing in some sample of a batch for a method that needs it in all.
+    /// A batch that does not tell which samples of the data set it has, for a method that remembers
+    /// samples.
     #[error(
-        "modality {modality} is missing in samples of the batch: joint training needs it in all"
+        "the batch does not say which samples it has: the method remembers samples and needs \
+         MultimodalBatch::with_samples"
     )]
-    IncompleteBatch {
-        /// The modality.
-        modality: usize,
+    UnknownSamples,
+    /// A loss that is not a number, or infinite, of a step of all modalities at once. The model is
+    /// as it was before the step.
+    #[error("non-finite loss at step {step}")]
+    NonFiniteLoss {
+        /// The step, from 0.
+        step: u64,
     },
+    /// Gradients that do not come from the model's own training step.
+    #[error("the gradients are not those of a training step of this model")]
+    NoStepGradients,
     /// Not a number, or infinite. The model is as it was before the step.
     #[error("non-finite {what} of modality {modality} at step {step}")]
     NonFinite {
@@ -341,6 +350,12 @@ pub(crate) fn fraction(name: &'static str, value: f64) -> Result<f64> {
     check(name, value, "in [0, 1)", (0.0..1.0).contains(&value))
 }
 
+/// Checks that `value` is finite and at least zero, as an f32 too.
+pub(crate) fn not_negative(name: &'static str, value: f64) -> Result<f64> {
+    let holds = value >= 0.0 && (value as f32).is_finite();
+    check(name, value, "finite and >= 0", holds)
+}
+
 /// Checks that a size is not below another one.
 pub(crate) fn check_order(
     name: &'static str,
@@ -377,6 +392,8 @@ mod tests {
         assert!(positive("alpha", 1e-50).is_err(), "0 in f32");
         assert!(fraction("dropout", 1.0).is_err());
         assert!(at_least_one("width", 0).is_err());
+        assert!(not_negative("weight", 0.0).is_ok() && not_negative("weight", -1.0).is_err());
+        assert!(not_negative("weight", f64::NAN).is_err() && not_negative("w", 1e300).is_err());
     }
 
     #[test]

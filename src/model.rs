@@ -407,7 +407,7 @@ impl ModuleVisitor for Paths {
     }
 }
 
-fn check_distinct<E: Module, H: Module>(encoders: &E, head: &H) -> Result<()> {
+pub(crate) fn check_distinct<E: Module, H: Module>(encoders: &E, head: &H) -> Result<()> {
     let mut paths = Paths::default();
     paths.enter_module("encoders", "");
     encoders.visit(&mut paths);

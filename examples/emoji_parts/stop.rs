@@ -68,12 +68,4 @@ impl Stop {
     fn is_asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
-
-    /// Whether to go on.
-    pub fn check(&self) -> Result<(), Stopped> {
-        match self.is_asked() {
-            false => Ok(()),
-            true => Err(Stopped),
-        }
-    }
 }

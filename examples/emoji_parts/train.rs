@@ -2,36 +2,37 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
 use burn::train::{Learner, SupervisedTraining};
-use burn_mla::analysis::Confusion;
-use burn_mla::baseline::{JointConcat, JointConcatConfig};
+use burn_mla::baseline::{Concat, ConcatConfig, Joint, JointConfig};
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
 use burn_mla::train::checkpoint::CheckpointStore;
 use burn_mla::train::metric::ModalityMetrics;
 use burn_mla::train::{
-    PlainRenderer, ResumableTraining, SeededLoader, TableLogger, evaluate, fit_temperatures,
+    MultimodalMethod, PlainRenderer, ResumableTraining, SeededLoader, TableLogger, evaluate,
+    fit_temperatures,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::Arguments;
 use crate::common::curves::Curve;
 use crate::common::emoji::{
-    Batches, Emoji, EmojiBatch, EmojiEncoder, EncoderSizes, Missing, Modality, Split,
+    Batches, Emoji, EmojiBatch, EmojiEncoder, EmojiInputs, EncoderSizes, Missing, Modality, Split,
 };
 use crate::common::report::{Score, Scores};
 use crate::stop::{Stop, Stopped};
 
 /// The model of this example.
 pub type EmojiMla = Mla<Vec<EmojiEncoder>, LinearHead, RlsProjector, EntropyFusion>;
+
+/// What it is compared with.
+pub type EmojiJoint = Joint<Vec<EmojiEncoder>, Concat>;
 
 /// Everything that was chosen, on the validation split.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,6 +76,16 @@ impl Settings {
         MlaConfig::new()
             .with_label_smoothing(Some(self.label_smoothing))
             .init(self.encoders(device)?, head, projector, fusion)
+    }
+
+    /// The same encoders, trained jointly.
+    pub fn joint(&self, n_classes: usize, device: &Device) -> burn_mla::Result<EmojiJoint> {
+        let widths = vec![self.sizes.d_feature; self.modalities.len()];
+        let encoders = self.encoders(device)?;
+        let head = ConcatConfig::new(widths, n_classes).init(device)?;
+        JointConfig::new()
+            .with_label_smoothing(Some(self.label_smoothing))
+            .init(encoders, head)
     }
 
     fn encoders(&self, device: &Device) -> burn_mla::Result<Vec<EmojiEncoder>> {
@@ -149,44 +160,29 @@ impl Outcome {
     }
 }
 
-/// A model, for MLA without autodiff, and its validation accuracies after each epoch.
+/// A model without autodiff, and its validation accuracies after each epoch.
 type Fit<M> = (M, Vec<Vec<f64>>);
 
 impl Run<'_> {
-    fn batches(&self, batch_size: usize, missing: Missing) -> Batches<'_> {
+    fn batches(&self, batch_size: usize) -> Batches<'_> {
+        let missing = self.presence.cloned();
         Batches {
             emoji: self.emoji,
             modalities: &self.settings.modalities,
             batch_size,
-            missing,
+            missing: missing.map_or(Missing::Nothing, Missing::LeftOut),
         }
     }
 
-    /// What is missing, for a method that leaves it out.
-    fn left_out(&self) -> Missing {
-        let presence = self.presence.cloned();
-        presence.map_or(Missing::Nothing, Missing::LeftOut)
-    }
-
-    /// What is missing, for a method that needs something of every modality.
-    fn zeros(&self) -> Missing {
-        let presence = self.presence.cloned();
-        presence.map_or(Missing::Nothing, Missing::Zeros)
-    }
-
-    fn training_loader(
-        &self,
-        stage: Stage,
-        missing: Missing,
-    ) -> burn_mla::Result<SeededLoader<usize, EmojiBatch>> {
-        let batches = self.batches(self.settings.batch_size, missing);
+    fn training_loader(&self, stage: Stage) -> burn_mla::Result<SeededLoader<usize, EmojiBatch>> {
         let device = self.device.clone().autodiff();
+        let batches = self.batches(self.settings.batch_size);
         batches.shuffled(self.training_indices(stage), self.seed, &device)
     }
 
-    fn evaluation_loader(&self, split: Split, missing: Missing) -> Arc<dyn DataLoader<EmojiBatch>> {
-        let indices = self.emoji.indices(split);
-        self.batches(128, missing).in_order(indices, self.device)
+    fn evaluation_loader(&self, split: Split) -> Arc<dyn DataLoader<EmojiBatch>> {
+        self.batches(128)
+            .in_order(self.emoji.indices(split), self.device)
     }
 
     fn training_indices(&self, stage: Stage) -> Vec<usize> {
@@ -231,69 +227,87 @@ impl Run<'_> {
         save: impl FnOnce(EmojiMla) -> Result<(), Box<dyn Error>>,
     ) -> Result<Outcome, Box<dyn Error>> {
         self.once("mla", || {
-            let (validated, validation) = self.fit_mla(Stage::Validated)?;
-            let valid = self.evaluation_loader(Split::Valid, self.left_out());
+            let n_classes = self.emoji.classes.len();
+            let model = |device: &Device| self.settings.model(n_classes, device);
+            let (validated, validation) = self.fit("MLA", Stage::Validated, model)?;
+            let valid = self.evaluation_loader(Split::Valid);
             let temperatures = fit_temperatures(&validated, &*valid)?;
-            let (model, _) = self.fit_mla(Stage::Final)?;
+            let (model, _) = self.fit("MLA", Stage::Final, model)?;
             let fusion = model.fusion.clone().with_calibration(&temperatures)?;
             let model = model.with_fusion(fusion)?;
-            let test = self.evaluation_loader(Split::Test, self.left_out());
-            let test = evaluate(&model, &*test)?;
-            let test = self.scores(&test.modalities, &test.fused);
+            let test = self.test(&model)?;
             save(model)?;
             Ok(Outcome { validation, test })
         })
     }
 
+    /// Joint training on concatenated features: one loss for all modalities.
+    pub fn joint(&self) -> Result<Outcome, Box<dyn Error>> {
+        self.once("joint", || {
+            let n_classes = self.emoji.classes.len();
+            let model = |device: &Device| self.settings.joint(n_classes, device);
+            let (_, validation) = self.fit("joint", Stage::Validated, model)?;
+            let (model, _) = self.fit("joint", Stage::Final, model)?;
+            let test = self.test(&model)?;
+            Ok(Outcome { validation, test })
+        })
+    }
+
     /// Trains in Burn's loop, or goes on where an earlier part of this run was stopped.
-    fn fit_mla(&self, stage: Stage) -> Result<Fit<EmojiMla>, Box<dyn Error>> {
+    fn fit<M: MultimodalMethod<Inputs = EmojiInputs>>(
+        &self,
+        method: &str,
+        stage: Stage,
+        model: impl Fn(&Device) -> burn_mla::Result<M>,
+    ) -> Result<Fit<M>, Box<dyn Error>> {
         self.device.seed(self.seed);
         let names: Vec<&str> = self.names().collect();
-        let n_modalities = names.len();
         let device = self.device.clone().autodiff();
-        let model = self.settings.model(self.emoji.classes.len(), &device)?;
-        let loader = self.training_loader(stage, self.left_out())?;
-        let passes = loader.passes();
-        let turns = AlternatingLoader::paired(Arc::new(loader), n_modalities, RoundRobin)?
-            .with_passes([passes]);
+        let model = model(&device)?;
+        let batches = self.training_loader(stage)?;
+        let passes = vec![batches.passes()];
+        let train = model.training_loader(Arc::new(batches), passes)?;
         let valid = match stage {
-            Stage::Validated => self.evaluation_loader(Split::Valid, self.left_out()),
+            Stage::Validated => self.evaluation_loader(Split::Valid),
             // The validation split is trained on.
-            Stage::Final => self
-                .batches(1, Missing::Nothing)
-                .in_order(vec![], self.device),
+            Stage::Final => self.batches(1).in_order(vec![], self.device),
         };
-        let n_turns = self.n_batches(stage) * n_modalities;
+        // An alternating epoch has each batch once a modality.
+        let n_steps =
+            self.n_batches(stage) * train.loader.num_items() / self.training_indices(stage).len();
 
-        let name = format!("seed-{}-{}", self.seed, stage.name());
+        let name = format!(
+            "seed-{}-{}-{}",
+            self.seed,
+            method.to_lowercase(),
+            stage.name()
+        );
         let store = CheckpointStore::open(self.folder.join("checkpoints").join(&name))?;
         let start = store.latest()?;
-        let mut resumable = ResumableTraining::new(&device, store, turns.handle())
+        let mut resumable = ResumableTraining::new(&device, store, train.handle)
             .with_seed(self.seed)
             .with_configuration(self.settings)?
             .resume(start);
         if let Some(every) = self.checkpoint_every {
             resumable = resumable.with_every(every)?;
         }
-        let interrupter = self.stop.new_interrupter();
-        let model = model.with_interrupter(interrupter.clone());
         let table = TableLogger::csv(self.folder.join(format!("metrics-{name}.csv")))?;
-        let mut training = SupervisedTraining::new(self.folder, Arc::new(turns), valid)
+        let mut training = SupervisedTraining::new(self.folder, train.loader, valid)
             .with_application_logger(None)
             .with_metric_logger(table)
-            .with_interrupter(interrupter)
+            .with_interrupter(self.stop.new_interrupter())
             .modality_metrics(&names)
             .num_epochs(self.settings.epochs);
         if !self.dashboard {
             let shown = names.iter().map(|name| format!("Loss {name}"));
             let all = names.iter().copied().chain(["fused"]);
             let shown = shown.chain(all.map(|name| format!("Accuracy {name}")));
-            let label = format!("MLA   seed {} {:<9}", self.seed, stage.name());
+            let label = format!("{method:<5} seed {} {:<9}", self.seed, stage.name());
             let renderer = PlainRenderer::default().with_label(&label);
             training = training.renderer(Box::new(renderer.with_metrics(shown)));
         }
         let optimizer = self.settings.optimizer();
-        let learner = Learner::new(model, optimizer, self.settings.schedule(n_turns)?);
+        let learner = Learner::new(model, optimizer, self.settings.schedule(n_steps)?);
         let (result, history) = resumable.launch(training, learner)?;
         if let Some(error) = result.error {
             return Err(error.to_string().into());
@@ -315,155 +329,17 @@ impl Run<'_> {
         modalities.map(|modality| modality.name())
     }
 
-    /// Joint training on concatenated features: one loss for all modalities.
-    ///
-    /// It needs something of every modality: what is missing is fed as zeros.
-    pub fn joint(&self, progress: &mut Progress) -> Result<Outcome, Box<dyn Error>> {
-        self.once("joint", || {
-            let (_, validation) = self.fit_joint(Stage::Validated, progress)?;
-            let (model, _) = self.fit_joint(Stage::Final, progress)?;
-            let test = self.evaluation_loader(Split::Test, self.zeros());
-            let (modalities, fused) = self.evaluate_joint(&model.valid(), &*test)?;
-            let test = self.scores(&modalities, &fused);
-            Ok(Outcome { validation, test })
-        })
-    }
-
-    fn fit_joint(
+    fn test<M: MultimodalMethod<Inputs = EmojiInputs>>(
         &self,
-        stage: Stage,
-        progress: &mut Progress,
-    ) -> Result<Fit<JointConcat<Vec<EmojiEncoder>>>, Box<dyn Error>> {
-        self.device.seed(self.seed);
-        let device = self.device.clone().autodiff();
-        let mut model = JointConcatConfig::new(self.emoji.classes.len())
-            .with_label_smoothing(Some(self.settings.label_smoothing))
-            .init(self.settings.encoders(&device)?, &device)?;
-        let train = self.training_loader(stage, self.zeros())?;
-        let valid = self.evaluation_loader(Split::Valid, self.zeros());
-        let mut optimizer = self.settings.optimizer();
-        let mut schedule = self.settings.schedule(self.n_batches(stage))?;
-
-        let mut validation = vec![];
-        for epoch in 0..self.settings.epochs {
-            let mut mean = Mean::default();
-            for batch in train.iter() {
-                self.stop.check()?;
-                let (loss, _) = model.loss(batch?)?;
-                let gradients = GradientsParams::from_grads(loss.backward(), &model);
-                mean.add(loss.into_scalar());
-                model = optimizer.step(schedule.step(), model, gradients);
-            }
-            let scores = match stage {
-                Stage::Validated => {
-                    let (modalities, fused) = self.evaluate_joint(&model.valid(), &*valid)?;
-                    Some(accuracies(&modalities, &fused))
-                }
-                Stage::Final => None,
-            };
-            progress.epoch(self, epoch, mean.get(), scores.as_deref());
-            validation.extend(scores);
-        }
-        Ok((model, validation))
-    }
-
-    fn evaluate_joint(
-        &self,
-        model: &JointConcat<Vec<EmojiEncoder>>,
-        loader: &dyn DataLoader<EmojiBatch>,
-    ) -> Result<(Vec<Confusion>, Confusion), Box<dyn Error>> {
-        let none = Confusion::new(self.emoji.classes.len());
-        let mut modalities = vec![none.clone(); self.settings.modalities.len()];
-        let mut fused = none;
-        for batch in loader.iter() {
-            let batch = batch?;
-            let targets = batch.targets.clone();
-            let rows: Vec<usize> = (0..targets.len()).collect();
-            let prediction = model.predict(batch)?;
-            fused.add_logits(prediction.joint, targets.labels(), &rows)?;
-            for (confusion, logits) in modalities.iter_mut().zip(prediction.modalities) {
-                confusion.add_logits(logits, targets.labels(), &rows)?;
-            }
-        }
-        Ok((modalities, fused))
-    }
-
-    fn scores(&self, modalities: &[Confusion], fused: &Confusion) -> Scores {
+        model: &M,
+    ) -> Result<Scores, Box<dyn Error>> {
+        let test = evaluate(model, &*self.evaluation_loader(Split::Test))?;
         let names = self.names().map(str::to_string);
         let scores: BTreeMap<String, Score> =
-            names.zip(modalities.iter().map(Score::from)).collect();
-        Scores {
+            names.zip(test.modalities.iter().map(Score::from)).collect();
+        Ok(Scores {
             modalities: scores,
-            multi: Score::from(fused),
-        }
-    }
-}
-
-fn accuracies(modalities: &[Confusion], fused: &Confusion) -> Vec<f64> {
-    modalities
-        .iter()
-        .chain([fused])
-        .map(Confusion::accuracy)
-        .collect()
-}
-
-#[derive(Debug, Clone, Default)]
-struct Mean {
-    sum: f64,
-    n: usize,
-}
-
-impl Mean {
-    fn add(&mut self, value: f32) {
-        self.sum += f64::from(value);
-        self.n += 1;
-    }
-
-    fn get(&self) -> f64 {
-        self.sum / self.n as f64
-    }
-}
-
-/// A line an epoch of joint training, with the time that is left of it.
-pub struct Progress {
-    start: Option<Instant>,
-    done: usize,
-    total: usize,
-}
-
-impl Progress {
-    pub fn new(total: usize) -> Self {
-        Self {
-            start: None,
-            done: 0,
-            total,
-        }
-    }
-
-    /// `accuracies`: on the validation split, one a modality, then all; none in the final fit.
-    fn epoch(&mut self, run: &Run, epoch: usize, loss: f64, accuracies: Option<&[f64]>) {
-        self.done += 1;
-        let start = *self.start.get_or_insert_with(Instant::now);
-        let left = start.elapsed() * (self.total - self.done) as u32 / self.done as u32;
-        let seconds = left.as_secs();
-        let (stage, accuracy) = match accuracies {
-            None => (Stage::Final, String::new()),
-            Some(accuracies) => {
-                let names = run.names().chain(["fused"]).zip(accuracies);
-                let each = names
-                    .map(|(name, accuracy)| format!("Accuracy {name} {:.1} %", 100.0 * accuracy));
-                let each = each.collect::<Vec<_>>().join(", ");
-                (Stage::Validated, format!(" | valid: {each}"))
-            }
-        };
-        println!(
-            "joint seed {} {:<9} epoch {:>2}/{} | train: Loss {loss:.3}{accuracy} | {}:{:02} left",
-            run.seed,
-            stage.name(),
-            epoch + 1,
-            run.settings.epochs,
-            seconds / 60,
-            seconds % 60,
-        );
+            multi: Score::from(&test.fused),
+        })
     }
 }

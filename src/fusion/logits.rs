@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 
 use crate::error::{MlaError, Result, same_size};
-use crate::modality::Presence;
+use crate::modality::{Presence, SelectRows};
 
 /// The logits of each modality for the same samples, and which of them are present.
 #[derive(Debug, Clone)]
@@ -80,6 +80,25 @@ impl ModalityLogits {
     /// If there is no such modality.
     pub fn modality(&self, modality: usize) -> Tensor<2> {
         self.logits[modality].clone()
+    }
+
+    /// The samples `rows` as if they had nothing but `modalities`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::restricted`].
+    pub fn restricted(&self, rows: &[usize], modalities: &[usize]) -> Result<Self> {
+        let all = rows.len() == self.n_samples() && rows.iter().enumerate().all(|(i, &r)| i == r);
+        if all && modalities.len() == self.n_modalities() {
+            return Ok(self.clone());
+        }
+        let presence = self.presence.restricted(rows, modalities)?;
+        let of_rows = |logits: &Tensor<2>| match all {
+            true => Ok(logits.clone()),
+            false => logits.clone().select_rows(rows),
+        };
+        let logits = self.logits.iter().map(of_rows).collect::<Result<_>>()?;
+        Self::new(logits, presence)
     }
 
     /// The logits of a modality, 0 in the rows of samples that lack it,

@@ -27,12 +27,25 @@ pub struct MultimodalBatch<In> {
     pub inputs: In,
     /// The labels of all samples.
     pub targets: Targets,
+    /// The positions of the samples in their data set, one a label, for methods that remember
+    /// samples.
+    pub samples: Option<Vec<usize>>,
 }
 
 impl<In: ModalityInputs> MultimodalBatch<In> {
     /// A batch in which some modalities may be missing.
     pub fn new(inputs: In, targets: Targets) -> Self {
-        Self { inputs, targets }
+        Self {
+            inputs,
+            targets,
+            samples: None,
+        }
+    }
+
+    /// Tells which samples of their data set these are.
+    pub fn with_samples(mut self, samples: Vec<usize>) -> Self {
+        self.samples = Some(samples);
+        self
     }
 
     /// A batch in which every sample has every modality.

@@ -142,6 +142,7 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
         Ok(Self {
             inputs: self.inputs.keep_present(presence)?,
             targets: self.targets,
+            samples: self.samples,
         })
     }
 
@@ -169,6 +170,7 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
         Ok(Self {
             inputs: self.inputs.fill_missing(template, n_samples, &device)?,
             targets: self.targets,
+            samples: self.samples,
         })
     }
 }

@@ -90,6 +90,32 @@ impl Presence {
             .collect()
     }
 
+    /// The samples that have at least one of `modalities`, in order.
+    ///
+    /// # Panics
+    ///
+    /// If there are samples but not these modalities.
+    pub fn rows_with_any(&self, modalities: &[usize]) -> Vec<usize> {
+        (0..self.n_samples)
+            .filter(|&sample| modalities.iter().any(|&m| self.is_present(sample, m)))
+            .collect()
+    }
+
+    /// The presence of the samples at `samples` as if they had nothing but `modalities`.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::RowOutOfRange`] for a sample that does not exist, [`MlaError::NothingPresent`]
+    /// for one that has none of the modalities.
+    pub fn restricted(&self, samples: &[usize], modalities: &[usize]) -> Result<Self> {
+        check_rows(samples, self.n_samples)?;
+        let mask = samples.iter().flat_map(|&sample| {
+            let kept = move |m| modalities.contains(&m) && self.is_present(sample, m);
+            (0..self.n_modalities).map(kept)
+        });
+        Self::from_mask(mask.collect(), self.n_modalities)
+    }
+
     /// The presence of the samples at `samples`, in that order: of a batch from that of its split.
     ///
     /// # Errors
@@ -179,6 +205,22 @@ mod tests {
         assert_eq!(presence.rows(0), [0, 1]);
         assert_eq!(presence.rows(1), [1, 2]);
         assert!(!presence.is_present(0, 1));
+    }
+
+    #[test]
+    fn a_restriction_has_nothing_but_what_it_keeps() {
+        let presence = Presence::from_mask(vec![true, false, true, true, false, true], 2).unwrap();
+        assert_eq!(presence.rows_with_any(&[1]), [1, 2]);
+        assert_eq!(presence.rows_with_any(&[1, 0]), [0, 1, 2]);
+        assert!(presence.rows_with_any(&[]).is_empty());
+        let second = presence.restricted(&[2, 1], &[1]).unwrap();
+        let expected = Presence::from_mask(vec![false, true, false, true], 2).unwrap();
+        assert_eq!(second, expected);
+        assert_eq!(
+            presence.restricted(&[1, 0], &[1]),
+            Err(MlaError::NothingPresent { sample: 1 })
+        );
+        assert!(presence.restricted(&[3], &[0]).is_err());
     }
 
     #[test]

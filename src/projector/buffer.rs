@@ -25,6 +25,11 @@ impl<const D: usize> Buffer<D> {
         }
     }
 
+    /// The id, by which records and gradients name it.
+    pub fn id(&self) -> ParamId {
+        self.id
+    }
+
     /// The value.
     pub fn get(&self) -> Tensor<D> {
         self.value.clone()

@@ -27,6 +27,7 @@ pub use buffer::Buffer;
 #[cfg(feature = "train")]
 pub(crate) use conditioning::Watch;
 pub use conditioning::{Conditioning, IllConditioned};
+pub(crate) use counter::Counter;
 pub use gains::Gains;
 pub use identity::{IdentityProjector, IdentityState};
 pub use leaky::{LeakyRlsProjector, LeakyRlsProjectorConfig, LeakyRlsState};

@@ -1,13 +1,12 @@
 use burn::data::dataloader::DataLoader;
 use burn::data::dataset::DatasetError;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
+use burn::train::InferenceStep;
 
-use crate::encoder::Encoders;
-use crate::fusion::{UncertaintyFusion, fit_temperature};
-use crate::head::SharedHead;
-use crate::modality::{MultimodalBatch, Targets};
-use crate::model::Mla;
-use crate::projector::OrthogonalProjector;
+use crate::error::MlaError;
+use crate::fusion::fit_temperature;
+use crate::modality::{SelectRows, Targets};
+use crate::train::MultimodalMethod;
 
 /// The temperature of each modality that fits the batches of a loader best, each over the samples
 /// that have it: see [`fit_temperature`].
@@ -17,40 +16,35 @@ use crate::projector::OrthogonalProjector;
 ///
 /// # Errors
 ///
-/// What the loader reports; the errors of [`Mla::predict`] and [`fit_temperature`], wrapped: among
-/// them [`MlaError::Empty`](crate::MlaError::Empty) for a modality that no sample has.
-pub fn fit_temperatures<E, H, P, F>(
-    model: &Mla<E, H, P, F>,
-    loader: &dyn DataLoader<MultimodalBatch<E::Inputs>>,
-) -> Result<Vec<f64>, DatasetError>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
+/// What the loader reports; the errors of the model's
+/// [`try_inference_step`](MultimodalMethod::try_inference_step) and of [`fit_temperature`], wrapped:
+/// among them [`MlaError::Empty`] for a modality that no sample has.
+pub fn fit_temperatures<M: MultimodalMethod>(
+    model: &M,
+    loader: &dyn DataLoader<<M as InferenceStep>::Input>,
+) -> Result<Vec<f64>, DatasetError> {
     let none = || (vec![], vec![]);
-    let mut seen: Vec<(Vec<Tensor<2>>, Vec<i64>)> =
-        (0..model.n_modalities()).map(|_| none()).collect();
+    let n_modalities = MultimodalMethod::n_modalities(model);
+    let mut seen: Vec<(Vec<Tensor<2>>, Vec<i64>)> = (0..n_modalities).map(|_| none()).collect();
     for batch in loader.iter() {
-        let batch = batch?;
-        let targets = batch.targets.clone();
-        let prediction = model.predict(batch).map_err(DatasetError::new)?;
+        let output = model
+            .try_inference_step(batch?)
+            .map_err(DatasetError::new)?;
+        let Some(each) = output.modalities else {
+            continue;
+        };
         for (modality, (logits, labels)) in seen.iter_mut().enumerate() {
-            let rows = prediction.modalities.presence().rows(modality);
-            let all = prediction.modalities.modality(modality);
-            let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-            let indices = TensorData::new(indices, [rows.len()]);
-            let device = all.device();
+            let rows = each.presence().rows(modality);
             if !rows.is_empty() {
-                logits.push(all.select(0, Tensor::from_data(indices, &device)));
+                let of_rows = each.modality(modality).select_rows(&rows);
+                logits.push(of_rows.map_err(DatasetError::new)?);
             }
-            labels.extend(rows.iter().map(|&row| targets.labels()[row]));
+            labels.extend(rows.iter().map(|&row| output.targets.labels()[row]));
         }
     }
     let fit = |(logits, labels): (Vec<Tensor<2>>, Vec<i64>)| {
         let Some(first) = logits.first() else {
-            return Err(DatasetError::new(crate::MlaError::Empty {
+            return Err(DatasetError::new(MlaError::Empty {
                 what: "the calibration data of a modality",
             }));
         };

@@ -1,16 +1,10 @@
 use burn::data::dataloader::DataLoader;
 use burn::data::dataset::DatasetError;
-use burn::tensor::Tensor;
+use burn::train::InferenceStep;
 
 use crate::analysis::Confusion;
-use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
-use crate::fusion::UncertaintyFusion;
-use crate::head::SharedHead;
-use crate::modality::{MultimodalBatch, Targets};
-use crate::model::{Mla, Prediction};
-use crate::projector::OrthogonalProjector;
-use crate::train::EvaluationOutput;
+use crate::train::{EvaluationOutput, MultimodalMethod};
 
 /// How well a model does on a split.
 #[derive(Debug, Clone)]
@@ -29,20 +23,21 @@ pub struct Evaluation {
 ///
 /// # Errors
 ///
-/// What the loader reports, and the errors of [`Mla::try_evaluate`], wrapped.
-pub fn evaluate<E, H, P, F>(
-    model: &Mla<E, H, P, F>,
-    loader: &dyn DataLoader<MultimodalBatch<E::Inputs>>,
-) -> Result<Evaluation, DatasetError>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
-    let mut evaluation = Evaluation::new(model.n_modalities(), model.n_classes());
+/// What the loader reports, and the errors of the model's
+/// [`try_inference_step`](MultimodalMethod::try_inference_step), wrapped.
+pub fn evaluate<M: MultimodalMethod>(
+    model: &M,
+    loader: &dyn DataLoader<<M as InferenceStep>::Input>,
+) -> Result<Evaluation, DatasetError> {
+    let (n_modalities, n_classes) = (
+        MultimodalMethod::n_modalities(model),
+        MultimodalMethod::n_classes(model),
+    );
+    let mut evaluation = Evaluation::new(n_modalities, n_classes);
     for batch in loader.iter() {
-        let output = model.try_evaluate(batch?).map_err(DatasetError::new)?;
+        let output = model
+            .try_inference_step(batch?)
+            .map_err(DatasetError::new)?;
         evaluation.add_output(&output).map_err(DatasetError::new)?;
     }
     Ok(evaluation.finish())
@@ -64,29 +59,23 @@ impl Evaluation {
             .clone()
             .try_into_scalar()
             .map_err(MlaError::read("the loss"))?;
-        let prediction = output.prediction.as_ref().ok_or(MlaError::Empty {
-            what: "the prediction",
+        let each = output.modalities.as_ref().ok_or(MlaError::Empty {
+            what: "the prediction of an evaluation",
         })?;
-        self.add(prediction, &output.targets, loss)
+        let labels = output.targets.labels();
+        self.loss += f64::from(loss) * labels.len() as f64;
+        let all: Vec<usize> = (0..labels.len()).collect();
+        self.fused.add_logits(output.logits.clone(), labels, &all)?;
+        for (modality, confusion) in self.modalities.iter_mut().enumerate() {
+            let rows = each.presence().rows(modality);
+            confusion.add_logits(each.modality(modality), labels, &rows)?;
+        }
+        Ok(())
     }
 
     /// Turns the sum of losses into their mean.
     pub(crate) fn finish(mut self) -> Self {
         self.loss /= self.fused.n_samples().max(1) as f64;
         self
-    }
-
-    fn add(&mut self, prediction: &Prediction, targets: &Targets, loss: f32) -> Result<()> {
-        self.loss += f64::from(loss) * targets.len() as f64;
-        let labels = targets.labels();
-        let all: Vec<usize> = (0..labels.len()).collect();
-        self.fused
-            .add_logits(prediction.fused.clone(), labels, &all)?;
-        for (modality, confusion) in self.modalities.iter_mut().enumerate() {
-            let logits: Tensor<2> = prediction.modalities.modality(modality);
-            let rows = prediction.modalities.presence().rows(modality);
-            confusion.add_logits(logits, labels, &rows)?;
-        }
-        Ok(())
     }
 }

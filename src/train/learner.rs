@@ -1,18 +1,18 @@
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, MultiGradientsParams};
-use burn::tensor::Tensor;
+use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
 
 use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
-use crate::modality::{ModalityInputs, MultimodalBatch, Targets, Turn};
+use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
 use crate::model::Mla;
 use crate::projector::OrthogonalProjector;
-use crate::train::{EvaluationOutput, Faults, Probe, TurnOutput};
+use crate::train::gather::gathered;
+use crate::train::{EvaluationOutput, Faults, MlaProbe, Probe, TurnOutput};
 
 impl<E, H, P, F> Mla<E, H, P, F>
 where
@@ -46,30 +46,19 @@ where
         let loss = CrossEntropyLossConfig::new()
             .init(&logits.device())
             .forward(logits.clone(), targets.tensor());
-        let probe = Probe::new(
-            self.fusion.clone(),
-            self.projection.clone(),
-            prediction.clone(),
-            targets.clone(),
-        );
+        let probe = MlaProbe {
+            fusion: self.fusion.clone(),
+            projection: self.projection.clone(),
+            logits: prediction.modalities.clone(),
+        };
         Ok(EvaluationOutput {
             loss,
-            prediction: Some(prediction),
+            modalities: Some(prediction.modalities),
+            weights: Some(prediction.weights),
             logits,
+            probe: Some(Probe::new(probe, targets.clone())),
             targets,
-            probe: Some(probe),
         })
-    }
-
-    /// Outputs that are plainly no result, for a step that failed while the loop stops.
-    ///
-    /// The labels are 0: those given may be what the step failed on, and metrics would fail again.
-    fn no_result(&self, targets: &Targets) -> (Tensor<1>, Tensor<2>, Targets) {
-        let device = targets.tensor().device();
-        let n_samples = targets.len();
-        let logits = Tensor::full([n_samples, self.n_classes()], f32::NAN, &device);
-        let loss = Tensor::full([1], f32::NAN, &device);
-        (loss, logits, Targets::new(vec![0; n_samples], &device))
     }
 }
 
@@ -94,15 +83,9 @@ where
         let targets = turn.targets.clone();
         self.try_step(turn).unwrap_or_else(|error| {
             self.faults.raise(error);
-            let (loss, logits, targets) = self.no_result(&targets);
             TrainOutput {
                 grads: GradientsParams::new(),
-                item: TurnOutput {
-                    modality,
-                    loss,
-                    logits,
-                    targets,
-                },
+                item: TurnOutput::failed(Some(modality), &targets, self.n_classes()),
             }
         })
     }
@@ -138,16 +121,8 @@ where
     where
         Self: Module + Sized,
     {
-        let device = self.devices().into_iter().next();
-        let mut sum = GradientsAccumulator::new();
-        for (gradients, _) in gradients.grads {
-            let gradients = match &device {
-                Some(device) => gradients.to_device(device, &self),
-                None => gradients,
-            };
-            sum.accumulate(&self, gradients);
-        }
-        self.optimize(optimizer, learning_rate, sum.grads())
+        let gradients = gathered(&self, gradients);
+        self.optimize(optimizer, learning_rate, gradients)
     }
 }
 
@@ -169,14 +144,7 @@ where
         let targets = batch.targets.clone();
         self.try_evaluate(batch).unwrap_or_else(|error| {
             self.faults.raise(error);
-            let (loss, logits, targets) = self.no_result(&targets);
-            EvaluationOutput {
-                loss,
-                prediction: None,
-                logits,
-                targets,
-                probe: None,
-            }
+            EvaluationOutput::failed(&targets, self.n_classes())
         })
     }
 }

@@ -6,7 +6,9 @@ use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
 
 use crate::error::{Result, same_size};
-use crate::modality::{FillMissing, KeepPresent, MultimodalBatch, Presence, ZeroInput};
+use crate::modality::{
+    FillMissing, KeepPresent, ModalityInputs, MultimodalBatch, Presence, ZeroInput,
+};
 
 type Map<I, O> = Arc<dyn Fn(I) -> Result<O> + Send + Sync>;
 
@@ -93,8 +95,17 @@ impl<In: KeepPresent> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
             presence.n_samples(),
         )?;
         Ok(Self::new(loader, move |(samples, batch)| {
-            batch.with_presence(&presence.select(&samples)?)
+            let batch = batch.with_presence(&presence.select(&samples)?)?;
+            Ok(batch.with_samples(samples))
         }))
+    }
+}
+
+impl<In: ModalityInputs> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
+    /// Tells each batch [which samples](MultimodalBatch::samples) it has, for methods that remember
+    /// samples, such as [`Qmf`](crate::baseline::Qmf).
+    pub fn with_samples(loader: Arc<dyn DataLoader<IndexedBatch<In>>>) -> Self {
+        Self::new(loader, |(samples, batch)| Ok(batch.with_samples(samples)))
     }
 }
 

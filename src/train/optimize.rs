@@ -1,5 +1,5 @@
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
@@ -8,21 +8,8 @@ use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
 use crate::model::Mla;
-use crate::module_fields::module_fields;
 use crate::projector::{Factors, LayerChange, OrthogonalProjector, ProjectionTarget};
-
-/// What an optimizer may move, by the same paths as in the model. Left out is the projector's
-/// state, whose counts an optimizer's traversal would read back from the device.
-#[derive(Debug, Clone)]
-struct Parameters<E, H> {
-    encoders: E,
-    head: H,
-}
-
-module_fields! {
-    impl[E: Module, H: Module] Parameters[E, H]
-    modules: [encoders, head], others: []
-}
+use crate::train::parameters::Parameters;
 
 impl<E, H, P, F> Mla<E, H, P, F>
 where
@@ -76,7 +63,7 @@ where
         let (modality, features) = self.take_features(&mut gradients)?;
         if accumulated {
             let passes = self.projection.layers()[0].passes_of(&features[0]);
-            self.divide(&mut gradients, passes);
+            Parameters::of(&self.encoders, &self.head).divide(&mut gradients, passes);
         }
         self.check_head_gradients(&protected, &gradients, modality)?;
         self.projection.stabilize()?;
@@ -103,10 +90,7 @@ where
         learning_rate: ModuleLearningRate,
         gradients: GradientsParams,
     ) {
-        let parameters = Parameters {
-            encoders: self.encoders.clone(),
-            head: self.head.clone(),
-        };
+        let parameters = Parameters::of(&self.encoders, &self.head);
         let parameters = optimizer.step(learning_rate, parameters, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
@@ -137,12 +121,6 @@ where
             found = Some((modality, sums));
         }
         found.ok_or(MlaError::NoMeanFeature)
-    }
-
-    fn divide(&self, gradients: &mut GradientsParams, by: Tensor<1>) {
-        let mut divide = Divide { gradients, by };
-        self.encoders.visit(&mut divide);
-        self.head.visit(&mut divide);
     }
 
     fn check_head_gradients(
@@ -219,22 +197,6 @@ where
             }
         }
         self.head = self.head.clone().map(&mut replaced);
-    }
-}
-
-/// Divides the gradients of a module's parameters by a number on the device, `[1]`.
-struct Divide<'a> {
-    gradients: &'a mut GradientsParams,
-    by: Tensor<1>,
-}
-
-impl ModuleVisitor for Divide<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            let by = self.by.clone().to_device(&gradient.device());
-            let by = by.cast(gradient.dtype()).reshape([1; D]);
-            self.gradients.register(param.id, gradient / by);
-        }
     }
 }
 

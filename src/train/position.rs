@@ -17,7 +17,8 @@ pub struct LoaderPosition {
 }
 
 /// Saves and restores the position of an
-/// [`AlternatingLoader`](crate::train::AlternatingLoader), wherever the loader itself has gone.
+/// [`AlternatingLoader`](crate::train::AlternatingLoader), or of a loader of batches, wherever the
+/// loader itself has gone.
 #[derive(Debug, Clone)]
 pub struct LoaderHandle {
     counts: Arc<Counts>,
@@ -27,6 +28,13 @@ pub struct LoaderHandle {
 impl LoaderHandle {
     pub(super) fn new(counts: Arc<Counts>, passes: Arc<Mutex<Vec<Passes>>>) -> Self {
         Self { counts, passes }
+    }
+
+    /// The position of a loader of batches that counts its passes, such as a
+    /// [`SeededLoader`](crate::train::SeededLoader), and has no schedule.
+    pub fn of_passes(passes: impl IntoIterator<Item = Passes>) -> Self {
+        let passes = passes.into_iter().collect();
+        Self::new(Arc::default(), Arc::new(Mutex::new(passes)))
     }
 
     fn passes(&self) -> MutexGuard<'_, Vec<Passes>> {

@@ -2,12 +2,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor};
 
 use crate::error::{MlaError, Result};
 use crate::fusion::{ModalityLogits, UncertaintyFusion};
 use crate::modality::{Presence, Targets};
-use crate::model::Prediction;
 use crate::projector::{Gains, OrthogonalProjector, Projection};
 
 /// What an evaluated batch and its model tell only when asked: nothing is computed before, and
@@ -16,7 +15,32 @@ use crate::projector::{Gains, OrthogonalProjector, Projection};
 /// Holds the model's fusion and projector as they were at the evaluation. Clones share what they
 /// compute.
 #[derive(Clone)]
-pub struct Probe(Arc<Mutex<dyn Probed>>);
+pub struct Probe(Arc<Mutex<Asked>>);
+
+/// An evaluated batch that can be asked for more.
+pub trait Probed: Send {
+    /// Which sample has which modality.
+    fn presence(&self) -> &Presence;
+
+    /// The prediction of the samples `rows` from `modalities` alone, as if they lacked all others:
+    /// logits `[rows, n_classes]`. Each of these samples has at least one of the modalities.
+    ///
+    /// # Errors
+    ///
+    /// Those of the model.
+    fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>>;
+
+    /// What the projector of a protected layer lets through of a modality's gradients; `None`, as
+    /// without this method, when there is no such layer or modality.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gains::of`].
+    fn gains(&self, layer: usize, modality: usize) -> Result<Option<Gains>> {
+        let _ = (layer, modality);
+        Ok(None)
+    }
+}
 
 /// How many samples of a batch each coalition of modalities gets right.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,20 +58,23 @@ impl Probe {
     /// the batch is fused.
     pub const MAX_MODALITIES: usize = 8;
 
-    pub(crate) fn new<P: OrthogonalProjector, F: UncertaintyFusion>(
-        fusion: F,
-        projection: Projection<P>,
-        prediction: Prediction,
-        targets: Targets,
-    ) -> Self {
-        Self(Arc::new(Mutex::new(ModelProbe {
-            fusion,
-            projection,
-            prediction,
+    /// Asks `probed`, a batch with these labels.
+    pub fn new(probed: impl Probed + 'static, targets: Targets) -> Self {
+        Self(Arc::new(Mutex::new(Asked {
+            probed: Box::new(probed),
             targets,
             coalitions: None,
             gains: BTreeMap::new(),
         })))
+    }
+
+    /// As [`Probed::fuse`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the model.
+    pub fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
+        self.lock().probed.fuse(rows, modalities)
     }
 
     /// What each coalition of modalities gets right, the empty one included; `None` for more than
@@ -55,7 +82,7 @@ impl Probe {
     ///
     /// # Errors
     ///
-    /// [`MlaError::DeviceRead`].
+    /// [`MlaError::DeviceRead`], and those of [`Probed::fuse`].
     pub fn coalitions(&self) -> Result<Option<Coalitions>> {
         self.lock().coalitions()
     }
@@ -70,7 +97,7 @@ impl Probe {
         self.lock().gains(layer, modality)
     }
 
-    fn lock(&self) -> MutexGuard<'_, dyn Probed + 'static> {
+    fn lock(&self) -> MutexGuard<'_, Asked> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,27 +108,19 @@ impl fmt::Debug for Probe {
     }
 }
 
-/// A probe of any fusion and projector.
-trait Probed: Send {
-    fn coalitions(&mut self) -> Result<Option<Coalitions>>;
-    fn gains(&mut self, layer: usize, modality: usize) -> Result<Option<Gains>>;
-}
-
-struct ModelProbe<P: OrthogonalProjector, F> {
-    fusion: F,
-    projection: Projection<P>,
-    prediction: Prediction,
+/// A probe with what it was asked for.
+struct Asked {
+    probed: Box<dyn Probed>,
     targets: Targets,
     coalitions: Option<Coalitions>,
     gains: BTreeMap<(usize, usize), Gains>,
 }
 
-impl<P: OrthogonalProjector, F: UncertaintyFusion> Probed for ModelProbe<P, F> {
+impl Asked {
     fn coalitions(&mut self) -> Result<Option<Coalitions>> {
-        let n_modalities = self.prediction.modalities.n_modalities();
+        let n_modalities = self.probed.presence().n_modalities();
         if self.coalitions.is_none() && n_modalities <= Probe::MAX_MODALITIES {
-            let logits = &self.prediction.modalities;
-            self.coalitions = Some(coalitions(&self.fusion, logits, &self.targets)?);
+            self.coalitions = Some(coalitions(&*self.probed, &self.targets)?);
         }
         Ok(self.coalitions.clone())
     }
@@ -111,6 +130,32 @@ impl<P: OrthogonalProjector, F: UncertaintyFusion> Probed for ModelProbe<P, F> {
         if let Some(known) = self.gains.get(&key) {
             return Ok(Some(*known));
         }
+        let gains = self.probed.gains(layer, modality)?;
+        if let Some(gains) = gains {
+            self.gains.insert(key, gains);
+        }
+        Ok(gains)
+    }
+}
+
+/// An evaluated batch of an [`Mla`](crate::Mla).
+pub(crate) struct MlaProbe<P: OrthogonalProjector, F> {
+    pub(crate) fusion: F,
+    pub(crate) projection: Projection<P>,
+    pub(crate) logits: ModalityLogits,
+}
+
+impl<P: OrthogonalProjector, F: UncertaintyFusion> Probed for MlaProbe<P, F> {
+    fn presence(&self) -> &Presence {
+        self.logits.presence()
+    }
+
+    fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
+        let subset = self.logits.restricted(rows, modalities)?;
+        Ok(self.fusion.fuse(&subset).logits)
+    }
+
+    fn gains(&self, layer: usize, modality: usize) -> Result<Option<Gains>> {
         let layers = self.projection.layers();
         let Some((of, carrier)) = layers
             .get(layer)
@@ -119,57 +164,58 @@ impl<P: OrthogonalProjector, F: UncertaintyFusion> Probed for ModelProbe<P, F> {
             return Ok(None);
         };
         let (rule, device) = (self.projection.rule(), carrier.val().device());
-        let gains = Gains::of(rule, of.state(), modality, of.d_input(), &device)?;
-        self.gains.insert(key, gains);
-        Ok(Some(gains))
+        Gains::of(rule, of.state(), modality, of.d_input(), &device).map(Some)
     }
 }
 
-fn coalitions<F: UncertaintyFusion>(
-    fusion: &F,
-    logits: &ModalityLogits,
-    targets: &Targets,
-) -> Result<Coalitions> {
-    let (n_samples, n_modalities) = (logits.n_samples(), logits.n_modalities());
-    let each: Vec<Tensor<2>> = (0..n_modalities)
-        .map(|modality| logits.modality(modality).without_autodiff())
-        .collect();
-    let guess = 1.0 / logits.n_classes() as f64;
-    let labels = targets.tensor().without_autodiff();
-
-    let mut n_right = vec![guess * n_samples as f64];
-    let mut right = vec![];
+fn coalitions(probed: &dyn Probed, targets: &Targets) -> Result<Coalitions> {
+    let presence = probed.presence();
+    let (n_samples, n_modalities) = (presence.n_samples(), presence.n_modalities());
+    let mut n_left_out = vec![n_samples];
+    let mut n_right = vec![];
+    let mut n_classes = 0;
     for coalition in 1..1_usize << n_modalities {
-        let is_in = |sample, modality| {
-            coalition >> modality & 1 == 1 && logits.presence().is_present(sample, modality)
-        };
-        let mut mask = Vec::with_capacity(n_samples * n_modalities);
-        let mut counted = vec![1_i64; n_samples];
-        for (sample, counted) in counted.iter_mut().enumerate() {
-            let row = mask.len();
-            mask.extend((0..n_modalities).map(|modality| is_in(sample, modality)));
-            if !mask[row..].contains(&true) {
-                // Fused from anything, and not counted.
-                mask[row] = true;
-                *counted = 0;
-            }
+        let modalities = members(coalition, n_modalities);
+        let rows = presence.rows_with_any(&modalities);
+        n_left_out.push(n_samples - rows.len());
+        if rows.is_empty() {
+            n_right.push(None);
+            continue;
         }
-        let n_guessed = counted.iter().filter(|&&counted| counted == 0).count();
-        n_right.push(guess * n_guessed as f64);
-        let presence = Presence::from_mask(mask, n_modalities)?;
-        let fused = fusion.fuse(&ModalityLogits::new(each.clone(), presence)?);
-        let predicted: Tensor<1, Int> = fused.logits.argmax(1).squeeze_dim(1);
-        let counted = TensorData::new(counted, [n_samples]);
-        let counted = Tensor::<1, Int>::from_data(counted, &predicted.device());
-        right.push((predicted.equal(labels.clone()).int() * counted).sum());
+        let logits = probed.fuse(&rows, &modalities)?.without_autodiff();
+        n_classes = logits.dims()[1];
+        let predicted: Tensor<1, Int> = logits.argmax(1).squeeze_dim(1);
+        let labels = match rows.len() == n_samples {
+            true => targets.clone(),
+            false => targets.select(&rows),
+        };
+        let labels = labels.tensor().without_autodiff();
+        n_right.push(Some(predicted.equal(labels).int().sum()));
     }
-    let right: Vec<f64> = Tensor::cat(right, 0)
+    // All of them together have every sample.
+    let found = n_right.iter().flatten().cloned().collect();
+    let found: Vec<f64> = Tensor::cat(found, 0)
         .try_into_vec_as()
         .map_err(MlaError::read("what coalitions of modalities get right"))?;
-    for (n_right, right) in n_right[1..].iter_mut().zip(right) {
-        *n_right += right;
+    let mut found = found.into_iter();
+    let mut right = vec![0.0];
+    right.extend(n_right.iter().map(|right| match right {
+        Some(_) => found.next().expect("one number was read for each"),
+        None => 0.0,
+    }));
+    let guess = 1.0 / n_classes as f64;
+    for (right, left_out) in right.iter_mut().zip(n_left_out) {
+        *right += guess * left_out as f64;
     }
-    Ok(Coalitions { n_samples, n_right })
+    Ok(Coalitions {
+        n_samples,
+        n_right: right,
+    })
+}
+
+/// The modalities of a bit mask.
+pub(super) fn members(mask: usize, n_modalities: usize) -> Vec<usize> {
+    (0..n_modalities).filter(|m| mask >> m & 1 == 1).collect()
 }
 
 #[cfg(test)]
@@ -177,6 +223,19 @@ mod tests {
     use super::*;
     use crate::fusion::MeanFusion;
     use crate::test_devices;
+
+    struct Batch(ModalityLogits);
+
+    impl Probed for Batch {
+        fn presence(&self) -> &Presence {
+            self.0.presence()
+        }
+
+        fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
+            let subset = self.0.restricted(rows, modalities)?;
+            Ok(MeanFusion {}.fuse(&subset).logits)
+        }
+    }
 
     #[test]
     fn coalitions_fuse_what_is_in_them_and_guess_the_rest() {
@@ -187,7 +246,9 @@ mod tests {
             let presence = Presence::from_mask(mask, 2).unwrap();
             let logits = ModalityLogits::new(vec![a, b], presence).unwrap();
             let targets = Targets::new([0, 1, 1], &device);
-            let found = coalitions(&MeanFusion {}, &logits, &targets).unwrap();
+            let probe = Probe::new(Batch(logits), targets);
+            let found = probe.coalitions().unwrap().unwrap();
+            assert_eq!(probe.gains(0, 0), Ok(None));
             assert_eq!(found.n_samples, 3);
             // Nothing: three guesses. Modality 0: right, wrong, right. Modality 1: wrong, right,
             // a guess. Both: right, right, right.

@@ -115,7 +115,7 @@ where
         Ok(TrainOutput {
             grads,
             item: TurnOutput {
-                modality,
+                modality: Some(modality),
                 loss,
                 logits: output.logits.without_autodiff(),
                 targets,

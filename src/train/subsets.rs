@@ -3,15 +3,13 @@ use std::fmt;
 use burn::data::dataloader::DataLoader;
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Int, Tensor};
+use burn::train::InferenceStep;
 
 use crate::analysis::Confusion;
-use crate::encoder::Encoders;
 use crate::error::{MlaError, Result, same_size};
-use crate::fusion::{ModalityLogits, UncertaintyFusion};
-use crate::head::SharedHead;
-use crate::modality::{MultimodalBatch, Presence, SelectRows};
-use crate::model::Mla;
-use crate::projector::OrthogonalProjector;
+use crate::modality::Presence;
+use crate::train::probe::members;
+use crate::train::{EvaluationOutput, MultimodalMethod};
 
 /// The most modalities of which all subsets are evaluated.
 const MOST_MODALITIES: usize = 16;
@@ -49,8 +47,8 @@ pub struct SubsetScore {
 /// the others were missing in every sample: each sample is predicted from the fusion of those
 /// modalities that are in the subset and that it has.
 ///
-/// Encoders and head run once a batch, as for [`evaluate`](crate::train::evaluate); only the fusion
-/// runs `2^M - 1` times, for `M` modalities. The full subset is what `evaluate` reports as fused.
+/// Encoders run once a batch, as for [`evaluate`](crate::train::evaluate); only the fusion, of an
+/// [`Mla`](crate::Mla) without the head, runs `2^M - 1` times, for `M` modalities. The full subset is what `evaluate` reports as fused.
 ///
 /// Give it [`model.valid()`](burn::module::Module::valid).
 ///
@@ -91,27 +89,22 @@ pub struct SubsetScore {
 ///
 /// # Errors
 ///
-/// What the loader reports; wrapped, [`MlaError::TooManyModalities`] for more than 16,
-/// [`MlaError::LabelOutOfRange`], and the errors of [`Mla::predict`].
-pub fn evaluate_subsets<E, H, P, F>(
-    model: &Mla<E, H, P, F>,
-    loader: &dyn DataLoader<MultimodalBatch<E::Inputs>>,
-) -> Result<SubsetEvaluation, DatasetError>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
-    let evaluation = SubsetEvaluation::new(model.n_modalities(), model.n_classes());
+/// What the loader reports; wrapped, [`MlaError::TooManyModalities`] for more than 16, the errors
+/// of the model's [`try_inference_step`](MultimodalMethod::try_inference_step), and
+/// [`MlaError::Empty`] for a model whose evaluation has no [`Probe`](crate::train::Probe).
+pub fn evaluate_subsets<M: MultimodalMethod>(
+    model: &M,
+    loader: &dyn DataLoader<<M as InferenceStep>::Input>,
+) -> Result<SubsetEvaluation, DatasetError> {
+    let evaluation = SubsetEvaluation::new(
+        MultimodalMethod::n_modalities(model),
+        MultimodalMethod::n_classes(model),
+    );
     let mut evaluation = evaluation.map_err(DatasetError::new)?;
     for batch in loader.iter() {
-        let batch = batch?;
-        let targets = batch.targets.clone();
-        targets
-            .check(model.n_classes())
-            .and_then(|()| model.predict(batch))
-            .and_then(|said| evaluation.add(&said.modalities, &model.fusion, targets.labels()))
+        let output = model.try_inference_step(batch?);
+        output
+            .and_then(|output| evaluation.add_output(&output))
             .map_err(DatasetError::new)?;
     }
     Ok(evaluation)
@@ -126,7 +119,7 @@ impl SubsetEvaluation {
             });
         }
         let score = |mask: usize| SubsetScore {
-            modalities: (0..n_modalities).filter(|m| mask >> m & 1 == 1).collect(),
+            modalities: members(mask, n_modalities),
             confusion: Confusion::new(n_classes),
             n_left_out: 0,
         };
@@ -138,20 +131,32 @@ impl SubsetEvaluation {
         })
     }
 
-    /// Counts the samples of a batch; labels are classes.
+    fn add_output(&mut self, output: &EvaluationOutput) -> Result<()> {
+        let nothing = |what| MlaError::Empty { what };
+        let probe = output.probe.as_ref();
+        let probe = probe.ok_or(nothing("the probe of an evaluation"))?;
+        let modalities = output.modalities.as_ref();
+        let modalities = modalities.ok_or(nothing("the prediction of an evaluation"))?;
+        let labels = output.targets.labels();
+        self.add(modalities.presence(), labels, |rows, modalities| {
+            probe.fuse(rows, modalities)
+        })
+    }
+
+    /// Counts the samples of a batch; labels are classes, and `fuse` predicts rows from a subset.
     fn add(
         &mut self,
-        logits: &ModalityLogits,
-        fusion: &impl UncertaintyFusion,
+        presence: &Presence,
         labels: &[i64],
+        fuse: impl Fn(&[usize], &[usize]) -> Result<Tensor<2>>,
     ) -> Result<()> {
         let mut rows_of = Vec::with_capacity(self.scores.len());
         let mut predicted = Vec::with_capacity(self.scores.len());
         for score in &self.scores {
-            let rows = rows_with_any(logits.presence(), &score.modalities);
+            let rows = presence.rows_with_any(&score.modalities);
             if !rows.is_empty() {
-                let subset = restricted(logits, &rows, &score.modalities)?;
-                predicted.push(fusion.fuse(&subset).logits.argmax(1).squeeze_dim::<1>(1));
+                let logits = fuse(&rows, &score.modalities)?;
+                predicted.push(logits.argmax(1).squeeze_dim::<1>(1));
             }
             rows_of.push(rows);
         }
@@ -263,40 +268,6 @@ impl SubsetEvaluation {
     }
 }
 
-/// The samples that have at least one of the modalities.
-fn rows_with_any(presence: &Presence, modalities: &[usize]) -> Vec<usize> {
-    (0..presence.n_samples())
-        .filter(|&sample| modalities.iter().any(|&m| presence.is_present(sample, m)))
-        .collect()
-}
-
-/// The logits of some samples, each of which has at least one of the modalities, with all others
-/// missing.
-fn restricted(
-    logits: &ModalityLogits,
-    rows: &[usize],
-    modalities: &[usize],
-) -> Result<ModalityLogits> {
-    let presence = logits.presence();
-    let n_modalities = logits.n_modalities();
-    if modalities.len() == n_modalities {
-        return Ok(logits.clone());
-    }
-    let mask = rows.iter().flat_map(|&row| {
-        (0..n_modalities).map(move |m| modalities.contains(&m) && presence.is_present(row, m))
-    });
-    let presence = Presence::from_mask(mask.collect(), n_modalities)?;
-    let of_rows = |modality| {
-        let logits = logits.modality(modality);
-        match rows.len() == logits.dims()[0] {
-            true => Ok(logits),
-            false => logits.select_rows(rows),
-        }
-    };
-    let logits = (0..n_modalities).map(of_rows).collect::<Result<_>>()?;
-    ModalityLogits::new(logits, presence)
-}
-
 impl fmt::Display for SubsetEvaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const HEADING: &str = "modalities";
@@ -327,7 +298,7 @@ impl fmt::Display for SubsetEvaluation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fusion::MeanFusion;
+    use crate::fusion::{MeanFusion, ModalityLogits, UncertaintyFusion};
     use burn::tensor::Device;
 
     /// Three samples of class 0, 1, 1 and two modalities. The first is right on sample 0 only, the
@@ -340,7 +311,10 @@ mod tests {
         let logits = ModalityLogits::new(vec![first, second], presence).unwrap();
         let mut evaluation = SubsetEvaluation::new(2, 2).unwrap();
         evaluation
-            .add(&logits, &MeanFusion::new(), &[0, 1, 1])
+            .add(logits.presence(), &[0, 1, 1], |rows, modalities| {
+                let subset = logits.restricted(rows, modalities)?;
+                Ok(MeanFusion::new().fuse(&subset).logits)
+            })
             .unwrap();
         evaluation
     }

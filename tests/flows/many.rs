@@ -39,7 +39,7 @@ fn eight_different_encoders_take_turns() {
         for (modality, input) in inputs.into_iter().enumerate() {
             let turn = Turn::new(input, Targets::new([0, 1, 2], &device));
             let output = model.try_step(turn).unwrap();
-            assert_eq!(output.item.modality, modality);
+            assert_eq!(output.item.modality, Some(modality));
             model
                 .try_optimize(&mut optimizer, 0.01, output.grads)
                 .unwrap();

@@ -417,7 +417,7 @@ fn check_training(run: &Run, train: Batches) {
         let logits = rows(output.item.logits.clone());
         let labels = output.item.targets.labels();
         let labels = labels.iter().map(|&label| label as usize);
-        seen[output.item.modality].extend(logits.into_iter().zip(labels));
+        seen[output.item.modality.unwrap()].extend(logits.into_iter().zip(labels));
         model
             .try_optimize(&mut optimizer, 0.02, output.grads)
             .unwrap();
@@ -563,7 +563,7 @@ fn ranks_of_probabilities_are_those_worked_by_hand() {
             matrix(rows.collect(), 2, &device)
         };
         let output = |p: &[f64], labels: &[usize]| TurnOutput {
-            modality: 1,
+            modality: Some(1),
             loss: Tensor::zeros([1], &device),
             logits: logits(p),
             targets: Targets::new(labels.to_vec(), &device),
@@ -592,7 +592,7 @@ fn ranks_of_probabilities_are_those_worked_by_hand() {
 fn a_metric_stays_as_it_is_where_its_view_is_absent() {
     for device in devices() {
         let turn = TurnOutput {
-            modality: 0,
+            modality: Some(0),
             loss: Tensor::zeros([1], &device),
             logits: matrix(vec![2.0, 0.0, 2.0, 0.0], 2, &device),
             targets: Targets::new([0, 1], &device),
@@ -603,7 +603,7 @@ fn a_metric_stays_as_it_is_where_its_view_is_absent() {
         assert_eq!(seen.value().unwrap().current(), 50.0);
 
         let other = TurnOutput {
-            modality: 1,
+            modality: Some(1),
             ..turn
         };
         let other: ClassificationViews = other.adapt();
@@ -660,7 +660,7 @@ fn a_failed_evaluation_tells_metrics_nothing() {
     let mut bad = batch(3, 0, &device);
     bad.targets = Targets::from_labels(vec![0, 1, 7], &device);
     let output = InferenceStep::step(&model.valid(), bad);
-    assert!(output.prediction.is_none() && output.probe.is_none());
+    assert!(output.modalities.is_none() && output.probe.is_none());
     let views: ClassificationViews = output.adapt();
     assert!(views.view(View::Fused).is_none());
     let mut imbalance = ImbalanceMetric::new();
@@ -706,7 +706,7 @@ fn logits_that_are_not_finite_panic_nowhere() {
         let mut logits = vec![0.5, 0.2, 0.1, f32::NAN, 1.0, 2.0, 0.3, 0.9, 0.4];
         for _ in 0..2 {
             let views: ClassificationViews = TurnOutput {
-                modality: 0,
+                modality: Some(0),
                 loss: Tensor::full([1], f32::NAN, &device),
                 logits: matrix(logits.clone(), 3, &device),
                 targets: Targets::new([0, 0, 1], &device),

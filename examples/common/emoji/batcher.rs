@@ -4,7 +4,7 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_mla::modality::{Presence, ZeroInput};
+use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
 use burn_mla::train::SeededLoader;
 use rand::rngs::StdRng;
@@ -13,8 +13,11 @@ use rand::{RngExt, SeedableRng};
 use super::data::{GRAY_SIDE, SIDE};
 use super::{Emoji, EmojiInput, Modality};
 
+/// The inputs of all modalities of a batch.
+pub type EmojiInputs = Vec<Option<ModalityInput<EmojiInput>>>;
+
 /// A batch of emoji with all modalities of the run.
-pub type EmojiBatch = MultimodalBatch<Vec<Option<ModalityInput<EmojiInput>>>>;
+pub type EmojiBatch = MultimodalBatch<EmojiInputs>;
 
 /// Turns indices into batches; shifts and mirrors the images of a training batch.
 pub struct EmojiBatcher {
@@ -32,8 +35,6 @@ pub enum Missing {
     Nothing,
     /// They are left out. The presence is that of all emoji, by index.
     LeftOut(Presence),
-    /// They are zeros, for methods that need something of every modality.
-    Zeros(Presence),
 }
 
 /// Largest shift of a training image, in pixels.
@@ -108,18 +109,15 @@ impl Batcher<usize, EmojiBatch> for EmojiBatcher {
             .collect();
         let labels = indices.iter().map(|&index| self.emoji.label(index));
         let complete = MultimodalBatch::paired(inputs, Targets::new(labels, device));
-        let mask = |batch: EmojiBatch, presence: &Presence| {
-            let presence = presence.select(&indices)?;
-            batch.with_presence(&presence)
-        };
         let masked = match &self.missing {
             Missing::Nothing => Ok(complete),
-            Missing::LeftOut(presence) => mask(complete, presence),
-            Missing::Zeros(presence) => {
-                ZeroInput::like(&complete).and_then(|zeros| zeros.fill(mask(complete, presence)?))
-            }
+            Missing::LeftOut(presence) => presence
+                .select(&indices)
+                .and_then(|presence| complete.with_presence(&presence)),
         };
-        masked.expect("the presence is that of all emoji, and each has a modality")
+        masked
+            .expect("the presence is that of all emoji, and each has a modality")
+            .with_samples(indices)
     }
 }
 

@@ -1,6 +1,6 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use burn_mla::modality::{SelectRows, ZeroRows};
+use burn_mla::modality::SelectRows;
 use burn_mla::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -93,22 +93,6 @@ impl SelectRows for EmojiInput {
         Ok(match self {
             Self::Image(images) => Self::Image(images.select_rows(rows)?),
             Self::Vector(vectors) => Self::Vector(vectors.select_rows(rows)?),
-        })
-    }
-}
-
-impl ZeroRows for EmojiInput {
-    fn zeros(&self, n_rows: usize, device: &Device) -> Self {
-        match self {
-            Self::Image(images) => Self::Image(images.zeros(n_rows, device)),
-            Self::Vector(vectors) => Self::Vector(vectors.zeros(n_rows, device)),
-        }
-    }
-
-    fn place_rows(self, rows: &[usize], n_rows: usize) -> Result<Self> {
-        Ok(match self {
-            Self::Image(images) => Self::Image(images.place_rows(rows, n_rows)?),
-            Self::Vector(vectors) => Self::Vector(vectors.place_rows(rows, n_rows)?),
         })
     }
 }

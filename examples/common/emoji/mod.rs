@@ -5,7 +5,7 @@ mod data;
 mod encoder;
 mod modality;
 
-pub use batcher::{Batches, EmojiBatch, Missing};
+pub use batcher::{Batches, EmojiBatch, EmojiInputs, Missing};
 pub use data::{Emoji, Split};
 pub use encoder::{EmojiEncoder, EmojiInput, EncoderSizes};
 pub use modality::Modality;

@@ -17,6 +17,9 @@ pub struct History {
 pub struct EpochRecord {
     /// The turns of each modality.
     pub training: Vec<TurnStatistics>,
+    /// The steps that trained all modalities at once.
+    #[serde(default)]
+    pub joint: TurnStatistics,
     /// On the validation data, once the epoch is over.
     pub validation: Option<ValidationRecord>,
 }
@@ -193,6 +196,7 @@ mod tests {
     fn epoch(fused_accuracy: f64, accuracies: [f64; 2], fused_loss: f64) -> EpochRecord {
         EpochRecord {
             training: vec![],
+            joint: TurnStatistics::default(),
             validation: Some(ValidationRecord {
                 modality_accuracies: accuracies.to_vec(),
                 fused_accuracy,

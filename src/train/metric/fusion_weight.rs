@@ -7,7 +7,7 @@ use crate::train::EvaluationOutput;
 use crate::train::metric::epoch::{EpochStatistic, epoch_metric};
 
 /// The mean weight of one modality in the fused predictions of an epoch (Eq. 8, or whatever rule
-/// fuses). 0 to 1; NaN without samples.
+/// fuses). 0 to 1; NaN without samples, or for a method that does not weigh its modalities.
 ///
 /// The mean is over all samples, those that lack the modality having it at weight 0: the values of
 /// all modalities sum to 1.
@@ -27,9 +27,8 @@ pub struct FusionWeightInput {
 
 impl Adaptor<FusionWeightInput> for EvaluationOutput {
     fn adapt(&self) -> FusionWeightInput {
-        let prediction = self.prediction.as_ref();
         FusionWeightInput {
-            weights: prediction.map(|prediction| prediction.weights.clone()),
+            weights: self.weights.clone(),
         }
     }
 }

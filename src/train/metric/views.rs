@@ -3,8 +3,8 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 use burn::train::ClassificationOutput;
 use burn::train::metric::Adaptor;
 
+use crate::fusion::ModalityLogits;
 use crate::modality::Targets;
-use crate::model::Prediction;
 use crate::train::{EvaluationOutput, TurnOutput};
 
 /// Which predictions a metric looks at.
@@ -17,13 +17,14 @@ pub enum View {
 }
 
 /// A batch as metrics of its [`View`]s take it: a [`TurnOutput`] has that of the modality whose
-/// turn it was, an [`EvaluationOutput`] those of all modalities and the fused one.
+/// turn it was, or the fused one where all are trained at once, an [`EvaluationOutput`] those of all
+/// modalities and the fused one.
 #[derive(Debug, Clone)]
 pub struct ClassificationViews {
-    /// Of a turn: the modality and its logits.
-    turn: Option<(usize, Tensor<2>)>,
+    /// The logits of a turn, or the fused ones; `None` when the step failed.
+    one: Option<(View, Tensor<2>)>,
     /// Of an evaluation, unless it failed.
-    prediction: Option<Prediction>,
+    each: Option<ModalityLogits>,
     targets: Targets,
 }
 
@@ -45,10 +46,10 @@ impl ClassificationViews {
 
     /// The modalities of which the batch has a view, in order, each with its logits and labels.
     pub(super) fn modalities(&self) -> Vec<(usize, Tensor<2>, Targets)> {
-        let modalities = match (&self.turn, &self.prediction) {
-            (Some((modality, _)), _) => *modality..modality + 1,
-            (None, Some(prediction)) => 0..prediction.modalities.n_modalities(),
-            (None, None) => 0..0,
+        let modalities = match (&self.one, &self.each) {
+            (_, Some(each)) => 0..each.n_modalities(),
+            (Some((View::Modality(modality), _)), None) => *modality..modality + 1,
+            _ => 0..0,
         };
         modalities
             .filter_map(|modality| {
@@ -60,15 +61,9 @@ impl ClassificationViews {
 
     /// The logits of a view in f32, and the labels of its samples.
     pub(super) fn logits(&self, view: View) -> Option<(Tensor<2>, Targets)> {
-        let all = |logits: &Tensor<2>| (logits.clone(), self.targets.clone());
-        let (logits, targets) = match (view, &self.turn, &self.prediction) {
-            (View::Modality(wanted), Some((modality, logits)), _) if *modality == wanted => {
-                all(logits)
-            }
-            (View::Modality(wanted), None, Some(prediction)) => {
-                present(prediction, &self.targets, wanted)?
-            }
-            (View::Fused, None, Some(prediction)) => all(&prediction.fused),
+        let (logits, targets) = match (view, &self.one, &self.each) {
+            (_, Some((seen, logits)), _) if *seen == view => (logits.clone(), self.targets.clone()),
+            (View::Modality(wanted), _, Some(each)) => present(each, &self.targets, wanted)?,
             _ => return None,
         };
         let logits = logits.without_autodiff().cast(DType::F32);
@@ -78,11 +73,10 @@ impl ClassificationViews {
 
 /// The logits and labels of the samples that have a modality.
 fn present(
-    prediction: &Prediction,
+    of: &ModalityLogits,
     targets: &Targets,
     modality: usize,
 ) -> Option<(Tensor<2>, Targets)> {
-    let of = &prediction.modalities;
     if modality >= of.n_modalities() {
         return None;
     }
@@ -102,9 +96,10 @@ fn present(
 
 impl Adaptor<ClassificationViews> for TurnOutput {
     fn adapt(&self) -> ClassificationViews {
+        let view = self.modality.map_or(View::Fused, View::Modality);
         ClassificationViews {
-            turn: Some((self.modality, self.logits.clone())),
-            prediction: None,
+            one: Some((view, self.logits.clone())),
+            each: None,
             targets: self.targets.clone(),
         }
     }
@@ -112,9 +107,10 @@ impl Adaptor<ClassificationViews> for TurnOutput {
 
 impl Adaptor<ClassificationViews> for EvaluationOutput {
     fn adapt(&self) -> ClassificationViews {
+        let fused = || (View::Fused, self.logits.clone());
         ClassificationViews {
-            turn: None,
-            prediction: self.prediction.clone(),
+            one: self.modalities.is_some().then(fused),
+            each: self.modalities.clone(),
             targets: self.targets.clone(),
         }
     }

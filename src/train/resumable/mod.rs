@@ -1,4 +1,3 @@
-mod model;
 mod run;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,16 +6,14 @@ use burn::tensor::Device;
 use burn::train::{Interruption, Learner, LearningResult, SupervisedTraining, TrainingStrategy};
 use serde::Serialize;
 
-pub use model::ResumableModel;
-
 #[cfg(doc)]
 use crate::error::MlaError;
 use crate::error::at_least_one;
-use crate::train::LoaderHandle;
 use crate::train::checkpoint::{
     CheckpointError, CheckpointProblem, CheckpointStore, History, Monitor, Snapshot,
     TrainingProgress, same_option,
 };
+use crate::train::{LoaderHandle, MultimodalMethod};
 
 /// Training in Burn's loop that can be stopped or killed at any turn and goes on from its last
 /// checkpoint as if nothing had happened, bit for bit on the CPU.
@@ -155,13 +152,13 @@ impl ResumableTraining {
     /// - [`CheckpointError::Model`] for a monitor of a modality that does not exist.
     ///
     /// Nothing has been trained then. What goes wrong later is in the result.
-    pub fn launch<M: ResumableModel>(
+    pub fn launch<M: MultimodalMethod>(
         self,
         training: SupervisedTraining<M>,
         mut learner: Learner<M>,
     ) -> Result<(LearningResult<M>, History), CheckpointError> {
         self.monitor
-            .check(ResumableModel::n_modalities(&learner.model()))?;
+            .check(MultimodalMethod::n_modalities(&learner.model()))?;
         let progress = match &self.start {
             Some(snapshot) => {
                 let path = snapshot.path.as_deref().unwrap_or(self.store.directory());
@@ -192,7 +189,7 @@ impl ResumableTraining {
         Ok((result, history))
     }
 
-    fn restore<M: ResumableModel>(
+    fn restore<M: MultimodalMethod>(
         &self,
         snapshot: &Snapshot,
         learner: &mut Learner<M>,

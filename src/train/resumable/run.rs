@@ -11,17 +11,17 @@ use burn::train::{
     TrainingItem, ValidLoader,
 };
 
-use super::{ResumableModel, ResumableTraining, lock};
+use super::{ResumableTraining, lock};
 use crate::error::MlaError;
 use crate::train::checkpoint::{
     Capture, CheckpointError, CheckpointProblem, EpochRecord, Snapshot, TrainingProgress,
     ValidationRecord, same_option,
 };
 use crate::train::seed::derived;
-use crate::train::{Evaluation, TurnOutput};
+use crate::train::{Evaluation, MultimodalMethod, TurnOutput};
 
 /// A training under way.
-struct Run<'a, M: ResumableModel> {
+struct Run<'a, M: MultimodalMethod> {
     plan: &'a ResumableTraining,
     learner: Learner<M>,
     progress: TrainingProgress,
@@ -34,7 +34,7 @@ struct Run<'a, M: ResumableModel> {
     saved_at: u64,
 }
 
-impl<M: ResumableModel> SupervisedLearningStrategy<M> for ResumableTraining {
+impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
     fn fit(
         &self,
         components: TrainingComponents<M>,
@@ -106,7 +106,7 @@ impl<M: ResumableModel> SupervisedLearningStrategy<M> for ResumableTraining {
     }
 }
 
-impl<M: ResumableModel> Run<'_, M> {
+impl<M: MultimodalMethod> Run<'_, M> {
     /// Checks that a training that goes on is the one that was begun.
     fn check_start(&mut self) {
         let plan = self.plan;
@@ -151,9 +151,10 @@ impl<M: ResumableModel> Run<'_, M> {
         self.interrupter.fail_on_error(sent);
 
         if self.progress.history.epochs.len() < epoch {
-            let n_modalities = ResumableModel::n_modalities(&self.learner.model());
+            let n_modalities = MultimodalMethod::n_modalities(&self.learner.model());
             self.progress.history.epochs.push(EpochRecord {
                 training: vec![Default::default(); n_modalities],
+                joint: Default::default(),
                 validation: None,
             });
         }
@@ -258,7 +259,11 @@ impl<M: ResumableModel> Run<'_, M> {
             self.progress.turns_in_epoch += 1;
             let record = self.progress.history.epochs.last_mut();
             let record = record.expect("an epoch under way has a record");
-            if let Some(statistics) = record.training.get_mut(item.modality) {
+            let statistics = match item.modality {
+                Some(modality) => record.training.get_mut(modality),
+                None => Some(&mut record.joint),
+            };
+            if let Some(statistics) = statistics {
                 statistics.add(item.targets.len(), loss);
             }
             let item = TrainingItem::new(
@@ -282,8 +287,8 @@ impl<M: ResumableModel> Run<'_, M> {
         self.interrupter.fail_on_error(sent);
         let model = self.learner.model().valid();
         let mut evaluation = Evaluation::new(
-            ResumableModel::n_modalities(&model),
-            ResumableModel::n_classes(&model),
+            MultimodalMethod::n_modalities(&model),
+            MultimodalMethod::n_classes(&model),
         );
         let mut batches = loader.iter();
         let mut iteration = 0;

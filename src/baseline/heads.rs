@@ -1,0 +1,99 @@
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::baseline::ModalityFeatures;
+use crate::error::{MlaError, Result, at_least_one, same_size};
+
+/// A linear layer a modality.
+#[derive(Module, Debug)]
+pub(super) struct Heads {
+    layers: Vec<Linear>,
+}
+
+impl Heads {
+    pub(super) fn init(d_features: &[usize], n_outputs: usize, device: &Device) -> Result<Self> {
+        check_sizes(d_features, n_outputs)?;
+        let layers = d_features.iter();
+        Ok(Self {
+            layers: layers
+                .map(|&width| LinearConfig::new(width, n_outputs).init(device))
+                .collect(),
+        })
+    }
+
+    /// What each layer makes of its modality's features, `[n_samples, n_outputs]`.
+    pub(super) fn each(&self, features: &ModalityFeatures) -> Vec<Tensor<2>> {
+        let pairs = self.layers.iter().zip(features.all());
+        pairs
+            .map(|(layer, features)| layer.forward(features.clone()))
+            .collect()
+    }
+
+    pub(super) fn of(&self, modality: usize, features: &ModalityFeatures) -> Tensor<2> {
+        self.layers[modality].forward(features.modality(modality))
+    }
+
+    pub(super) fn n_outputs(&self) -> usize {
+        self.layers[0].weight.lazy_shape()[1]
+    }
+
+    pub(super) fn check(&self, d_features: &[usize]) -> Result<()> {
+        let expected = self.layers.iter().map(|layer| layer.weight.lazy_shape()[0]);
+        check_widths(&expected.collect::<Vec<_>>(), d_features)
+    }
+}
+
+/// Checks the sizes a head is configured with.
+pub(super) fn check_sizes(d_features: &[usize], n_classes: usize) -> Result<()> {
+    if d_features.is_empty() {
+        return Err(MlaError::NoModalities {
+            what: "the joint head",
+        });
+    }
+    for &width in d_features {
+        at_least_one("d_features", width)?;
+    }
+    at_least_one("n_classes", n_classes)?;
+    Ok(())
+}
+
+/// Checks the widths of features against those a head is made for.
+pub(super) fn check_widths(expected: &[usize], d_features: &[usize]) -> Result<()> {
+    if d_features.len() != expected.len() {
+        return Err(MlaError::ModalityCount {
+            what: "the encoders",
+            expected: expected.len(),
+            got: d_features.len(),
+        });
+    }
+    for (&expected, &got) in expected.iter().zip(d_features) {
+        same_size("width of the features of a joint head", expected, got)?;
+    }
+    Ok(())
+}
+
+/// The mean over the modalities present of what is given for each, which is 0 where one is missing.
+pub(super) fn mean_of_present(each: Vec<Tensor<2>>, features: &ModalityFeatures) -> Tensor<2> {
+    let n_modalities = each.len();
+    let sum = sum_of(each);
+    let counts = (0..n_modalities).filter_map(|modality| features.present(modality));
+    match counts.reduce(|sum, present| sum + present) {
+        None => sum / n_modalities as f64,
+        Some(n_present) => sum / n_present,
+    }
+}
+
+/// What is given for each modality, and 0 in the rows of samples that lack it.
+pub(super) fn masked(each: Vec<Tensor<2>>, features: &ModalityFeatures) -> Vec<Tensor<2>> {
+    let masked = |(modality, of): (usize, Tensor<2>)| match features.present(modality) {
+        None => of,
+        Some(present) => of * present,
+    };
+    each.into_iter().enumerate().map(masked).collect()
+}
+
+pub(super) fn sum_of(each: Vec<Tensor<2>>) -> Tensor<2> {
+    let sum = each.into_iter().reduce(|sum, term| sum + term);
+    sum.expect("a joint head has at least one modality")
+}

@@ -1,0 +1,69 @@
+use std::ops::Range;
+
+use burn::config::Config;
+
+use crate::error::{MlaError, Result, positive};
+
+/// On-the-fly gradient modulation (Peng et al., "Balanced Multimodal Learning via On-the-fly
+/// Gradient Modulation", CVPR 2022) of a [`Joint`](crate::baseline::Joint) model: OGM, or OGM-GE
+/// with `generalization`.
+///
+/// | Name | Default | Purpose | Range |
+/// |---|---|---|---|
+/// | `alpha` | required | strength | (0, inf) |
+/// | `generalization` | true | adds noise to the encoders' gradients (GE) | |
+/// | `first_step` | 0 | the step at which modulation starts | |
+/// | `end_step` | none | the first step at which it has ended | above `first_step` |
+///
+/// ```text
+/// s_m   = mean over the samples of softmax(logits_m) at the true class
+/// rho_m = s_m / mean over the other modalities of s_j
+/// k_m   = 1 - tanh(alpha rho_m) if rho_m > 1, else 1
+/// g     <- k_m g (+ N(0, std(g)^2))          for each gradient g of encoder m
+/// ```
+///
+/// with `logits_m` the prediction of a modality on its own, over the samples that have it. Of two
+/// modalities `rho` is the paper's discrepancy ratio; of more, each is compared with the mean of
+/// the others, and all that are ahead of it are held back. With no other modality in the batch
+/// nothing is.
+///
+/// All parameters of the encoders are modulated, as the paper says; the authors' code takes only the
+/// kernels of convolutions. The head's gradients stay as they are.
+#[derive(Config, Debug)]
+pub struct OgmConfig {
+    /// Strength.
+    pub alpha: f64,
+    /// Whether noise with the gradient's own standard deviation is added.
+    #[config(default = true)]
+    pub generalization: bool,
+    /// The step at which modulation starts.
+    #[config(default = 0)]
+    pub first_step: u64,
+    /// The first step at which it has ended.
+    pub end_step: Option<u64>,
+}
+
+impl OgmConfig {
+    /// Modulates in the epochs `epochs`, from 0, of `steps_per_epoch` steps each.
+    pub fn between_epochs(self, epochs: Range<u64>, steps_per_epoch: u64) -> Self {
+        self.with_first_step(epochs.start * steps_per_epoch)
+            .with_end_step(Some(epochs.end * steps_per_epoch))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        positive("alpha", self.alpha)?;
+        match self.end_step {
+            Some(end) if end <= self.first_step => Err(MlaError::HyperParameter {
+                name: "end_step",
+                requirement: "above first_step",
+                value: end as f64,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether gradients are modulated at a step.
+    pub fn is_active(&self, step: u64) -> bool {
+        step >= self.first_step && self.end_step.is_none_or(|end| step < end)
+    }
+}

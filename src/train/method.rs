@@ -1,0 +1,134 @@
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::train::{InferenceStep, Interrupter, LearnerModel, TrainOutput, TrainStep};
+
+use crate::encoder::Encoders;
+use crate::error::{MlaError, Result};
+use crate::fusion::UncertaintyFusion;
+use crate::head::SharedHead;
+use crate::modality::{ModalityInputs, MultimodalBatch, RoundRobin};
+use crate::model::Mla;
+use crate::projector::OrthogonalProjector;
+use crate::train::{AlternatingLoader, EvaluationOutput, LoaderHandle, Passes, TurnOutput};
+
+/// A way to train a model of several modalities: what [`ResumableTraining`], [`evaluate`] and the
+/// other functions of this module need of a model, besides what Burn's loop does.
+///
+/// [`Mla`] is one, and so is [`Joint`](crate::baseline::Joint) with any of its heads: they train in
+/// the same loop, with the same checkpoints and metrics. So does whatever else implements this.
+///
+/// [`ResumableTraining`]: crate::train::ResumableTraining
+/// [`evaluate`]: crate::train::evaluate
+pub trait MultimodalMethod:
+    LearnerModel
+    + TrainStep<Output = TurnOutput>
+    + InferenceStep<Input = MultimodalBatch<Self::Inputs>, Output = EvaluationOutput>
+{
+    /// The inputs of all modalities of a batch.
+    type Inputs: ModalityInputs;
+
+    /// Number of modalities.
+    fn n_modalities(&self) -> usize;
+
+    /// Number of classes.
+    fn n_classes(&self) -> usize;
+
+    /// What the method trains on, made from batches of paired data, and the position of that
+    /// loader. `passes` count the passes over `batches`, in
+    /// [`SeededLoader::passes`](crate::train::SeededLoader::passes).
+    ///
+    /// # Errors
+    ///
+    /// Those of the method.
+    fn training_loader(
+        &self,
+        batches: Arc<dyn DataLoader<MultimodalBatch<Self::Inputs>>>,
+        passes: Vec<Passes>,
+    ) -> Result<TrainingLoader<<Self as TrainStep>::Input>>;
+
+    /// Whose turn it is, `None` for a step of all modalities at once; turns of different modalities
+    /// are not accumulated together.
+    fn modality(turn: &<Self as TrainStep>::Input) -> Option<usize>;
+
+    /// Gives the model the interrupter of its training, through which it reports an error of
+    /// [`TrainStep::optimize`] and those of [`report`](Self::report).
+    fn attach(&self, interrupter: &Interrupter);
+
+    /// Stops the training with an error.
+    fn report(&self, error: MlaError);
+
+    /// [`TrainStep::step`] with its errors.
+    ///
+    /// # Errors
+    ///
+    /// Those of the model; it is as it was then.
+    fn try_train_step(&self, turn: <Self as TrainStep>::Input) -> Result<TrainOutput<TurnOutput>>;
+
+    /// [`InferenceStep::step`] with its errors.
+    ///
+    /// # Errors
+    ///
+    /// Those of the model.
+    fn try_inference_step(&self, batch: MultimodalBatch<Self::Inputs>) -> Result<EvaluationOutput>;
+}
+
+/// What a [`MultimodalMethod`] trains on.
+pub struct TrainingLoader<I> {
+    /// The loader of what the method's training step takes.
+    pub loader: Arc<dyn DataLoader<I>>,
+    /// Its position, for [`ResumableTraining`](crate::train::ResumableTraining).
+    pub handle: LoaderHandle,
+}
+
+impl<E, H, P, F> MultimodalMethod for Mla<E, H, P, F>
+where
+    E: Encoders + 'static,
+    H: SharedHead + 'static,
+    P: OrthogonalProjector + 'static,
+    F: UncertaintyFusion + 'static,
+{
+    type Inputs = E::Inputs;
+
+    fn n_modalities(&self) -> usize {
+        self.n_modalities()
+    }
+
+    fn n_classes(&self) -> usize {
+        self.n_classes()
+    }
+
+    /// Turns in the order of [`RoundRobin`]; make an [`AlternatingLoader`] oneself for another.
+    fn training_loader(
+        &self,
+        batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
+        passes: Vec<Passes>,
+    ) -> Result<TrainingLoader<<Self as TrainStep>::Input>> {
+        let loader = AlternatingLoader::paired(batches, self.n_modalities(), RoundRobin)?;
+        let loader = loader.with_passes(passes);
+        Ok(TrainingLoader {
+            handle: loader.handle(),
+            loader: Arc::new(loader),
+        })
+    }
+
+    fn modality(turn: &<Self as TrainStep>::Input) -> Option<usize> {
+        Some(E::Inputs::modality(&turn.input))
+    }
+
+    fn attach(&self, interrupter: &Interrupter) {
+        self.faults.attach(interrupter);
+    }
+
+    fn report(&self, error: MlaError) {
+        self.faults.raise(error);
+    }
+
+    fn try_train_step(&self, turn: <Self as TrainStep>::Input) -> Result<TrainOutput<TurnOutput>> {
+        self.try_step(turn)
+    }
+
+    fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
+        self.try_evaluate(batch)
+    }
+}

@@ -1,0 +1,185 @@
+use burn::module::{ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::activation::softmax;
+use burn::tensor::{DType, Distribution, Tensor};
+
+use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
+use crate::encoder::Encoders;
+use crate::error::Result;
+use crate::modality::Targets;
+
+/// The coefficient of each modality, `[1]`; `None` for one that the batch lacks, or has alone.
+///
+/// `head` and `features` are off the tape.
+pub(super) fn coefficients<H: JointHead>(
+    config: &OgmConfig,
+    head: &H,
+    features: &ModalityFeatures,
+    targets: &Targets,
+) -> Result<Vec<Option<Tensor<1>>>> {
+    let n_modalities = features.n_modalities();
+    let mut scores: Vec<Option<Tensor<1>>> = Vec::with_capacity(n_modalities);
+    for modality in 0..n_modalities {
+        let rows = features.presence().rows(modality);
+        if rows.is_empty() {
+            scores.push(None);
+            continue;
+        }
+        let alone = features.restricted(&rows, &[modality])?;
+        let logits = head.unimodal(&alone, modality).cast(DType::F32);
+        let labels = match rows.len() == targets.len() {
+            true => targets.clone(),
+            false => targets.select(&rows),
+        };
+        let labels = labels.tensor().without_autodiff().unsqueeze_dim::<2>(1);
+        scores.push(Some(softmax(logits, 1).gather(1, labels).mean()));
+    }
+    let coefficient = |(modality, score): (usize, &Option<Tensor<1>>)| {
+        let others = scores.iter().enumerate();
+        let others: Vec<_> = others
+            .filter(|(m, _)| *m != modality)
+            .filter_map(|(_, score)| score.clone())
+            .collect();
+        let (score, n_others) = (score.clone()?, others.len() as f64);
+        let sum = others.into_iter().reduce(|sum, score| sum + score)?;
+        let ratio = score / (sum / n_others).clamp_min(f32::MIN_POSITIVE);
+        let held_back = (ratio.clone() * config.alpha).tanh().neg() + 1.0;
+        let not_ahead = ratio.lower_equal_elem(1.0);
+        Some(held_back.mask_fill(not_ahead, 1.0))
+    };
+    Ok(scores.iter().enumerate().map(coefficient).collect())
+}
+
+/// Modulates the gradients of the encoders.
+pub(super) fn modulate<E: Encoders>(
+    config: &OgmConfig,
+    encoders: &E,
+    coefficients: &[Option<Tensor<1>>],
+    gradients: &mut GradientsParams,
+) {
+    if coefficients.iter().all(Option::is_none) {
+        return;
+    }
+    let mut modulate = Modulate {
+        coefficients,
+        noise: config.generalization,
+        path: vec![],
+        gradients,
+    };
+    encoders.visit(&mut modulate);
+}
+
+struct Modulate<'a> {
+    coefficients: &'a [Option<Tensor<1>>],
+    noise: bool,
+    path: Vec<String>,
+    gradients: &'a mut GradientsParams,
+}
+
+impl ModuleVisitor for Modulate<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let modality = self.path.first().and_then(|name| name.parse().ok());
+        let coefficient = modality.and_then(|m: usize| self.coefficients.get(m)?.clone());
+        let Some(coefficient) = coefficient else {
+            return;
+        };
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
+            return;
+        };
+        let device = gradient.device();
+        let coefficient = coefficient.to_device(&device).cast(gradient.dtype());
+        let mut modulated = gradient.clone() * coefficient.reshape([1; D]);
+        if self.noise {
+            let noise = Distribution::Normal(0.0, 1.0);
+            let noise = Tensor::random(gradient.dims(), noise, (&device, gradient.dtype()));
+            modulated = modulated + noise * standard_deviation(gradient);
+        }
+        self.gradients.register(param.id, modulated);
+    }
+}
+
+/// Of all elements, with `n - 1` in the denominator; 0 for a single one.
+fn standard_deviation<const D: usize>(values: Tensor<D>) -> Tensor<D> {
+    let n = values.dims().iter().product::<usize>();
+    let centred = values.clone() - values.mean().reshape([1; D]);
+    let squares = centred.square().sum() / (n.max(2) - 1) as f64;
+    squares.sqrt().reshape([1; D])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_devices;
+    use burn::module::Module;
+
+    /// A head whose modalities give their features out as logits.
+    #[derive(Module, Debug)]
+    struct Echo {}
+
+    impl JointHead for Echo {
+        fn fuse(&self, features: &ModalityFeatures) -> crate::baseline::JointLogits {
+            let logits = features.all().iter().cloned().reduce(|a, b| a + b).unwrap();
+            crate::baseline::JointLogits::unweighted(logits)
+        }
+
+        fn n_classes(&self) -> usize {
+            2
+        }
+
+        fn check(&self, _: &[usize]) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn of(probabilities: &[f64], device: &burn::tensor::Device) -> Vec<Option<f64>> {
+        // Logits with the given probability of class 1, which is the label.
+        let features = probabilities.iter().map(|p| {
+            let z = (p / (1.0 - p)).ln() as f32;
+            Tensor::from_floats([[0.0, z], [0.0, z]], device)
+        });
+        let features = ModalityFeatures::complete(features.collect()).unwrap();
+        let config = OgmConfig::new(0.5);
+        let targets = Targets::new([1, 1], device);
+        let found = coefficients(&config, &Echo {}, &features, &targets).unwrap();
+        let read = |k: Tensor<1>| k.into_scalar::<f64>();
+        found.into_iter().map(|k| k.map(read)).collect()
+    }
+
+    #[test]
+    fn the_modality_ahead_is_held_back() {
+        for device in test_devices() {
+            let found = of(&[0.8, 0.2], &device);
+            let expected = 1.0 - (0.5_f64 * 4.0).tanh();
+            assert!((found[0].unwrap() - expected).abs() < 1e-5, "{found:?}");
+            assert_eq!(found[1], Some(1.0));
+            // Of three: 0.6 and 0.8 against the mean of the others.
+            let found = of(&[0.6, 0.2, 0.8], &device);
+            let expected = [
+                1.0 - (0.5_f64 * 0.6 / 0.5).tanh(),
+                1.0,
+                1.0 - (0.5_f64 * 2.0).tanh(),
+            ];
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found.unwrap() - expected).abs() < 1e-5, "{found:?}");
+            }
+            assert_eq!(of(&[0.3], &device), [None]);
+        }
+    }
+
+    #[test]
+    fn noise_has_the_gradients_own_deviation() {
+        let device = burn::tensor::Device::flex();
+        let values = Tensor::<1>::from_floats([1.0, 3.0, 5.0], &device);
+        assert_eq!(standard_deviation(values).into_scalar::<f32>(), 2.0);
+        let one = Tensor::<2>::from_floats([[7.0]], &device);
+        assert_eq!(standard_deviation(one).into_scalar::<f32>(), 0.0);
+    }
+}
