@@ -1,6 +1,8 @@
 //! What the examples share.
 
 mod allocator;
-pub mod curves;
+#[allow(dead_code)]
+pub mod charts;
 pub mod emoji;
 pub mod report;
+mod spread;
