@@ -2,7 +2,12 @@
 
 #[path = "../../examples/common/charts/mod.rs"]
 mod charts;
+#[path = "../../examples/common/distinct.rs"]
+mod distinct;
 #[path = "../../examples/common/spread.rs"]
 mod spread;
+#[path = "../../examples/common/summary.rs"]
+mod summary;
 
 mod pictures;
+mod tables;

@@ -4,8 +4,8 @@ use std::path::Path;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
+use super::super::distinct::distinct;
 use super::super::spread::Spread;
-use super::distinct;
 use super::fill::Fill;
 use super::sheet::{Canvas, Pixel, Sheet};
 use super::stroke::whisker;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
+use super::super::distinct::distinct;
 use super::super::spread::Spread;
-use super::distinct;
 use super::sheet::{Canvas, Pixel, Sheet};
 use super::stroke::Stroke;
 use super::text::sans;

@@ -1,7 +1,7 @@
 //! Results as pictures (PNG), which can be told apart in black and white.
 //!
 //! Scores are in 0..1 and drawn in percent. A name looks the same in all panels of a picture. The
-//! module beside, `spread`, must be there: `mod spread;` next to `mod charts;`.
+//! modules `distinct` and `spread` must be there beside this one.
 
 pub mod bars;
 pub mod curves;
@@ -25,14 +25,3 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(93, 58, 155),
     RGBColor(120, 120, 120),
 ];
-
-/// Names in the order in which they first occur.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut distinct = vec![];
-    for name in names {
-        if !distinct.contains(&name) {
-            distinct.push(name);
-        }
-    }
-    distinct
-}

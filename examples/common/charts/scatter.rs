@@ -4,7 +4,7 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::distinct;
+use super::super::distinct::distinct;
 use super::sheet::{Canvas, Sheet};
 use super::stroke::Stroke;
 use super::text::sans;
