@@ -4,10 +4,13 @@
 mod charts;
 #[path = "../../examples/common/distinct.rs"]
 mod distinct;
+#[path = "../../examples/common/paired.rs"]
+mod paired;
 #[path = "../../examples/common/spread.rs"]
 mod spread;
 #[path = "../../examples/common/summary.rs"]
 mod summary;
 
 mod pictures;
+mod significance;
 mod tables;
