@@ -35,7 +35,7 @@ use std::time::Instant;
 
 use arguments::Arguments;
 use clap::Parser;
-use common::curves::{self, Panel};
+use common::charts::curves::{self, Panel};
 use common::emoji::Emoji;
 use common::report::{Method, Report};
 use stop::{Stop, Stopped};

@@ -1,6 +1,9 @@
 //! What the examples share.
 
 mod allocator;
-pub mod curves;
+#[allow(dead_code)]
+pub mod charts;
+mod distinct;
 pub mod emoji;
 pub mod report;
+mod spread;

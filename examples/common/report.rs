@@ -6,6 +6,8 @@ use std::fmt::Write;
 use burn_mla::analysis::Confusion;
 use serde::{Deserialize, Serialize};
 
+use super::spread::Spread;
+
 /// Accuracy and macro-F1, in 0..1.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Score {
@@ -107,33 +109,14 @@ impl Report {
                     true => scores.modalities[column],
                     false => scores.multi,
                 };
-                let accuracy = |scores: &Scores| of(scores).accuracy;
-                let spread = deviation(&method.per_seed, accuracy);
-                let cell = match method.per_seed.len() {
-                    1 => format!("{:.1}", 100.0 * accuracy(&method.mean)),
-                    _ => format!(
-                        "{:.1} ± {:.1}",
-                        100.0 * accuracy(&method.mean),
-                        100.0 * spread
-                    ),
-                };
+                let seeds = method.per_seed.iter();
+                let accuracies: Vec<f64> = seeds.map(|scores| of(scores).accuracy).collect();
+                let cell = Spread::of(&accuracies).map_or(String::new(), |cell| cell.to_string());
                 let f1 = 100.0 * of(&method.mean).macro_f1;
                 let _ = write!(table, "{:>24}", format!("{cell}  {f1:>8.1}"));
             }
             table.push('\n');
         }
         table
-    }
-}
-
-/// Sample standard deviation.
-fn deviation(runs: &[Scores], of: impl Fn(&Scores) -> f64) -> f64 {
-    let n = runs.len() as f64;
-    let mean = runs.iter().map(&of).sum::<f64>() / n;
-    let squares: f64 = runs.iter().map(|run| (of(run) - mean).powi(2)).sum();
-    if runs.len() > 1 {
-        (squares / (n - 1.0)).sqrt()
-    } else {
-        0.0
     }
 }

@@ -21,7 +21,7 @@ use burn_mla::train::{
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::Arguments;
-use crate::common::curves::Curve;
+use crate::common::charts::curves::Curve;
 use crate::common::emoji::{
     Batches, Emoji, EmojiBatch, EmojiEncoder, EmojiInputs, EncoderSizes, Missing, Modality, Split,
 };

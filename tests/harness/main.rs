@@ -1,0 +1,16 @@
+//! What the examples use to summarize a comparison: pictures, tables and tests over seeds.
+
+#[path = "../../examples/common/charts/mod.rs"]
+mod charts;
+#[path = "../../examples/common/distinct.rs"]
+mod distinct;
+#[path = "../../examples/common/paired.rs"]
+mod paired;
+#[path = "../../examples/common/spread.rs"]
+mod spread;
+#[path = "../../examples/common/summary.rs"]
+mod summary;
+
+mod pictures;
+mod significance;
+mod tables;
