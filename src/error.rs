@@ -218,6 +218,17 @@ pub enum MlaError {
         /// Position of the sample.
         sample: usize,
     },
+    /// Not a number, or infinite, among features handed to an analysis.
+    #[error(
+        "non-finite feature of sample {sample}{}",
+        modality.map_or(String::new(), |modality| format!(" of modality {modality}"))
+    )]
+    NonFiniteFeatures {
+        /// The modality, where there are several.
+        modality: Option<usize>,
+        /// Position of the sample.
+        sample: usize,
+    },
     /// A feature so large that the projector's recursion would lose positive definiteness in f32.
     /// The model is as it was before the step.
     #[error(

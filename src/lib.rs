@@ -16,6 +16,7 @@ mod module_fields;
 pub mod projector;
 #[cfg(feature = "safetensors")]
 mod safetensors;
+mod symmetric;
 #[cfg(feature = "train")]
 pub mod train;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::projector::OrthogonalProjector;
-use crate::projector::symmetric::Symmetric;
+use crate::symmetric::Symmetric;
 
 /// What a projector lets through: the gain of `P` along a unit vector `v` is `v^T P v`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -15,7 +15,6 @@ mod state;
 #[cfg(feature = "train")]
 mod step;
 mod subspace;
-mod symmetric;
 mod trace_rescaled;
 
 use burn::module::{Module, ModuleDisplay};

@@ -6,7 +6,7 @@ use crate::error::{MlaError, Result};
 use crate::projector::Buffer;
 use crate::projector::pending::PendingRows;
 use crate::projector::product::product;
-use crate::projector::symmetric::Symmetric;
+use crate::symmetric::Symmetric;
 
 /// `S = base - left^T right`.
 pub(super) struct SquareRoot<'a> {

@@ -6,8 +6,8 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use crate::error::{MlaError, Result, at_least_one};
 use crate::projector::pending::PendingRows;
 use crate::projector::product::product;
-use crate::projector::symmetric::Symmetric;
 use crate::projector::{Buffer, OrthogonalProjector};
+use crate::symmetric::Symmetric;
 
 /// How many directions a [`SubspaceProjector`] removes.
 #[derive(Config, Debug, Copy, PartialEq)]

@@ -12,5 +12,6 @@ mod spread;
 mod summary;
 
 mod pictures;
+#[allow(clippy::approx_constant, clippy::excessive_precision)] // of values that were measured
 mod significance;
 mod tables;

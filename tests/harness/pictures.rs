@@ -133,7 +133,7 @@ fn scatter(n_panels: usize) -> Vec<scatter::Panel> {
 type Drawn = Result<(), Box<dyn Error>>;
 
 fn draw_bars(path: &Path) -> Drawn {
-    bars::draw(path, "Test accuracy, 3 seeds", &bars(3))
+    bars::draw(path, "Test accuracy, 3 seeds", "accuracy, %", &bars(3))
 }
 
 const LABELS: lines::Labels = lines::Labels {
@@ -234,7 +234,7 @@ fn group(scores: &[Spread]) -> bars::Panel {
 fn a_bar_is_as_long_as_its_score_and_its_error_bar_as_its_deviation() {
     let length = |score: f64| {
         let scores = [Spread::exact(score), Spread::exact(1.0)];
-        let picture = drawn(|path| bars::draw(path, "", &[group(&scores)]));
+        let picture = drawn(|path| bars::draw(path, "", "", &[group(&scores)]));
         // The first long black line below the legend is the upper edge of the first bar.
         let dark = |y: u32| {
             let row = (0..picture.width()).map(|x| picture.get_pixel(x, y).0 == [0; 3]);
@@ -258,7 +258,7 @@ fn a_bar_is_as_long_as_its_score_and_its_error_bar_as_its_deviation() {
             mean: 0.5,
             deviation: Some(deviation),
         };
-        drawn(|path| bars::draw(path, "", &[group(&[score, Spread::exact(1.0)])]))
+        drawn(|path| bars::draw(path, "", "", &[group(&[score, Spread::exact(1.0)])]))
     };
     assert_ne!(with(0.01), with(0.1));
 }
@@ -296,7 +296,7 @@ fn scores_that_are_not_finite_are_left_out() {
         mean: f64::NAN,
         deviation: Some(f64::NAN),
     };
-    drawn(|path| bars::draw(path, "", &[group(&[nan, Spread::exact(0.5)])]));
+    drawn(|path| bars::draw(path, "", "", &[group(&[nan, Spread::exact(0.5)])]));
     let mut panels = lines(1, 2);
     panels[0].series[0].points[3].1 = nan;
     panels[0].series[1]
@@ -311,7 +311,7 @@ fn scores_that_are_not_finite_are_left_out() {
 
 #[test]
 fn panels_without_data_are_drawn_and_no_panel_is_an_error() {
-    drawn(|path| bars::draw(path, "", &[group(&[])]));
+    drawn(|path| bars::draw(path, "", "", &[group(&[])]));
     drawn(|path| lines::draw(path, "", &LABELS, lines::Scores::Near, &lines(1, 0)));
     let nothing = scatter::Panel {
         title: String::new(),

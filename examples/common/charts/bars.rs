@@ -41,11 +41,19 @@ const PLOT_WIDTH: i32 = 380;
 
 /// Draws horizontal bars in percent, from 0, a group a method, with the standard deviation as an
 /// error bar and the mean beside it. Panels are side by side, at most 4 in a row; the bars of the
-/// same name look the same in all of them.
-pub fn draw(path: &Path, caption: &str, panels: &[Panel]) -> Result<(), Box<dyn Error>> {
+/// same name look the same in all of them. `score` is what the axis is called, with its unit.
+pub fn draw(
+    path: &Path,
+    caption: &str,
+    score: &str,
+    panels: &[Panel],
+) -> Result<(), Box<dyn Error>> {
     let groups = || panels.iter().flat_map(|panel| &panel.groups);
     let bars = groups().flat_map(|group| &group.bars);
-    let names = distinct(bars.clone().map(|bar| bar.name.as_str()));
+    let mut names = distinct(bars.clone().map(|bar| bar.name.as_str()));
+    // What ends a group, the fused score, comes last in the legend too.
+    let ends = || groups().filter_map(|group| group.bars.last());
+    names.sort_by_key(|name| ends().any(|bar| bar.name == *name));
     let longest = bars.map(|bar| bar.score.mean + bar.score.deviation.unwrap_or(0.0));
     let longest = longest
         .filter(|score| score.is_finite())
@@ -79,7 +87,7 @@ pub fn draw(path: &Path, caption: &str, panels: &[Panel]) -> Result<(), Box<dyn 
             .build_cartesian_2d(0.0..end, 0.0..1.0)?;
         chart
             .configure_mesh()
-            .x_desc("accuracy, %")
+            .x_desc(score)
             .x_label_formatter(&|x| format!("{x:.0}"))
             .disable_y_mesh()
             .y_labels(0)

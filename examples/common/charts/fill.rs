@@ -21,8 +21,8 @@ const FILLS: [(RGBColor, Hatch); 6] = [
     (RGBColor(250, 214, 165), Hatch::Falling),
     (RGBColor(190, 230, 190), Hatch::Crossed),
     (RGBColor(232, 232, 232), Hatch::Upright),
-    (RGBColor(250, 250, 250), Hatch::Plain),
-    (RGBColor(150, 150, 150), Hatch::Plain),
+    (RGBColor(165, 165, 165), Hatch::Plain),
+    (RGBColor(255, 255, 255), Hatch::Plain),
 ];
 
 const SPACING: usize = 6;

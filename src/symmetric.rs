@@ -1,4 +1,4 @@
-//! Symmetric matrices on the host, in f64: what a projector needs of them now and then.
+//! Symmetric matrices on the host, in f64: what projectors and analyses need of them now and then.
 //!
 //! Burn's own decomposition, `burn::linalg::svd` 0.22.1, does not converge on matrices near the
 //! identity, which is where every projector starts, and panics then.
@@ -39,8 +39,12 @@ impl Symmetric {
     /// `A A^T` of rows.
     pub(crate) fn gram(rows: &[Vec<f64>]) -> Self {
         let n = rows.len();
-        let entry = |at: usize| dot(&rows[at / n], &rows[at % n]);
-        let entries = (0..n * n).map(entry).collect();
+        let mut entries = vec![0.0; n * n];
+        for (i, k) in (0..n).flat_map(|i| (0..=i).map(move |k| (i, k))) {
+            let entry = dot(&rows[i], &rows[k]);
+            entries[i * n + k] = entry;
+            entries[k * n + i] = entry;
+        }
         Self { n, entries }
     }
 
@@ -136,6 +140,82 @@ impl Symmetric {
         }
     }
 
+    /// The `n_leading` largest eigenvalues with their vectors, at most all; of a large matrix by a
+    /// block Krylov iteration (Musco and Musco, "Randomized Block Krylov Methods for Stronger and
+    /// Faster Approximate Singular Value Decomposition", NeurIPS 2015), started anew from its best
+    /// vectors until they are eigenvectors but for rounding. A block finds eigenvalues that occur
+    /// several times, which Lanczos' iteration does not.
+    pub(crate) fn leading(&self, n_leading: usize) -> Eigen {
+        let block_size = n_leading + KRYLOV_SURPLUS;
+        let all = || {
+            let mut eigen = self.eigen();
+            eigen.values.truncate(n_leading);
+            eigen.vectors.truncate(n_leading);
+            eigen
+        };
+        if 2 * KRYLOV_BLOCKS * block_size > self.n {
+            return all();
+        }
+        // Any start that leans on every eigenvector will do; this one is the same each time.
+        let mut block: Vec<Vec<f64>> = (0..block_size)
+            .map(|k| {
+                let angle = |i: usize| (1.0 + k as f64) * (1.0 + (i * i) as f64);
+                (0..self.n).map(|i| angle(i).sin()).collect()
+            })
+            .collect();
+        for _ in 0..MAX_RESTARTS {
+            let (basis, images) = self.krylov(block);
+            let m = basis.len();
+            let entry = |at: usize| dot(&basis[at / m], &images[at % m]);
+            let small = Self {
+                n: m,
+                entries: (0..m * m).map(entry).collect(),
+            };
+            let eigen = small.eigen();
+            let combine = |rows: &[Vec<f64>], weights: &[f64]| {
+                let mut sum = vec![0.0; self.n];
+                for (row, weight) in rows.iter().zip(weights) {
+                    sum.iter_mut().zip(row).for_each(|(s, x)| *s += weight * x);
+                }
+                sum
+            };
+            let weights = eigen.vectors.iter().take(block_size);
+            block = weights.map(|w| combine(&basis, w)).collect();
+            let scale = eigen.values.first().map_or(0.0, |value| value.abs());
+            let found = eigen.vectors.iter().zip(&eigen.values).zip(&block);
+            let converged = found.take(n_leading).all(|((weights, value), vector)| {
+                let mut rest = combine(&images, weights);
+                let pairs = rest.iter_mut().zip(vector);
+                pairs.for_each(|(x, v)| *x -= value * v);
+                dot(&rest, &rest).sqrt() <= KRYLOV_TOLERANCE * scale
+            });
+            if converged && block.len() >= n_leading {
+                block.truncate(n_leading);
+                let values = eigen.values.into_iter().take(n_leading).collect();
+                return Eigen {
+                    values,
+                    vectors: block,
+                };
+            }
+        }
+        all()
+    }
+
+    /// An orthonormal basis of what powers of the matrix make of a block, and its images.
+    fn krylov(&self, mut block: Vec<Vec<f64>>) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+        let (mut basis, mut images): (Vec<Vec<f64>>, Vec<Vec<f64>>) = (vec![], vec![]);
+        for _ in 0..KRYLOV_BLOCKS {
+            let known = basis.len();
+            for vector in block {
+                basis.extend(orthonormal(vector, &basis));
+            }
+            let image = |v: &Vec<f64>| (0..self.n).map(|i| dot(self.row(i), v)).collect();
+            images.extend(basis[known..].iter().map(image));
+            block = images[known..].to_vec();
+        }
+        (basis, images)
+    }
+
     /// The smallest and the largest eigenvalue; of a large matrix by Lanczos' iteration with full
     /// reorthogonalization (Golub and Van Loan, 10.1), which has converged to what f32 entries
     /// tell long before its last step.
@@ -184,6 +264,26 @@ impl Symmetric {
     }
 }
 
+/// The part of a vector that is orthogonal to orthonormal ones, at length 1; `None` where nothing
+/// but rounding is left.
+pub(crate) fn orthonormal(mut vector: Vec<f64>, to: &[Vec<f64>]) -> Option<Vec<f64>> {
+    let before = dot(&vector, &vector).sqrt();
+    // Twice is enough (Golub and Van Loan, 5.2).
+    for _ in 0..2 {
+        for known in to {
+            let along = dot(&vector, known);
+            let pairs = vector.iter_mut().zip(known);
+            pairs.for_each(|(x, k)| *x -= along * k);
+        }
+    }
+    let length = dot(&vector, &vector).sqrt();
+    if length <= 1e-12 * before {
+        return None;
+    }
+    vector.iter_mut().for_each(|x| *x /= length);
+    Some(vector)
+}
+
 /// Cosine and sine of the rotation that makes an off-diagonal entry 0; `None` where it is.
 fn rotation(pp: f64, qq: f64, pq: f64) -> Option<(f64, f64)> {
     if pq == 0.0 {
@@ -199,6 +299,13 @@ fn rotation(pp: f64, qq: f64, pq: f64) -> Option<(f64, f64)> {
 const MAX_SWEEPS: usize = 50;
 
 const LANCZOS_STEPS: usize = 80;
+
+/// Vectors in a block beyond those wanted: they make the wanted ones converge.
+const KRYLOV_SURPLUS: usize = 6;
+const KRYLOV_BLOCKS: usize = 6;
+/// Of the length of `A v - lambda v`, as a share of the largest eigenvalue.
+const KRYLOV_TOLERANCE: f64 = 1e-12;
+const MAX_RESTARTS: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -255,6 +362,47 @@ mod tests {
             });
             assert!((smallest - expected.0).abs() < 1e-8, "{smallest}");
             assert!((largest - expected.1).abs() < 1e-8, "{largest}");
+        }
+    }
+
+    #[test]
+    fn leading_eigenvectors_of_a_large_matrix_are_eigenvectors() {
+        let spectra: [fn(usize) -> f64; 5] = [
+            |_| 1.0,
+            |_| 0.0,
+            |i| [5.0, 5.0, 5.0, 1.0][i.min(3)],
+            |i| 0.99f64.powi(i as i32),
+            |i| 1.0 + 1e-3 * ((i * i) as f64).sin(),
+        ];
+        for (at, spectrum) in spectra.into_iter().enumerate() {
+            let mut values: Vec<f64> = (0..200).map(spectrum).collect();
+            let matrix = with_eigenvalues(&values);
+            values.sort_by(|a, b| b.total_cmp(a));
+            for n_leading in [1, 4] {
+                let eigen = matrix.leading(n_leading);
+                assert_eq!(eigen.values.len(), n_leading, "spectrum {at}");
+                for (i, vector) in eigen.vectors.iter().enumerate() {
+                    let value = eigen.values[i];
+                    assert!((value - values[i]).abs() < 1e-10, "spectrum {at}: {value}");
+                    for (k, x) in vector.iter().enumerate() {
+                        assert!((dot(matrix.row(k), vector) - value * x).abs() < 1e-10);
+                    }
+                    for (k, other) in eigen.vectors.iter().enumerate() {
+                        let expected = f64::from(u8::from(i == k));
+                        assert!((dot(vector, other) - expected).abs() < 1e-10);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_leading_eigenvalues_are_all_eigenvalues() {
+        let matrix = with_eigenvalues(&[3.0, 2.0, -1.0]);
+        for (n_leading, expected) in [(0, 0), (2, 2), (3, 3), (9, 3)] {
+            let eigen = matrix.leading(n_leading);
+            assert_eq!(eigen.values.len(), expected);
+            assert_eq!(eigen.vectors.len(), expected);
         }
     }
 
