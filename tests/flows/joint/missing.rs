@@ -249,6 +249,53 @@ fn running_statistics_are_of_the_samples_that_have_the_modality() {
     }
 }
 
+/// A refused step takes back what it did, and nothing that a step before it did.
+#[test]
+fn a_refused_step_leaves_what_the_steps_before_did() {
+    for device in devices() {
+        let device = device.autodiff();
+        let good = || image_batch(Some((pixels(3, 5, &device), Rows::All)), &device);
+        let expected = {
+            let model = image_joint(&device);
+            model.try_step(good()).unwrap();
+            running(&model)
+        };
+
+        // An image that is no number: its encoder ran.
+        let model = image_joint(&device);
+        model.try_step(good()).unwrap();
+        let bad = image_batch(Some((pixels(3, 5, &device) * f32::NAN, Rows::All)), &device);
+        let error = model.try_step(bad).map(|_| ()).unwrap_err();
+        assert!(
+            matches!(error, MlaError::NonFinite { modality: 0, .. }),
+            "{error}"
+        );
+        assert_eq!(running(&model), expected);
+
+        // A text that is none, in a batch without images: the encoder of images did not run.
+        let model = image_joint(&device);
+        model.try_step(good()).unwrap();
+        let mut bad = image_batch(None, &device);
+        let text = bad.inputs.1.take().unwrap();
+        bad.inputs.1 = Some(ModalityInput::all(text.input * f32::NAN));
+        let error = model.try_step(bad).map(|_| ()).unwrap_err();
+        assert!(
+            matches!(error, MlaError::NonFinite { modality: 1, .. }),
+            "{error}"
+        );
+        assert_eq!(running(&model), expected);
+
+        // A batch that is not well formed: no encoder ran.
+        let model = image_joint(&device);
+        model.try_step(good()).unwrap();
+        let mut bad = image_batch(None, &device);
+        bad.inputs.1 = ModalityInput::rows(Tensor::zeros([1, D_B], &device), vec![1]);
+        let error = model.try_step(bad).map(|_| ()).unwrap_err();
+        assert_eq!(error, MlaError::NothingPresent { sample: 0 });
+        assert_eq!(running(&model), expected);
+    }
+}
+
 #[test]
 fn a_sample_with_nothing_is_named() {
     let device = Device::flex().autodiff();
