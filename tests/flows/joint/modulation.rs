@@ -135,6 +135,9 @@ fn epochs_become_steps() {
     assert_eq!((config.first_step, config.end_step), (20, Some(50)));
     let active: Vec<u64> = (0..60).filter(|&step| config.is_active(step)).collect();
     assert_eq!(active, (20..50).collect::<Vec<_>>());
+    // To the end of all epochs there may be.
+    let config = OgmConfig::new(0.1).between_epochs(1..u64::MAX, 10);
+    assert!(!config.is_active(9) && config.is_active(10) && config.is_active(1 << 60));
 }
 
 /// Noise has mean 0 and the deviation of the gradient that it is added to.
