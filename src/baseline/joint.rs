@@ -177,6 +177,15 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// - [`MlaError::ModalityCount`] when it has another number of modalities;
     /// - [`MlaError::Size`] when an encoder returns another number of rows than it was given.
     pub fn features(&self, batch: MultimodalBatch<E::Inputs>) -> Result<ModalityFeatures> {
+        self.encode(batch, &mut vec![])
+    }
+
+    /// [`features`](Self::features), which puts down, after an error too, whose encoders ran.
+    pub(crate) fn encode(
+        &self,
+        batch: MultimodalBatch<E::Inputs>,
+        ran: &mut Vec<usize>,
+    ) -> Result<ModalityFeatures> {
         let presence = batch.presence()?;
         let n_modalities = self.n_modalities();
         if presence.n_modalities() != n_modalities {
@@ -191,9 +200,11 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             .map(|modality| batch.inputs.rows(modality).cloned())
             .collect();
         let mut found = Vec::with_capacity(n_modalities);
-        for (turn, rows) in batch.into_checked_turns().into_iter().zip(rows) {
+        let turns = batch.into_checked_turns().into_iter().zip(rows);
+        for (modality, (turn, rows)) in turns.enumerate() {
             let features = match (turn, rows) {
                 (Some(turn), Some(rows)) => {
+                    ran.push(modality);
                     let features = self.encoders.encode(turn.input);
                     check_rows(&features, turn.targets.len())?;
                     Some(match rows {

@@ -46,8 +46,8 @@ pub struct OgmConfig {
 impl OgmConfig {
     /// Modulates in the epochs `epochs`, from 0, of `steps_per_epoch` steps each.
     pub fn between_epochs(self, epochs: Range<u64>, steps_per_epoch: u64) -> Self {
-        self.with_first_step(epochs.start * steps_per_epoch)
-            .with_end_step(Some(epochs.end * steps_per_epoch))
+        self.with_first_step(epochs.start.saturating_mul(steps_per_epoch))
+            .with_end_step(Some(epochs.end.saturating_mul(steps_per_epoch)))
     }
 
     pub(super) fn check(&self) -> Result<()> {

@@ -1,6 +1,6 @@
 use burn::config::Config;
 use burn::module::{Module, ParamId};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::baseline::heads::{Heads, masked, sum_of};
 use crate::baseline::late_fusion::unimodal_losses;
@@ -47,7 +47,8 @@ pub struct QmfConfig {
 /// logits. (There the margin `|k_i - k_j|` has the other sign than in the paper; here it is the
 /// paper's.)
 ///
-/// What samples have been through is part of the model's record. Batches must
+/// What samples have been through is part of the model's record, in f32 whatever the precision of
+/// the model. Batches must
 /// [tell](crate::modality::MultimodalBatch::samples) which samples they have.
 ///
 /// A missing modality has no term in the fused logits, no loss, and no place among neighbours. A
@@ -74,7 +75,7 @@ impl QmfConfig {
         let shape = [self.n_data, 2 * self.d_features.len()];
         Ok(Qmf {
             heads,
-            history: Buffer::new(Tensor::zeros(shape, device)),
+            history: Buffer::new(Tensor::zeros(shape, (device, DType::F32))),
             ranking_weight: not_negative("ranking_weight", self.ranking_weight)?,
         })
     }

@@ -11,7 +11,7 @@ pub(super) struct LossHistory {
     counts: Tensor<2>,
 }
 
-/// What a batch adds to the history.
+/// What a batch adds to the history, in f32 whatever the precision of the model.
 ///
 /// `each` are the logits of each modality, `at` the positions of the samples in the data set.
 pub(super) fn observed(
@@ -21,7 +21,7 @@ pub(super) fn observed(
     n_data: usize,
 ) -> Tensor<2> {
     let (n_samples, n_modalities) = (at.len(), each.len());
-    let device = batch.features.device().inner();
+    let options = (&batch.features.device().inner(), DType::F32);
     let labels = batch.targets.tensor().without_autodiff();
     let labels = labels.unsqueeze_dim::<2>(1);
     let mut columns = Vec::with_capacity(2 * n_modalities);
@@ -32,14 +32,14 @@ pub(super) fn observed(
         let losses = log_softmax(logits, 1).gather(1, labels.clone()).neg();
         let present = batch.features.present(modality);
         let present = present.map(|present| present.without_autodiff());
-        let present = present.unwrap_or_else(|| Tensor::ones([n_samples, 1], &device));
+        let present = present.unwrap_or_else(|| Tensor::ones([n_samples, 1], options));
         let present = present.cast(DType::F32);
         columns.push(losses * present.clone());
         seen.push(present);
     }
     columns.append(&mut seen);
     let rows = Tensor::cat(columns, 1);
-    Tensor::zeros([n_data, 2 * n_modalities], &device).select_assign(
+    Tensor::zeros([n_data, 2 * n_modalities], options).select_assign(
         0,
         positions(at, &rows),
         rows,

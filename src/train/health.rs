@@ -68,7 +68,7 @@ where
             // A turn that is only tried must not change the projector's form.
             watcher.forget_switch();
         }
-        discard_pending_updates(&self.encoders, Some(&modality.to_string()));
+        discard_pending_updates(&self.encoders, Some(&[modality]));
         discard_pending_updates(&self.head, None);
         let mut gradients = output?.grads;
 

@@ -57,12 +57,17 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let targets = batch.targets.clone();
         targets.check(self.n_classes())?;
         let at = batch.samples.clone();
-        let refused = |error| {
-            discard_pending_updates(&self.encoders, None);
-            discard_pending_updates(&self.head, None);
+        let mut ran = vec![];
+        let features = self.encode(batch, &mut ran);
+        let encoders_refused = |error| {
+            discard_pending_updates(&self.encoders, Some(&ran));
             error
         };
-        let features = self.features(batch).map_err(refused)?;
+        let refused = |error| {
+            discard_pending_updates(&self.head, None);
+            encoders_refused(error)
+        };
+        let features = features.map_err(encoders_refused)?;
         let samples = JointSamples {
             features,
             targets: &targets,

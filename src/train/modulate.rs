@@ -100,14 +100,17 @@ impl ModuleVisitor for Modulate<'_> {
         if self.noise {
             let noise = Distribution::Normal(0.0, 1.0);
             let noise = Tensor::random(gradient.dims(), noise, (&device, gradient.dtype()));
-            modulated = modulated + noise * standard_deviation(gradient);
+            let deviation = standard_deviation(gradient).cast(modulated.dtype());
+            modulated = modulated + noise * deviation;
         }
         self.gradients.register(param.id, modulated);
     }
 }
 
-/// Of all elements, with `n - 1` in the denominator; 0 for a single one.
+/// Of all elements, with `n - 1` in the denominator; 0 for a single one. In f32: squares leave the
+/// range of f16.
 fn standard_deviation<const D: usize>(values: Tensor<D>) -> Tensor<D> {
+    let values = values.cast(DType::F32);
     let n = values.dims().iter().product::<usize>();
     let centred = values.clone() - values.mean().reshape([1; D]);
     let squares = centred.square().sum() / (n.max(2) - 1) as f64;
@@ -181,5 +184,11 @@ mod tests {
         assert_eq!(standard_deviation(values).into_scalar::<f32>(), 2.0);
         let one = Tensor::<2>::from_floats([[7.0]], &device);
         assert_eq!(standard_deviation(one).into_scalar::<f32>(), 0.0);
+        // Squares that f16 has no numbers for, neither so small nor so large.
+        for scale in [1e-4, 1e3] {
+            let values = Tensor::<1>::from_floats([1.0, 3.0, 5.0], &device) * scale;
+            let found = standard_deviation(values.cast(DType::F16)).into_scalar::<f32>();
+            assert!((found / scale - 2.0).abs() < 1e-2, "{found}");
+        }
     }
 }

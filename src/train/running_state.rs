@@ -14,11 +14,11 @@ pub(crate) fn take_pending_updates<M: Module>(module: &M) {
 /// Burn's `RunningState` keeps the last update of a forward pass aside until the next one, so
 /// that after a refused pass the value itself is still the one from before. This reads the
 /// values, makes the state take the update in, and writes the values back, through state that
-/// is shared with `module`. With `part`, only the submodule of that name has something to take
-/// back: what the others keep aside is good.
-pub(crate) fn discard_pending_updates<M: Module>(module: &M, part: Option<&str>) {
+/// is shared with `module`. With `parts`, only the submodules at these positions have something to
+/// take back: what the others keep aside is good.
+pub(crate) fn discard_pending_updates<M: Module>(module: &M, parts: Option<&[usize]>) {
     let mut values = Values {
-        part: part.map(str::to_string),
+        parts: parts.map(<[usize]>::to_vec),
         ..Values::default()
     };
     module.visit(&mut values);
@@ -29,7 +29,7 @@ pub(crate) fn discard_pending_updates<M: Module>(module: &M, part: Option<&str>)
 /// Values of parameters without gradients, tensors of any rank.
 #[derive(Default)]
 struct Values {
-    part: Option<String>,
+    parts: Option<Vec<usize>>,
     path: Vec<String>,
     found: Vec<(ParamId, Box<dyn std::any::Any>)>,
 }
@@ -44,7 +44,11 @@ impl ModuleVisitor for Values {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let meant = self.part.is_none() || self.path.first() == self.part.as_ref();
+        let part = self.path.first().and_then(|name| name.parse().ok());
+        let meant = match &self.parts {
+            None => true,
+            Some(parts) => part.is_some_and(|part| parts.contains(&part)),
+        };
         if meant && !param.is_require_grad() {
             self.found.push((param.id, Box::new(param.val())));
         }

@@ -67,9 +67,8 @@ where
         }
         targets.check(self.n_classes())?;
 
-        let encoder = modality.to_string();
         let encoder_refused = |error| {
-            discard_pending_updates(&self.encoders, Some(&encoder));
+            discard_pending_updates(&self.encoders, Some(&[modality]));
             error
         };
         let refused = |error| {

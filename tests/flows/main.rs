@@ -10,6 +10,7 @@ mod fusion_laws;
 mod golden;
 mod health;
 mod isolation;
+mod joint;
 mod loader;
 mod many;
 mod metrics;

@@ -7,6 +7,7 @@
 #[allow(dead_code)]
 mod common;
 
+mod joint;
 mod training;
 
 use std::io::{BufRead, BufReader};

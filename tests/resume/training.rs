@@ -27,9 +27,9 @@ use crate::common::*;
 
 /// Five batches of each of two modalities.
 pub const TURNS_AN_EPOCH: u64 = 10;
-const N_TRAIN: usize = 38;
+pub const N_TRAIN: usize = 38;
 
-type Inputs = (
+pub type Inputs = (
     Option<ModalityInput<Tensor<4>>>,
     Option<ModalityInput<Tensor<2>>>,
 );
@@ -299,7 +299,7 @@ fn texts(items: &[usize], device: &Device) -> Tensor<2> {
 }
 
 #[derive(Clone)]
-struct Samples;
+pub struct Samples;
 
 impl Batcher<usize, MultimodalBatch<Inputs>> for Samples {
     /// Of four samples one has no image, one no text.

@@ -1,0 +1,239 @@
+//! Joint models in a training that is stopped: what QMF remembers, and the noise of OGM-GE.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use burn::data::dataloader::DataLoaderBuilder;
+use burn::data::dataset::InMemDataset;
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::AdamWConfig;
+use burn::tensor::Device;
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::{Interrupter, Learner, SupervisedTraining};
+use burn_mla::baseline::{
+    ConcatConfig, Joint, JointConfig, JointHead, LateFusionConfig, OgmConfig, QmfConfig,
+};
+use burn_mla::prelude::*;
+use burn_mla::train::checkpoint::{CheckpointStore, History};
+use burn_mla::train::{
+    IndexedBatch, MappedLoader, MultimodalMethod, ResumableTraining, SeededLoader, WithIndex,
+};
+
+use crate::alone;
+use crate::common::*;
+use crate::training::{Inputs, N_TRAIN, Samples};
+
+/// Batches of eight in an epoch.
+const STEPS_AN_EPOCH: u64 = 5;
+const EPOCHS: usize = 2;
+
+/// What a training ends with.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    state: Vec<(String, Vec<f32>)>,
+    history: History,
+    updates: u64,
+    interrupted: bool,
+}
+
+impl Outcome {
+    /// Bit for bit the same; names what is not.
+    fn assert_is(&self, expected: &Self, what: &str) {
+        let pairs = self.state.iter().zip(&expected.state);
+        let differing: Vec<_> = pairs.filter(|(a, b)| a != b).map(|(a, _)| &a.0).collect();
+        assert!(differing.is_empty(), "{what}: {differing:?} differ");
+        assert_eq!(self, expected, "{what}");
+    }
+}
+
+struct Plan<H, F: Fn(&Device) -> H> {
+    head: F,
+    config: JointConfig,
+    accumulation: usize,
+}
+
+impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
+    fn model(&self, device: &Device) -> Joint<Pair, H> {
+        let image = CnnEncoderConfig::new(1, D_FEATURE)
+            .with_stages(vec![3])
+            .with_dropout(0.3);
+        let text = MlpEncoderConfig::new(D_B, 4)
+            .with_hidden(vec![7])
+            .with_input_dropout(0.2);
+        let encoders = (image.init(device).unwrap(), text.init(device).unwrap());
+        self.config.init(encoders, (self.head)(device)).unwrap()
+    }
+
+    /// Trains, or goes on where `folder` is, until a number of steps has been taken.
+    fn run(&self, folder: &Path, stop_after: Option<u64>, device: &Device) -> Outcome {
+        device.seed(3);
+        let training_device = device.clone().autodiff();
+        let model = self.model(&training_device);
+        let store = CheckpointStore::open(folder.join("checkpoints")).unwrap();
+        let start = store.latest().unwrap();
+        // Steps that are read again and dropped do not count.
+        let skip = start.as_ref().map_or(0, |s| s.progress.turns_in_epoch);
+
+        let items = WithIndex(InMemDataset::new((0..N_TRAIN).collect()));
+        let batcher = WithIndex(Samples);
+        let train: SeededLoader<(usize, usize), IndexedBatch<Inputs>> =
+            SeededLoader::new(items, batcher, 8, 5, &training_device).unwrap();
+        let passes = train.passes();
+        let interrupter = Interrupter::new();
+        let (stop, read) = (interrupter.clone(), AtomicU64::new(0));
+        let train = MappedLoader::with_samples(Arc::new(train));
+        let train = MappedLoader::new(Arc::new(train), move |batch: MultimodalBatch<Inputs>| {
+            let n = read.fetch_add(1, Ordering::Relaxed) + 1;
+            // The loop reads one batch ahead.
+            if stop_after.is_some_and(|after| n == skip + after + 1) {
+                stop.stop(Some("enough"));
+            }
+            Ok(batch)
+        });
+        let train = model
+            .training_loader(Arc::new(train), vec![passes])
+            .unwrap();
+        let valid = DataLoaderBuilder::new(Samples)
+            .batch_size(7)
+            .set_device(device.clone())
+            .build(InMemDataset::new((100..120).collect()));
+
+        let resumable = ResumableTraining::new(&training_device, store, train.handle)
+            .with_seed(9)
+            .with_every(3)
+            .unwrap()
+            .resume(start);
+        let mut training = SupervisedTraining::new(folder, train.loader, valid)
+            .with_application_logger(None)
+            .with_interrupter(interrupter)
+            .metrics((LossMetric::new(), AccuracyMetric::new()))
+            .num_epochs(EPOCHS);
+        if self.accumulation > 1 {
+            training = training.grads_accumulation(self.accumulation);
+        }
+        let schedule = CosineAnnealingLrSchedulerConfig::new(0.02, 20);
+        let learner = Learner::new(model, AdamWConfig::new().init(), schedule.init().unwrap());
+        let (result, history) = resumable.launch(training, learner).unwrap();
+        assert!(result.error.is_none(), "{:?}", result.error);
+        Outcome {
+            state: state(&result.model),
+            updates: result.model.n_steps(),
+            history,
+            interrupted: result.interrupted.is_some(),
+        }
+    }
+
+    fn assert_stops_change_nothing(&self) {
+        let _alone = alone();
+        for device in devices() {
+            let folder = tempfile::tempdir().unwrap();
+            let expected = self.run(folder.path(), None, &device);
+            assert!(!expected.interrupted);
+            let per_update = self.accumulation as u64;
+            let updates = EPOCHS as u64 * STEPS_AN_EPOCH.div_ceil(per_update);
+            assert_eq!(expected.updates, updates);
+            self.check_history(&expected.history);
+            for stop in [1, 2, 4, 5, 7] {
+                let folder = tempfile::tempdir().unwrap();
+                let stopped = self.run(folder.path(), Some(stop), &device);
+                assert!(stopped.interrupted);
+                assert!(stopped.updates < updates);
+                let resumed = self.run(folder.path(), None, &device);
+                resumed.assert_is(&expected, &format!("stopped after {stop} steps"));
+            }
+        }
+    }
+
+    fn check_history(&self, history: &History) {
+        assert_eq!(history.epochs.len(), EPOCHS);
+        for epoch in &history.epochs {
+            assert_eq!(epoch.joint.turns, STEPS_AN_EPOCH);
+            assert_eq!(epoch.joint.samples, N_TRAIN as u64);
+            assert!(epoch.joint.loss() > 0.0);
+            assert!(epoch.training.iter().all(|of| of.turns == 0), "no turns");
+            let validation = epoch.validation.as_ref().unwrap();
+            assert_eq!(validation.modality_accuracies.len(), 2);
+        }
+    }
+}
+
+#[test]
+fn qmf_goes_on_with_what_it_remembers() {
+    for accumulation in [1, 2] {
+        let head = |device: &Device| {
+            let config = QmfConfig::new(vec![D_FEATURE, 4], N_CLASSES, N_TRAIN);
+            config.init(device).unwrap()
+        };
+        let plan = Plan {
+            head,
+            config: JointConfig::new().with_label_smoothing(Some(0.1)),
+            accumulation,
+        };
+        plan.assert_stops_change_nothing();
+    }
+}
+
+#[test]
+fn the_noise_of_ogm_ge_goes_on() {
+    for accumulation in [1, 2] {
+        let head = |device: &Device| {
+            let config = ConcatConfig::new(vec![D_FEATURE, 4], N_CLASSES);
+            config.init(device).unwrap()
+        };
+        let ogm = OgmConfig::new(0.3)
+            .with_first_step(1)
+            .with_end_step(Some(6));
+        let plan = Plan {
+            head,
+            config: JointConfig::new().with_modulation(Some(ogm)),
+            accumulation,
+        };
+        plan.assert_stops_change_nothing();
+    }
+}
+
+/// After a training of as many epochs each sample has been seen as often, in what it has.
+#[test]
+fn every_sample_is_remembered_once_an_epoch() {
+    let _alone = alone();
+    let device = Device::flex();
+    let plan = Plan {
+        head: |device: &Device| {
+            let config = QmfConfig::new(vec![D_FEATURE, 4], N_CLASSES, N_TRAIN);
+            config.init(device).unwrap()
+        },
+        config: JointConfig::new(),
+        accumulation: 2,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = plan.run(folder.path(), None, &device);
+    let history = outcome
+        .state
+        .iter()
+        .find(|(path, _)| path == "head.history");
+    let history = &history.unwrap().1;
+    for item in 0..N_TRAIN {
+        let [_, _, images, texts] = history[item * 4..][..4] else {
+            unreachable!("four columns");
+        };
+        // Of four samples one has no image, one no text.
+        let epochs = |has: bool| if has { EPOCHS as f32 } else { 0.0 };
+        assert_eq!(images, epochs(item % 4 != 1), "{item}");
+        assert_eq!(texts, epochs(item % 4 != 2), "{item}");
+    }
+}
+
+/// Late fusion of heads trained on their own.
+#[test]
+fn an_ensemble_is_trained_by_the_same_loop() {
+    let plan = Plan {
+        head: |device: &Device| {
+            let config = LateFusionConfig::new(vec![D_FEATURE, 4], N_CLASSES);
+            config.with_unimodal_losses(true).init(device).unwrap()
+        },
+        config: JointConfig::new(),
+        accumulation: 1,
+    };
+    plan.assert_stops_change_nothing();
+}
