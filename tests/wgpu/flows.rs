@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Device;
+use burn_mla::baseline::{ConcatConfig, JointConfig, JointHead, OgmConfig, QmfConfig};
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
 
@@ -125,4 +126,49 @@ fn missing_modalities_are_left_out_as_on_flex() {
     assert_same_state(&got.0, &expected.0, 1e-4);
     let expected: Vec<f64> = expected.1.iter().map(|&x| f64::from(x)).collect();
     close(&got.1, &expected, 1e-4, "fused logits");
+}
+
+/// Joint training with a missing modality: what QMF remembers, and modulated gradients.
+#[test]
+fn joint_training_ends_where_flex_ends() {
+    let Some(wgpu) = devices() else { return };
+    let widths = vec![D_FEATURE; 2];
+    let qmf = QmfConfig::new(widths.clone(), N_CLASSES, 8);
+    assert_joint_as_on_flex(&wgpu, &JointConfig::new(), |device| {
+        qmf.init(device).unwrap()
+    });
+    let ogm = OgmConfig::new(0.5).with_generalization(false);
+    let config = JointConfig::new().with_modulation(Some(ogm));
+    let concat = ConcatConfig::new(widths, N_CLASSES);
+    assert_joint_as_on_flex(&wgpu, &config, |device| concat.init(device).unwrap());
+}
+
+fn assert_joint_as_on_flex<H: JointHead>(
+    wgpu: &Device,
+    config: &JointConfig,
+    head: impl Fn(&Device) -> H,
+) {
+    let [got, expected] = [wgpu.clone(), Device::flex()].map(|device| {
+        let device = device.autodiff();
+        let encoders = set_parameters(mlps(&device), 1);
+        let head = set_parameters(head(&device), 2);
+        let mut model = config.init(encoders, head).unwrap();
+        let mut optimizer = sgd();
+        for t in 0..4 {
+            let mut batch = batch(8, t % 2, &device).with_samples((0..8).collect());
+            if t == 1 {
+                let (labels, a, _) = samples(8, t);
+                let first = ModalityInput::all(matrix(a, D_A, &device));
+                let targets = Targets::new(labels, &device);
+                batch = MultimodalBatch::new((Some(first), None), targets)
+                    .with_samples((0..8).collect());
+            }
+            let output = model.try_step(batch).unwrap();
+            model
+                .try_optimize(&mut optimizer, 0.05, output.grads)
+                .unwrap();
+        }
+        state(&model)
+    });
+    assert_same_state(&got, &expected, 1e-4);
 }

@@ -1,0 +1,178 @@
+//! MLA against the paper's baselines, its ablation and the crate's default, on emoji.
+//!
+//! ```sh
+//! cargo run --release --example compare
+//! ```
+//!
+//! Every method has the same encoders, data, batch size, schedule and number of epochs, and the same
+//! budget of search: four trials, chosen by the fused validation accuracy. Then it is trained with
+//! several seeds on several sets of modalities, and some of them with modalities missing. Writes
+//! tables, figures and every single run to `target/compare`; a run that is there already is not done
+//! again, and one that was stopped goes on from its last epoch.
+
+#[path = "common/allocator.rs"]
+mod allocator;
+#[path = "compare_parts/cells.rs"]
+mod cells;
+#[path = "common/charts/mod.rs"]
+mod charts;
+#[path = "compare_parts/comparison.rs"]
+mod comparison;
+#[path = "common/distinct.rs"]
+mod distinct;
+#[allow(dead_code, unused_imports)]
+#[path = "common/emoji/mod.rs"]
+mod emoji;
+#[path = "compare_parts/figures.rs"]
+mod figures;
+#[path = "compare_parts/fit.rs"]
+mod fit;
+#[path = "compare_parts/gap.rs"]
+mod gap;
+#[path = "compare_parts/methods.rs"]
+mod methods;
+#[path = "compare_parts/missing.rs"]
+mod missing;
+#[path = "common/paired.rs"]
+mod paired;
+#[path = "compare_parts/plan.rs"]
+mod plan;
+#[allow(dead_code)]
+#[path = "common/report.rs"]
+mod report;
+#[path = "compare_parts/results.rs"]
+mod results;
+#[path = "common/spread.rs"]
+mod spread;
+#[path = "common/summary.rs"]
+mod summary;
+#[path = "compare_parts/tables.rs"]
+mod tables;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use cells::{Cell, Cells, Key};
+use clap::Parser;
+use emoji::Emoji;
+use fit::{Budget, Run};
+use plan::Plan;
+
+/// MLA against joint training and methods against modality laziness, on emoji.
+#[derive(Debug, Parser)]
+#[command(name = "compare")]
+struct Arguments {
+    /// Seeds of each method and set of modalities
+    #[arg(long, default_value_t = 5)]
+    seeds: u64,
+
+    /// Passes over the data
+    #[arg(long, default_value_t = 10)]
+    epochs: usize,
+
+    /// Where results go, and are looked for
+    #[arg(long, default_value = "target/compare")]
+    out: PathBuf,
+
+    /// One seed and one epoch on thumbnails and names, to see that everything works
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let plan = match arguments.quick {
+        true => Plan::quick(),
+        false => Plan::new(arguments.seeds, arguments.epochs),
+    };
+    let budget = Budget::default();
+    std::fs::create_dir_all(&arguments.out)?;
+    let mut bench = Bench {
+        emoji: Emoji::load(budget.sizes.d_text)?,
+        device: Device::flex(),
+        cells: Cells::open(arguments.out.join("cells.jsonl"))?,
+        budget,
+        out: arguments.out,
+    };
+    bench.run("search", plan.search())?;
+    let winners: Vec<_> = methods::ALL
+        .iter()
+        .map(|&method| plan.winner(&bench.cells, method))
+        .collect::<Option<_>>()
+        .ok_or("every trial of the search has been run")?;
+    let winner = |method| {
+        let at = methods::ALL.iter().position(|&of| of == method);
+        winners[at.expect("all methods are listed")]
+    };
+    for method in methods::ALL {
+        println!("{method}: {}", winner(method).describe(method));
+    }
+    bench.run("table", plan.after_search(winner))?;
+
+    let results = results::of(&plan, &bench.cells, &bench.budget).ok_or("every run is done")?;
+    let out = &bench.out;
+    std::fs::write(
+        out.join("report.json"),
+        serde_json::to_string_pretty(&results)?,
+    )?;
+    tables::csv(&results, std::fs::File::create(out.join("table.csv"))?)?;
+    let table = tables::markdown(&results);
+    std::fs::write(out.join("table.md"), &table)?;
+    figures::draw(out, &plan, &bench.cells, &results)?;
+    println!("\n{table}");
+    println!("tables, figures and report.json are in {}", out.display());
+    Ok(())
+}
+
+/// Where runs are done.
+struct Bench {
+    emoji: Arc<Emoji>,
+    device: Device,
+    cells: Cells,
+    budget: Budget,
+    out: PathBuf,
+}
+
+impl Bench {
+    /// Does the runs that are not done yet.
+    fn run(&mut self, stage: &str, mut keys: Vec<Key>) -> Result<(), Box<dyn Error>> {
+        let n_all = keys.len();
+        keys.retain(|key| self.cells.get(key).is_none());
+        let (start, n_left) = (Instant::now(), keys.len());
+        println!("{stage}: {n_all} runs, {n_left} to do");
+        for (done, key) in keys.iter().enumerate() {
+            let folder = self.out.join("under-way").join(key.file_name());
+            let run = Run {
+                key,
+                budget: &self.budget,
+                emoji: &self.emoji,
+                device: &self.device,
+                folder: &folder,
+            };
+            let outcome = run.outcome()?;
+            let valid = &outcome.rows[0].valid;
+            let each = valid.modalities.iter().chain([&valid.fused]);
+            let each: Vec<String> = each
+                .map(|score| format!("{:.1}", 100.0 * score.accuracy))
+                .collect();
+            let seconds = outcome.seconds;
+            self.cells.add(Cell {
+                key: key.clone(),
+                outcome,
+            })?;
+            std::fs::remove_dir_all(&folder)?;
+            let left = start.elapsed().as_secs() * (n_left - done - 1) as u64 / (done + 1) as u64;
+            println!(
+                "{stage} {}/{n_left} {key}: valid {} %, {seconds:.1} s | {}:{:02} left",
+                done + 1,
+                each.join(" / "),
+                left / 60,
+                left % 60,
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+use serde::Serialize;
+
+use crate::paired::{holm, paired_t_test};
+
+/// A difference between two rows, or why none can be told.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Comparison {
+    Tested(Tested),
+    Undefined { reason: String },
+}
+
+/// Of accuracies in 0..1, the first minus the second.
+#[derive(Debug, Serialize)]
+pub struct Tested {
+    pub n: usize,
+    pub mean: f64,
+    pub deviation: f64,
+    /// 95 % confidence interval of the mean.
+    pub interval: [f64; 2],
+    pub p: f64,
+    /// Adjusted for the number of comparisons.
+    pub p_holm: f64,
+}
+
+/// Tests a family of pairs of scores.
+pub fn compare(family: &[(Vec<f64>, Vec<f64>)]) -> Vec<Comparison> {
+    let tests: Vec<_> = family
+        .iter()
+        .map(|(first, second)| paired_t_test(first, second))
+        .collect();
+    let p: Vec<Option<f64>> = tests
+        .iter()
+        .map(|test| test.as_ref().ok().map(|test| test.p))
+        .collect();
+    let pairs = tests.into_iter().zip(holm(&p));
+    pairs
+        .map(|pair| match pair {
+            (Ok(test), Some(p_holm)) => Comparison::Tested(Tested {
+                n: test.n,
+                mean: test.mean,
+                deviation: test.deviation,
+                interval: test.interval,
+                p: test.p,
+                p_holm,
+            }),
+            (Ok(_), None) => unreachable!("a test with a p has an adjusted one"),
+            (Err(undefined), _) => Comparison::Undefined {
+                reason: undefined.to_string(),
+            },
+        })
+        .collect()
+}

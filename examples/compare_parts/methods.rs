@@ -1,0 +1,123 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What is trained. A trained MLA is scored with several fusions: see [`Method::rows`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    Sum,
+    Concat,
+    LateFusion,
+    Ensemble,
+    Film,
+    BiGated,
+    Ogm,
+    OgmGe,
+    Qmf,
+    MlaWithoutHgm,
+    Mla,
+    MlaDefault,
+}
+
+/// A choice of hyper-parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    pub learning_rate: f64,
+    /// The method's own one, where it has one.
+    pub own: Option<f64>,
+}
+
+pub const ALL: [Method; 12] = [
+    Method::Sum,
+    Method::Concat,
+    Method::LateFusion,
+    Method::Ensemble,
+    Method::Film,
+    Method::BiGated,
+    Method::Ogm,
+    Method::OgmGe,
+    Method::Qmf,
+    Method::MlaWithoutHgm,
+    Method::Mla,
+    Method::MlaDefault,
+];
+
+/// How a trained model's predictions are fused, for the rows of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fusion {
+    /// The model's own.
+    Own,
+    /// The mean of the modalities' logits.
+    Mean,
+}
+
+impl Method {
+    /// The rows of the table that the trained model makes, the first being what is searched for.
+    pub fn rows(self) -> &'static [(&'static str, Fusion)] {
+        match self {
+            Self::Sum => &[("Sum", Fusion::Own)],
+            Self::Concat => &[("Concat", Fusion::Own)],
+            Self::LateFusion => &[("LateFusion", Fusion::Own)],
+            Self::Ensemble => &[("LateFusion, own losses", Fusion::Own)],
+            Self::Film => &[("FiLM", Fusion::Own)],
+            Self::BiGated => &[("BiGated", Fusion::Own)],
+            Self::Ogm => &[("OGM", Fusion::Own)],
+            Self::OgmGe => &[("OGM-GE", Fusion::Own)],
+            Self::Qmf => &[("QMF", Fusion::Own)],
+            Self::MlaWithoutHgm => &[
+                ("MLA without HGM", Fusion::Own),
+                ("MLA without HGM and DF", Fusion::Mean),
+            ],
+            Self::Mla => &[("MLA", Fusion::Own), ("MLA without DF", Fusion::Mean)],
+            Self::MlaDefault => &[("MLA, crate's default", Fusion::Own)],
+        }
+    }
+
+    /// The row by which the method is known.
+    pub fn name(self) -> &'static str {
+        self.rows()[0].0
+    }
+
+    /// What the method's own hyper-parameter is, and what is tried.
+    pub fn own(self) -> Option<(&'static str, [f64; 2])> {
+        match self {
+            Self::Ogm | Self::OgmGe => Some(("alpha", [0.1, 0.5])),
+            Self::Qmf => Some(("ranking weight", [0.1, 1.0])),
+            Self::Mla => Some(("alpha", [0.1, 1.0])),
+            Self::MlaDefault => Some(("leak", [0.001, 0.01])),
+            _ => None,
+        }
+    }
+
+    /// The budget of the search: four trials, whatever the method.
+    pub fn trials(self) -> [Trial; 4] {
+        let trial = |learning_rate, own| Trial { learning_rate, own };
+        match self.own() {
+            None => [1e-3, 2e-3, 4e-3, 8e-3].map(|rate| trial(rate, None)),
+            Some((_, [low, high])) => [
+                trial(2e-3, Some(low)),
+                trial(2e-3, Some(high)),
+                trial(4e-3, Some(low)),
+                trial(4e-3, Some(high)),
+            ],
+        }
+    }
+}
+
+impl Trial {
+    /// In words.
+    pub fn describe(&self, method: Method) -> String {
+        let rate = self.learning_rate;
+        match method.own().zip(self.own) {
+            Some(((name, _), value)) => format!("learning rate {rate}, {name} {value}"),
+            None => format!("learning rate {rate}"),
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
