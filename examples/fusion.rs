@@ -58,6 +58,10 @@ struct Arguments {
     #[arg(long, default_value_t = 8)]
     epochs: usize,
 
+    /// Smooths the labels that are trained on; without it models end over-confident
+    #[arg(long, default_value_t = 0.1)]
+    label_smoothing: f64,
+
     /// Where results go, and are looked for
     #[arg(long, default_value = "target/fusion")]
     out: PathBuf,
@@ -111,6 +115,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         pair: pair_name(pair),
         seed,
         epochs,
+        label_smoothing: arguments.label_smoothing,
     };
     let mut todo = vec![];
     for plan in &plans {

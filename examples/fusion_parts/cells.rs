@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::score::{Confidences, Score};
 
 /// What identifies a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Key {
     pub pair: String,
     pub seed: u64,
     pub epochs: usize,
+    pub label_smoothing: f64,
 }
 
 /// A split with nothing or one modality corrupted.

@@ -34,7 +34,7 @@ pub fn run(
         batch_size: BATCH_SIZE,
         missing: Missing::Nothing,
     };
-    let model = train(&batches, key.epochs, key.seed, device)?;
+    let model = train(&batches, &key, device)?;
     let labels = |split| -> Vec<i64> {
         let indices = emoji.indices(split).into_iter();
         indices.map(|index| emoji.label(index) as i64).collect()

@@ -9,6 +9,7 @@ use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use burn_mla::prelude::*;
 
+use crate::cells::Key;
 use crate::emoji::{Batches, EmojiEncoder, EncoderSizes, Split};
 
 pub type Model = Mla<Vec<EmojiEncoder>, LinearHead, DefaultProjector, MeanFusion>;
@@ -16,7 +17,6 @@ pub type Model = Mla<Vec<EmojiEncoder>, LinearHead, DefaultProjector, MeanFusion
 pub const BATCH_SIZE: usize = 64;
 const LEARNING_RATE: f64 = 4e-3;
 const WEIGHT_DECAY: f32 = 0.05;
-const LABEL_SMOOTHING: f64 = 0.1;
 
 /// The encoders of the projectors example.
 pub fn sizes() -> EncoderSizes {
@@ -31,13 +31,8 @@ pub fn sizes() -> EncoderSizes {
 }
 
 /// Trains on the training split. The fusion takes no part in training: any will do.
-pub fn train(
-    batches: &Batches,
-    epochs: usize,
-    seed: u64,
-    device: &Device,
-) -> Result<Model, Box<dyn Error>> {
-    device.seed(seed);
+pub fn train(batches: &Batches, key: &Key, device: &Device) -> Result<Model, Box<dyn Error>> {
+    device.seed(key.seed);
     let device = device.clone().autodiff();
     let sizes = sizes();
     let encoders = batches
@@ -48,7 +43,7 @@ pub fn train(
     let n_classes = batches.emoji.classes.len();
     let head = LinearHeadConfig::new(sizes.d_feature, n_classes).init(&device)?;
     let mut model = MlaConfig::new()
-        .with_label_smoothing(Some(LABEL_SMOOTHING))
+        .with_label_smoothing(Some(key.label_smoothing))
         .init(
             encoders,
             head,
@@ -58,12 +53,12 @@ pub fn train(
 
     let split = batches.emoji.indices(Split::Train);
     let n_turns = 2 * split.len().div_ceil(batches.batch_size);
-    let loader = batches.shuffled(split, seed, &device)?;
+    let loader = batches.shuffled(split, key.seed, &device)?;
     let turns = AlternatingLoader::paired(Arc::new(loader), 2, RoundRobin)?;
     let mut schedule: ModuleLrScheduler =
-        CosineAnnealingLrSchedulerConfig::new(LEARNING_RATE, n_turns * epochs).init()?;
+        CosineAnnealingLrSchedulerConfig::new(LEARNING_RATE, n_turns * key.epochs).init()?;
     let mut optimizer = AdamWConfig::new().with_weight_decay(WEIGHT_DECAY).init();
-    for _ in 0..epochs {
+    for _ in 0..key.epochs {
         for turn in turns.iter() {
             let output = model.try_step(turn?)?;
             model.try_optimize(&mut optimizer, schedule.step(), output.grads)?;
