@@ -43,6 +43,16 @@ fn fusions(c: &mut Criterion) {
         let config = EntropyFusionConfig::new(n);
         config.init(&device).expect("the default is valid")
     });
+    for (name, confidence) in [
+        ("max-probability", Confidence::MaxProbability),
+        ("margin", Confidence::Margin),
+        ("energy", Confidence::Energy),
+    ] {
+        rule(c, name, |n| {
+            let config = ConfidenceFusionConfig::new(n, confidence);
+            config.init(&device).expect("the default is valid")
+        });
+    }
     rule(c, "mean", |_| MeanFusion::new());
 }
 

@@ -30,7 +30,8 @@ pub mod prelude {
         MlpEncoderConfig,
     };
     pub use crate::fusion::{
-        EntropyFusion, EntropyFusionConfig, FixedFusion, MeanFusion, UncertaintyFusion,
+        Confidence, ConfidenceFusion, ConfidenceFusionConfig, EntropyFusion, EntropyFusionConfig,
+        FixedFusion, MeanFusion, UncertaintyFusion,
     };
     pub use crate::head::{LinearHead, LinearHeadConfig, MlpHead, MlpHeadConfig, SharedHead};
     pub use crate::modality::{

@@ -162,7 +162,9 @@ impl Run<'_> {
         let rows = rows.map(|&(name, fusion)| match (fusion, self.key.method) {
             (Fusion::Own, Method::MlaDefault) => {
                 let temperatures = fit_temperatures(&model, &*self.loader(Split::Valid)?)?;
-                let fusion = model.fusion.clone().with_calibration(&temperatures)?;
+                let fusion = ConfidenceFusionConfig::new(n_modalities, Confidence::Margin)
+                    .init(self.device)?
+                    .with_calibration(&temperatures)?;
                 self.row(name, &model.clone().with_fusion(fusion)?)
             }
             (Fusion::Own, _) => self.row(name, &model),

@@ -1,10 +1,10 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
-use crate::error::{MlaError, Result, at_least_one, positive};
-use crate::fusion::{ModalityLogits, UncertaintyFusion};
+use crate::error::{Result, positive};
+use crate::fusion::{ModalityLogits, UncertaintyFusion, temperatures};
 use crate::projector::Buffer;
 
 /// Configuration of an [`EntropyFusion`]. The defaults are the paper's.
@@ -67,11 +67,11 @@ impl EntropyFusionConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside of the
+    /// ranges above.
     pub fn init(&self, device: &Device) -> Result<EntropyFusion> {
-        at_least_one("n_modalities", self.n_modalities)?;
         Ok(EntropyFusion {
-            calibration: Buffer::new(Tensor::ones([self.n_modalities], device)),
+            calibration: temperatures::uncalibrated(self.n_modalities, device)?,
             temperature: positive("temperature", self.temperature)?,
             normalized: self.normalized,
         })
@@ -83,17 +83,12 @@ impl EntropyFusion {
     ///
     /// # Errors
     ///
-    /// [`MlaError::ModalityCount`] for another number of temperatures,
-    /// [`MlaError::HyperParameter`] for one that is not positive and finite.
+    /// [`MlaError::ModalityCount`](crate::MlaError::ModalityCount) for another number of
+    /// temperatures, [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for one that is
+    /// not positive and finite.
     pub fn with_calibration(mut self, temperatures: &[f64]) -> Result<Self> {
         self.check(temperatures.len())?;
-        let values = temperatures
-            .iter()
-            .map(|&value| positive("calibration temperature", value).map(|value| value as f32))
-            .collect::<Result<Vec<f32>>>()?;
-        let data = TensorData::new(values, [temperatures.len()]);
-        let device = self.calibration.get().device();
-        self.calibration.set(Tensor::from_data(data, &device));
+        temperatures::replace(&mut self.calibration, temperatures)?;
         Ok(self)
     }
 
@@ -121,21 +116,12 @@ impl UncertaintyFusion for EntropyFusion {
     }
 
     fn calibrated(&self, modality: usize, logits: Tensor<2>) -> Tensor<2> {
-        let temperature = self.calibration.get().slice([modality..modality + 1]);
-        let temperature = temperature.unsqueeze_dim::<2>(0).cast(logits.dtype());
-        logits / temperature
+        temperatures::divide(&self.calibration, modality, logits)
     }
 
     fn check(&self, n_modalities: usize) -> Result<()> {
-        let expected = self.calibration.get().dims()[0];
-        if n_modalities == expected {
-            return Ok(());
-        }
-        Err(MlaError::ModalityCount {
-            what: "a model fused by entropy",
-            expected,
-            got: n_modalities,
-        })
+        let what = "a model fused by entropy";
+        temperatures::check_count(&self.calibration, n_modalities, what)
     }
 }
 

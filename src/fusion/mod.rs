@@ -1,15 +1,18 @@
 //! Fusion of the modalities' predictions by their uncertainty (Eq. 6-8).
 
 mod calibration;
+mod confidence;
 mod entropy;
 mod fixed;
 mod logits;
 mod mean;
+mod temperatures;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use calibration::{fit_temperature, negative_log_likelihood};
+pub use confidence::{Confidence, ConfidenceFusion, ConfidenceFusionConfig};
 pub use entropy::{EntropyFusion, EntropyFusionConfig, entropy};
 pub use fixed::FixedFusion;
 pub use logits::ModalityLogits;

@@ -12,7 +12,8 @@ use crate::train::MultimodalMethod;
 /// that have it: see [`fit_temperature`].
 ///
 /// Give it [`model.valid()`](burn::module::Module::valid) and validation data, and the result to
-/// [`EntropyFusion::with_calibration`](crate::fusion::EntropyFusion::with_calibration).
+/// [`EntropyFusion::with_calibration`](crate::fusion::EntropyFusion::with_calibration) or
+/// [`ConfidenceFusion::with_calibration`](crate::fusion::ConfidenceFusion::with_calibration).
 ///
 /// # Errors
 ///

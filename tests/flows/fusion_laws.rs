@@ -1,4 +1,4 @@
-//! Laws of Eq. 6-8 as properties.
+//! Laws of Eq. 6-8, and of fusion by confidence, as properties.
 
 use burn::tensor::{Tensor, TensorData};
 use burn_mla::fusion::{ModalityLogits, entropy};
@@ -58,6 +58,40 @@ proptest! {
                         }
                         // Eq. 8 bounds the ratio of two weights by the number of classes.
                         prop_assert!(!both || row[a] <= row[b] * c as f32 * 1.001);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_surer_modality_weighs_more((c, logits, mask) in case(), temperature in 0.01f64..10.0) {
+        let m = logits.len();
+        for device in devices() {
+            let tensors: Vec<Tensor<2>> = logits
+                .iter()
+                .map(|z| Tensor::from_data(TensorData::new(z.clone(), [N, c]), &device))
+                .collect();
+            let presence = Presence::from_mask(mask.clone(), m).unwrap();
+            let given = ModalityLogits::new(tensors, presence).unwrap();
+            for confidence in [Confidence::MaxProbability, Confidence::Margin, Confidence::Energy] {
+                let config = ConfidenceFusionConfig::new(m, confidence);
+                let fusion = config.with_temperature(temperature).init(&device).unwrap();
+                let fused = fusion.fuse(&given);
+                prop_assert!(values(fused.logits).iter().all(|x| x.is_finite()));
+                let weights = values(fused.weights);
+                let confidences = values(fusion.confidence(&given));
+                for i in 0..N {
+                    let row = &weights[i * m..][..m];
+                    prop_assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
+                    for a in 0..m {
+                        prop_assert!((0.0..=1.0).contains(&row[a]), "{row:?}");
+                        prop_assert!(mask[i * m + a] || row[a] == 0.0, "{row:?}");
+                        for b in 0..m {
+                            let surer = confidences[i * m + a] >= confidences[i * m + b];
+                            let both = mask[i * m + a] && mask[i * m + b];
+                            prop_assert!(!both || !surer || row[a] >= row[b], "{row:?}");
+                        }
                     }
                 }
             }

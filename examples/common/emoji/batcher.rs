@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use burn::data::dataloader::batcher::Batcher;
@@ -11,7 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::data::{GRAY_SIDE, SIDE};
-use super::{Emoji, EmojiInput, Modality};
+use super::{Corruption, Emoji, EmojiInput, Modality};
 
 /// The inputs of all modalities of a batch.
 pub type EmojiInputs = Vec<Option<ModalityInput<EmojiInput>>>;
@@ -25,6 +26,7 @@ pub struct EmojiBatcher {
     modalities: Vec<Modality>,
     missing: Missing,
     augment: Option<Augment>,
+    corruption: Option<Corruption>,
 }
 
 /// What becomes of modalities that are to be missing.
@@ -66,6 +68,7 @@ impl Batches<'_> {
             modalities: self.modalities.to_vec(),
             missing: self.missing.clone(),
             augment,
+            corruption: None,
         }
     }
 
@@ -75,7 +78,29 @@ impl Batches<'_> {
         indices: Vec<usize>,
         device: &Device,
     ) -> Arc<dyn DataLoader<EmojiBatch>> {
-        DataLoaderBuilder::new(self.batcher(None))
+        self.ordered(self.batcher(None), indices, device)
+    }
+
+    /// A set of emoji in its order, with one modality corrupted.
+    #[allow(dead_code)]
+    pub fn corrupted(
+        &self,
+        indices: Vec<usize>,
+        corruption: Corruption,
+        device: &Device,
+    ) -> Arc<dyn DataLoader<EmojiBatch>> {
+        let mut batcher = self.batcher(None);
+        batcher.corruption = Some(corruption);
+        self.ordered(batcher, indices, device)
+    }
+
+    fn ordered(
+        &self,
+        batcher: EmojiBatcher,
+        indices: Vec<usize>,
+        device: &Device,
+    ) -> Arc<dyn DataLoader<EmojiBatch>> {
+        DataLoaderBuilder::new(batcher)
             .batch_size(self.batch_size)
             .set_device(device.clone())
             .build(InMemDataset::new(indices))
@@ -130,12 +155,20 @@ impl EmojiBatcher {
         device: &Device,
     ) -> EmojiInput {
         let n = indices.len();
+        let corruption = self.corruption.filter(|of| of.modality == modality);
+        let noisy = |index: usize, mut pixels: Vec<f32>| {
+            if let Some(corruption) = corruption {
+                corruption.add_noise(index, &mut pixels);
+            }
+            pixels
+        };
         match modality {
             Modality::Fluent | Modality::Noto => {
                 let pixels = indices
                     .iter()
                     .flat_map(|&index| {
-                        self.image(modality, index, Move::draw(moves.as_deref_mut()))
+                        let moved = Move::draw(moves.as_deref_mut());
+                        noisy(index, self.image(modality, index, moved))
                     })
                     .collect::<Vec<f32>>();
                 let data = TensorData::new(pixels, [n, 3, SIDE, SIDE]);
@@ -144,16 +177,20 @@ impl EmojiBatcher {
             Modality::Gray8 => {
                 let values: Vec<f32> = indices
                     .iter()
-                    .flat_map(|&index| self.emoji.gray(index).to_vec())
+                    .flat_map(|&index| noisy(index, self.emoji.gray(index).to_vec()))
                     .collect();
                 let data = TensorData::new(values, [n, GRAY_SIDE * GRAY_SIDE]);
                 EmojiInput::Vector(Tensor::from_data(data, device))
             }
             Modality::Label | Modality::Tags | Modality::LabelDe => {
-                let texts: Vec<&str> = indices
-                    .iter()
-                    .map(|&index| self.emoji.text(modality, index))
-                    .collect();
+                let text = |&index: &usize| {
+                    let text = self.emoji.text(modality, index);
+                    match corruption {
+                        Some(corruption) => Cow::Owned(corruption.drop_words(index, text)),
+                        None => Cow::Borrowed(text),
+                    }
+                };
+                let texts: Vec<Cow<str>> = indices.iter().map(text).collect();
                 EmojiInput::Vector(self.emoji.hashed(modality).tensor(&texts, device))
             }
         }

@@ -1,0 +1,128 @@
+use std::fmt;
+
+use burn::tensor::Tensor;
+use burn_mla::fusion::ModalityLogits;
+use burn_mla::prelude::*;
+
+/// What a modality is weighted by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Weighting {
+    Mean,
+    Entropy,
+    /// Entropy divided by `log C`.
+    NormalizedEntropy,
+    Confidence(Confidence),
+}
+
+/// The temperature that entropies or confidences are divided by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum WeightTemperature {
+    One,
+    /// That of [`GRID`] with the lowest loss on the clean validation split.
+    Chosen,
+}
+
+/// What is divided by temperatures that fit the clean validation split.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Calibration {
+    Nothing,
+    /// The logits of each modality, before anything else.
+    Modalities,
+    /// Those, and then the fused logits.
+    ModalitiesAndFused,
+}
+
+/// Weight temperatures to choose from.
+pub const GRID: [f64; 6] = [10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
+
+/// A rule of fusion as it is compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    pub weighting: Weighting,
+    pub calibration: Calibration,
+    pub temperature: WeightTemperature,
+}
+
+impl Rule {
+    /// Eq. 7 and 8 as the paper has them.
+    pub const PAPER: Self = Self {
+        weighting: Weighting::Entropy,
+        calibration: Calibration::Nothing,
+        temperature: WeightTemperature::One,
+    };
+
+    /// Everything that is compared.
+    pub fn all() -> Vec<Self> {
+        use Calibration::{Modalities, ModalitiesAndFused, Nothing};
+        use WeightTemperature::{Chosen, One};
+        let mut all = vec![];
+        for weighting in [
+            Weighting::Mean,
+            Weighting::Entropy,
+            Weighting::NormalizedEntropy,
+            Weighting::Confidence(Confidence::MaxProbability),
+            Weighting::Confidence(Confidence::Margin),
+            Weighting::Confidence(Confidence::Energy),
+        ] {
+            // The mean has no temperature; another one makes the two entropies the same.
+            let temperatures: &[WeightTemperature] = match weighting {
+                Weighting::Mean | Weighting::NormalizedEntropy => &[One],
+                _ => &[One, Chosen],
+            };
+            for &temperature in temperatures {
+                for calibration in [Nothing, Modalities, ModalitiesAndFused] {
+                    // What was chosen for its loss gains little from a second temperature.
+                    if (temperature, calibration) == (Chosen, ModalitiesAndFused) {
+                        continue;
+                    }
+                    all.push(Self {
+                        weighting,
+                        calibration,
+                        temperature,
+                    });
+                }
+            }
+        }
+        all
+    }
+}
+
+impl Weighting {
+    /// Fused logits, `[n_samples, n_classes]`.
+    pub fn fuse(self, logits: &ModalityLogits, temperature: f64) -> burn_mla::Result<Tensor<2>> {
+        let n_modalities = logits.n_modalities();
+        let device = logits.modality(0).device();
+        let entropy = EntropyFusionConfig::new(n_modalities).with_temperature(temperature);
+        let fused = match self {
+            Self::Mean => MeanFusion::new().fuse(logits),
+            Self::Entropy => entropy.init(&device)?.fuse(logits),
+            Self::NormalizedEntropy => entropy.with_normalized(true).init(&device)?.fuse(logits),
+            Self::Confidence(confidence) => ConfidenceFusionConfig::new(n_modalities, confidence)
+                .with_temperature(temperature)
+                .init(&device)?
+                .fuse(logits),
+        };
+        Ok(fused.logits)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.weighting {
+            Weighting::Mean => "mean",
+            Weighting::Entropy => "entropy",
+            Weighting::NormalizedEntropy => "entropy / log C",
+            Weighting::Confidence(Confidence::MaxProbability) => "max. probability",
+            Weighting::Confidence(Confidence::Margin) => "margin",
+            Weighting::Confidence(Confidence::Energy) => "energy",
+        })?;
+        if self.temperature == WeightTemperature::Chosen {
+            f.write_str(", T chosen")?;
+        }
+        f.write_str(match self.calibration {
+            Calibration::Nothing => "",
+            Calibration::Modalities => ", calibrated",
+            Calibration::ModalitiesAndFused => ", calibrated, fused too",
+        })
+    }
+}
