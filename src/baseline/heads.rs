@@ -62,7 +62,7 @@ pub(super) fn check_sizes(d_features: &[usize], n_classes: usize) -> Result<()> 
 pub(super) fn check_widths(expected: &[usize], d_features: &[usize]) -> Result<()> {
     if d_features.len() != expected.len() {
         return Err(MlaError::ModalityCount {
-            what: "the encoders",
+            what: "the set of encoders",
             expected: expected.len(),
             got: d_features.len(),
         });

@@ -27,6 +27,9 @@ use crate::error::{MlaError, Result, positive};
 /// the others, and all that are ahead of it are held back. With no other modality in the batch
 /// nothing is.
 ///
+/// Steps are updates: where gradients of several batches are accumulated there are fewer than
+/// batches.
+///
 /// All parameters of the encoders are modulated, as the paper says; the authors' code takes only the
 /// kernels of convolutions. The head's gradients stay as they are.
 #[derive(Config, Debug)]

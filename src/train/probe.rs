@@ -18,6 +18,42 @@ use crate::projector::{Gains, OrthogonalProjector, Projection};
 pub struct Probe(Arc<Mutex<Asked>>);
 
 /// An evaluated batch that can be asked for more.
+///
+/// # Implementing your own
+///
+/// A model whose prediction is the sum of its modalities' logits:
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mla::Result;
+/// use burn_mla::fusion::ModalityLogits;
+/// use burn_mla::modality::{Presence, Targets};
+/// use burn_mla::train::{Probe, Probed};
+///
+/// struct SumOfLogits(ModalityLogits);
+///
+/// impl Probed for SumOfLogits {
+///     fn presence(&self) -> &Presence {
+///         self.0.presence()
+///     }
+///
+///     fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
+///         let subset = self.0.restricted(rows, modalities)?;
+///         let each = modalities.iter().map(|&modality| subset.present_logits(modality));
+///         Ok(each.reduce(|sum, logits| sum + logits).expect("there is a modality"))
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let audio = Tensor::<2>::from_floats([[3.0, 0.0], [1.0, 0.0]], &device);
+/// let text = Tensor::<2>::from_floats([[0.0, 1.0], [0.0, 2.0]], &device);
+/// let logits = ModalityLogits::new(vec![audio, text], Presence::all(2, 2))?;
+/// let probe = Probe::new(SumOfLogits(logits), Targets::new([0, 1], &device));
+/// let coalitions = probe.coalitions()?.expect("two modalities are not too many");
+/// // Guesses, audio, text, both.
+/// assert_eq!(coalitions.n_right, [1.0, 1.0, 1.0, 2.0]);
+/// # Ok::<(), burn_mla::MlaError>(())
+/// ```
 pub trait Probed: Send {
     /// Which sample has which modality.
     fn presence(&self) -> &Presence;

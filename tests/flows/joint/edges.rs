@@ -125,7 +125,7 @@ fn models_that_do_not_fit_are_refused() {
         assert!(matches!(none, MlaError::NoModalities { .. }));
         assert_eq!(
             build(vec![encoder(4)]).unwrap_err().to_string(),
-            "the encoders has 1 modalities, expected 2",
+            "the set of encoders has 1 modalities, expected 2",
             "{kind:?}"
         );
         assert_eq!(

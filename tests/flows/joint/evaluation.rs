@@ -170,7 +170,7 @@ fn coalitions_are_the_subsets_of_a_batch() {
     for device in devices() {
         for kind in ALL {
             let model = trained(kind, &device);
-            let mut right = vec![0.0; 8];
+            let mut right = [0.0; 8];
             for batch in batches(&device) {
                 let probe = model.try_evaluate(batch).unwrap().probe.unwrap();
                 let coalitions = probe.coalitions().unwrap().unwrap();

@@ -25,14 +25,15 @@ fn film_is_a_stack_of_scales_and_shifts() {
             let head = set_parameters(config.init(&device).unwrap(), 3);
             let (features, host) = features(&device);
             let output = Layer::of(&head, "output");
+            let h = |modality: usize, sample: usize| &host[modality][sample];
             let mut expected = vec![];
             for sample in 0..N {
-                let mut z = host[base][sample].clone();
+                let mut z = h(base, sample).clone();
                 let width = z.len();
                 let others = (0..3).filter(|&m| m != base);
                 for (layer, modality) in others.enumerate() {
                     let layer = Layer::of(&head, &format!("conditions.{layer}"));
-                    let said = layer.forward(&host[modality][sample]);
+                    let said = layer.forward(h(modality, sample));
                     for (i, z) in z.iter_mut().enumerate() {
                         *z = (1.0 + said[i]) * *z + said[width + i];
                     }
@@ -56,9 +57,10 @@ fn bigated_multiplies_the_base_by_the_gates() {
             let maps: Vec<_> = (0..3)
                 .map(|m| Layer::of(&head, &format!("layers.{m}")))
                 .collect();
+            let map = |m: usize, sample: usize| maps[m].forward(&host[m][sample]);
             let mut expected = vec![];
             for sample in 0..N {
-                let said = |m: usize| maps[m].forward(&host[m][sample]);
+                let said = |m: usize| map(m, sample);
                 let mut z = said(base);
                 assert_eq!(z.len(), d_fused.unwrap_or(FEATURES[base]));
                 for modality in (0..3).filter(|&m| m != base) {

@@ -149,14 +149,15 @@ fn late_fusion_and_sum_leave_a_missing_modality_out() {
             let each: Vec<_> = (0..3)
                 .map(|m| rows(prediction.modalities.modality(m)))
                 .collect();
+            let logit = |m: usize, sample: usize, class: usize| each[m][sample][class];
             let mut expected = vec![];
             for sample in 0..6 {
                 let there: Vec<usize> = (0..3).filter(|&m| some().is_present(sample, m)).collect();
                 for class in 0..N_CLASSES {
                     let term = |&m: &usize| match (kind, &weights) {
-                        (Kind::Sum, _) => each[m][sample][class],
-                        (Kind::Qmf, Some(weights)) => weights[sample][m] * each[m][sample][class],
-                        _ => each[m][sample][class] / there.len() as f64,
+                        (Kind::Sum, _) => logit(m, sample, class),
+                        (Kind::Qmf, Some(weights)) => weights[sample][m] * logit(m, sample, class),
+                        _ => logit(m, sample, class) / there.len() as f64,
                     };
                     expected.push(there.iter().map(term).sum::<f64>());
                 }
