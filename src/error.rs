@@ -212,7 +212,7 @@ pub enum MlaError {
         /// The step, from 0.
         step: u64,
     },
-    /// Non-finite logits handed to a function that works on a whole split.
+    /// Non-finite logits of a fused prediction, or handed to a function that works on a whole split.
     #[error("non-finite logit of sample {sample}")]
     NonFiniteLogits {
         /// Position of the sample.

@@ -233,8 +233,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ///
     /// # Errors
     ///
-    /// As [`features`](Self::features), and [`MlaError::NonFinite`] for predictions of a modality
-    /// that are not finite, unless the check is off.
+    /// As [`features`](Self::features), and, unless the check is off, [`MlaError::NonFinite`] for
+    /// predictions of a modality that are not finite, [`MlaError::NonFiniteLogits`] for such a fused
+    /// one.
     pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<JointPrediction> {
         self.predict_features(&self.features(batch)?)
     }
@@ -264,6 +265,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             }));
         }
         let fused = self.head.fuse(features);
+        if self.config.finite_check && !is_finite(fused.logits.clone())? {
+            return Err(first_non_finite(&fused.logits)?);
+        }
         let zeros = || fused.logits.zeros_like();
         let each = each.into_iter();
         let each = each.map(|logits| logits.unwrap_or_else(zeros)).collect();
@@ -273,4 +277,17 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             fused: fused.logits,
         })
     }
+}
+
+/// The error that names the first sample with a logit that is not finite.
+fn first_non_finite(logits: &Tensor<2>) -> Result<MlaError> {
+    let n_classes = logits.dims()[1];
+    let values: Vec<f32> = logits
+        .clone()
+        .try_into_vec_as()
+        .map_err(MlaError::read("the fused logits"))?;
+    let at = values.iter().position(|value| !value.is_finite());
+    Ok(MlaError::NonFiniteLogits {
+        sample: at.unwrap_or(0) / n_classes,
+    })
 }

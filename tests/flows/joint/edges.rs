@@ -245,3 +245,25 @@ fn the_energy_of_extreme_logits_is_finite() {
         }
     }
 }
+
+/// Each modality's logits are finite, their weighted sum is not.
+#[test]
+fn a_fused_prediction_that_overflows_names_the_sample() {
+    for device in devices() {
+        let model = joint(Kind::Qmf, 2, JointConfig::new(), &device);
+        let rows = |width: usize| {
+            let values = (0..3 * width).map(|i| if i / width == 1 { 1e25 } else { 0.5 });
+            matrix(values.collect(), width, &device)
+        };
+        let batch = || {
+            let inputs = vec![rows(INPUTS[0]), rows(INPUTS[1])];
+            MultimodalBatch::paired(inputs, Targets::new([0, 1, 2], &device))
+        };
+        let error = model.predict(batch()).unwrap_err();
+        assert_eq!(error, MlaError::NonFiniteLogits { sample: 1 });
+        let unchecked = JointConfig::new().with_finite_check(false);
+        let model = joint(Kind::Qmf, 2, unchecked, &device);
+        let fused = values(model.predict(batch()).unwrap().fused);
+        assert!(fused[..N_CLASSES].iter().all(|value| value.is_finite()));
+    }
+}
