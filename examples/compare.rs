@@ -77,6 +77,11 @@ struct Arguments {
     #[arg(long, default_value = "target/compare")]
     out: PathBuf,
 
+    /// Does only the runs of one of several processes, as in 0/2 and 1/2, the search first; tables and
+    /// figures come from a call without it
+    #[arg(long, value_name = "I/N", value_parser = parse_share)]
+    share: Option<(usize, usize)>,
+
     /// One seed and one epoch on thumbnails and names, to see that everything works
     #[arg(long)]
     quick: bool,
@@ -95,6 +100,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         device: Device::flex(),
         cells: Cells::open(arguments.out.join("cells.jsonl"))?,
         budget,
+        share: arguments.share.unwrap_or((0, 1)),
         out: arguments.out,
     };
     bench.run("search", plan.search())?;
@@ -102,7 +108,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .iter()
         .map(|&method| plan.winner(&bench.cells, method))
         .collect::<Option<_>>()
-        .ok_or("every trial of the search has been run")?;
+        .ok_or("the search is not done: other shares of it are missing")?;
     let winner = |method| {
         let at = methods::ALL.iter().position(|&of| of == method);
         winners[at.expect("all methods are listed")]
@@ -111,6 +117,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{method}: {}", winner(method).describe(method));
     }
     bench.run("table", plan.after_search(winner))?;
+    if arguments.share.is_some() {
+        return Ok(());
+    }
 
     let results = results::of(&plan, &bench.cells, &bench.budget).ok_or("every run is done")?;
     let out = &bench.out;
@@ -133,13 +142,19 @@ struct Bench {
     device: Device,
     cells: Cells,
     budget: Budget,
+    /// Which of how many parts of the runs are done here.
+    share: (usize, usize),
     out: PathBuf,
 }
 
 impl Bench {
     /// Does the runs that are not done yet.
-    fn run(&mut self, stage: &str, mut keys: Vec<Key>) -> Result<(), Box<dyn Error>> {
+    fn run(&mut self, stage: &str, keys: Vec<Key>) -> Result<(), Box<dyn Error>> {
         let n_all = keys.len();
+        let (share, n_shares) = self.share;
+        let mine = keys.into_iter().enumerate();
+        let mine = mine.filter(|(at, _)| at % n_shares == share);
+        let mut keys: Vec<Key> = mine.map(|(_, key)| key).collect();
         keys.retain(|key| self.cells.get(key).is_none());
         let (start, n_left) = (Instant::now(), keys.len());
         println!("{stage}: {n_all} runs, {n_left} to do");
@@ -174,5 +189,14 @@ impl Bench {
             );
         }
         Ok(())
+    }
+}
+
+fn parse_share(share: &str) -> Result<(usize, usize), String> {
+    let parts = share.split_once('/');
+    let parsed = parts.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match parsed {
+        Some((i, n)) if i < n => Ok((i, n)),
+        _ => Err("must be I/N with I < N".to_string()),
     }
 }

@@ -8,12 +8,13 @@ use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
+use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, SupervisedTraining};
 use burn_mla::baseline::{Concat, ConcatConfig, Joint, JointConfig};
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
 use burn_mla::train::checkpoint::CheckpointStore;
-use burn_mla::train::metric::ModalityMetrics;
+use burn_mla::train::metric::{ModalityMetric, ModalityMetrics};
 use burn_mla::train::{
     MultimodalMethod, PlainRenderer, ResumableTraining, SeededLoader, TableLogger, evaluate,
     fit_temperatures,
@@ -119,6 +120,22 @@ impl Stage {
         match self {
             Self::Validated => "validated",
             Self::Final => "final",
+        }
+    }
+}
+
+/// What is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Mla,
+    Joint,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mla => "MLA",
+            Self::Joint => "joint",
         }
     }
 }
@@ -229,10 +246,10 @@ impl Run<'_> {
         self.once("mla", || {
             let n_classes = self.emoji.classes.len();
             let model = |device: &Device| self.settings.model(n_classes, device);
-            let (validated, validation) = self.fit("MLA", Stage::Validated, model)?;
+            let (validated, validation) = self.fit(Method::Mla, Stage::Validated, model)?;
             let valid = self.evaluation_loader(Split::Valid);
             let temperatures = fit_temperatures(&validated, &*valid)?;
-            let (model, _) = self.fit("MLA", Stage::Final, model)?;
+            let (model, _) = self.fit(Method::Mla, Stage::Final, model)?;
             let fusion = model.fusion.clone().with_calibration(&temperatures)?;
             let model = model.with_fusion(fusion)?;
             let test = self.test(&model)?;
@@ -246,8 +263,8 @@ impl Run<'_> {
         self.once("joint", || {
             let n_classes = self.emoji.classes.len();
             let model = |device: &Device| self.settings.joint(n_classes, device);
-            let (_, validation) = self.fit("joint", Stage::Validated, model)?;
-            let (model, _) = self.fit("joint", Stage::Final, model)?;
+            let (_, validation) = self.fit(Method::Joint, Stage::Validated, model)?;
+            let (model, _) = self.fit(Method::Joint, Stage::Final, model)?;
             let test = self.test(&model)?;
             Ok(Outcome { validation, test })
         })
@@ -256,7 +273,7 @@ impl Run<'_> {
     /// Trains in Burn's loop, or goes on where an earlier part of this run was stopped.
     fn fit<M: MultimodalMethod<Inputs = EmojiInputs>>(
         &self,
-        method: &str,
+        method: Method,
         stage: Stage,
         model: impl Fn(&Device) -> burn_mla::Result<M>,
     ) -> Result<Fit<M>, Box<dyn Error>> {
@@ -279,7 +296,7 @@ impl Run<'_> {
         let name = format!(
             "seed-{}-{}-{}",
             self.seed,
-            method.to_lowercase(),
+            method.name().to_lowercase(),
             stage.name()
         );
         let store = CheckpointStore::open(self.folder.join("checkpoints").join(&name))?;
@@ -298,11 +315,23 @@ impl Run<'_> {
             .with_interrupter(self.stop.new_interrupter())
             .modality_metrics(&names)
             .num_epochs(self.settings.epochs);
+        if method == Method::Joint {
+            // One loss for all modalities.
+            training = training
+                .metric_train_numeric(ModalityMetric::fused(LossMetric::new()))
+                .metric_train_numeric(ModalityMetric::fused(AccuracyMetric::new()));
+        }
         if !self.dashboard {
             let shown = names.iter().map(|name| format!("Loss {name}"));
+            let shown = shown.chain((method == Method::Joint).then(|| "Loss fused".to_string()));
             let all = names.iter().copied().chain(["fused"]);
             let shown = shown.chain(all.map(|name| format!("Accuracy {name}")));
-            let label = format!("{method:<5} seed {} {:<9}", self.seed, stage.name());
+            let label = format!(
+                "{:<5} seed {} {:<9}",
+                method.name(),
+                self.seed,
+                stage.name()
+            );
             let renderer = PlainRenderer::default().with_label(&label);
             training = training.renderer(Box::new(renderer.with_metrics(shown)));
         }
