@@ -3,6 +3,7 @@
 mod buffer;
 mod conditioning;
 mod counter;
+mod eye;
 mod gains;
 mod identity;
 mod leaky;

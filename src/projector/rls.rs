@@ -5,6 +5,7 @@ use burn::tensor::{DType, Device, Tensor};
 use crate::error::{Result, at_least_one, positive};
 use crate::projector::conditioning::{Conditioning, IllConditioned};
 use crate::projector::counter::Counter;
+use crate::projector::eye::eye;
 use crate::projector::pending::PendingRows;
 use crate::projector::product::product;
 use crate::projector::square_root::{self, SquareRoot};
@@ -218,7 +219,7 @@ impl OrthogonalProjector for RlsProjector {
 
     fn init(&self, d_input: usize, _n_modalities: usize, device: &Device) -> Result<RlsState> {
         at_least_one("d_input", d_input)?;
-        let identity = Tensor::<2>::eye(d_input, device).cast(DType::F32);
+        let identity = eye(d_input, device);
         let conventional = Self {
             config: self.config.clone().with_form(RlsForm::Conventional),
         };

@@ -3,6 +3,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::{Result, at_least_one, positive};
+use crate::projector::eye::eye;
 use crate::projector::pending::PendingRows;
 use crate::projector::square_root::{self, SquareRoot};
 use crate::projector::{Buffer, OrthogonalProjector};
@@ -93,7 +94,7 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
         let trace = Tensor::full([1, 1], d_input as f32, (device, DType::F32));
         let rows = || PendingRows::of_corrections(self.fold_every, d_input, device);
         Ok(TraceRescaledRlsState {
-            base: Buffer::new(Tensor::<2>::eye(d_input, device).cast(DType::F32)),
+            base: Buffer::new(eye(d_input, device)),
             left: rows(),
             right: rows(),
             trace: Buffer::new(trace),
