@@ -1,11 +1,12 @@
 use std::error::Error;
 use std::path::Path;
 
-use crate::cells::{Cells, Outcome};
+use crate::cells::{Cells, Outcome, set_name};
 use crate::charts::bars::{self, Bar, Group};
 use crate::charts::curves;
 use crate::charts::lines::{self, Labels, Scores, Series};
 use crate::charts::scatter;
+use crate::methods::ALL;
 use crate::plan::Plan;
 use crate::results::{self, Curve, Results, Set, SetRow};
 use crate::spread::Spread;
@@ -55,7 +56,7 @@ fn group(set: &Set, row: &SetRow) -> Group {
 }
 
 fn learning(path: &Path, plan: &Plan, cells: &Cells) -> Result<(), Box<dyn Error>> {
-    let runs = results::learning_curves(plan, cells).ok_or("the runs of the table are done")?;
+    let runs = results::first_runs(plan, cells, &ALL).ok_or("the runs of the table are done")?;
     let set = &plan.sets[0];
     let panels: Vec<curves::Panel> = runs
         .into_iter()
@@ -73,7 +74,7 @@ fn learning(path: &Path, plan: &Plan, cells: &Cells) -> Result<(), Box<dyn Error
         .collect();
     let caption = format!(
         "Emoji, {}: validation accuracy of each modality and of all together, seed 0",
-        results::name_of(set)
+        set_name(set)
     );
     curves::draw(path, &caption, &panels)
 }
@@ -93,7 +94,7 @@ fn missing(path: &Path, results: &Results, plan: &Plan) -> Result<(), Box<dyn Er
         y: "fused test accuracy, %",
     };
     let panel = lines::Panel {
-        title: results::name_of(&plan.sets[0]),
+        title: set_name(&plan.sets[0]),
         series: results.missing.iter().map(series).collect(),
     };
     let seeds = plural(plan.missing_seeds as usize, "seed");
@@ -126,7 +127,8 @@ fn other_missing(path: &Path, results: &Results, plan: &Plan) -> Result<(), Box<
 }
 
 fn gap(path: &Path, plan: &Plan, cells: &Cells) -> Result<(), Box<dyn Error>> {
-    let runs = results::gaps(plan, cells).ok_or("the runs of the table are done")?;
+    let runs = results::first_runs(plan, cells, &results::WITH_GAP)
+        .ok_or("the runs of the table are done")?;
     let panel = |(method, outcome): (&str, &Outcome)| {
         let gap = outcome.gap.as_ref()?;
         let groups = plan.sets[0].iter().zip(&gap.points);

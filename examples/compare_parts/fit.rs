@@ -30,6 +30,7 @@ use crate::emoji::{
 use crate::gap;
 use crate::methods::{Fusion, Method};
 use crate::missing;
+use crate::results::WITH_GAP;
 
 /// What every method gets.
 #[derive(Debug, Clone, Serialize)]
@@ -291,7 +292,7 @@ impl Run<'_> {
         &self,
         features: impl Fn(EmojiBatch) -> burn_mla::Result<Vec<burn::tensor::Tensor<2>>>,
     ) -> Result<Option<Gap>, Box<dyn Error>> {
-        let wanted = matches!(self.key.method, Method::Concat | Method::Mla);
+        let wanted = WITH_GAP.contains(&self.key.method);
         if self.key.seed != 0 || self.key.missing != Missing::Nothing || !wanted {
             return Ok(None);
         }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::cells::{Cells, Key, Missing, Outcome, Row, set_name};
+use crate::cells::{Cells, Key, Missing, Outcome, Row};
 use crate::comparison::{Comparison, compare};
 use crate::emoji::Modality;
 use crate::fit::Budget;
@@ -133,7 +133,7 @@ pub fn of(plan: &Plan, cells: &Cells, budget: &Budget) -> Option<Results> {
         sets: sets.collect::<Option<_>>()?,
         missing: missing(plan, cells)?,
         other_missing: other_missing(plan, cells)?,
-        modality_gap: gaps(plan, cells)?
+        modality_gap: first_runs(plan, cells, &WITH_GAP)?
             .into_iter()
             .map(|(name, outcome)| Some((name, outcome.gap.as_ref()?.distance)))
             .collect::<Option<_>>()?,
@@ -294,28 +294,20 @@ fn other_missing(plan: &Plan, cells: &Cells) -> Option<Vec<Curve>> {
     Some(curves)
 }
 
-/// The first runs of the methods whose modality gap is looked at.
-pub fn gaps<'a>(plan: &Plan, cells: &'a Cells) -> Option<Vec<(&'static str, &'a Outcome)>> {
-    let first = |method: Method| {
-        let keys = plan.table(method, &plan.sets[0], plan.winner(cells, method)?);
-        Some((method.name(), cells.get(&keys[0])?))
-    };
-    [Method::Concat, Method::Mla]
-        .into_iter()
-        .map(first)
-        .collect()
-}
+/// The methods whose modality gap is looked at.
+pub const WITH_GAP: [Method; 2] = [Method::Concat, Method::Mla];
 
-/// The learning curves of the first seed on the first set.
-pub fn learning_curves<'a>(
+/// The run of the first seed on the first set, of each method.
+pub fn first_runs<'a>(
     plan: &Plan,
     cells: &'a Cells,
+    methods: &[Method],
 ) -> Option<Vec<(&'static str, &'a Outcome)>> {
-    let first = |method: Method| {
+    let first = |&method: &Method| {
         let keys = plan.table(method, &plan.sets[0], plan.winner(cells, method)?);
         Some((method.name(), cells.get(&keys[0])?))
     };
-    ALL.into_iter().map(first).collect()
+    methods.iter().map(first).collect()
 }
 
 impl Set {
@@ -341,9 +333,4 @@ impl Set {
         let rows = rows.filter_map(|row| Some((row, Spread::of(&row.weakest)?)));
         rows.max_by(|(_, a), (_, b)| a.mean.total_cmp(&b.mean))
     }
-}
-
-/// The name of a set of the plan.
-pub fn name_of(set: &[Modality]) -> String {
-    set_name(set)
 }
