@@ -3,8 +3,9 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::{MlaError, Result, at_least_one, positive};
+use crate::projector::fold;
 use crate::projector::pending::PendingRows;
-use crate::projector::product::product;
+use crate::projector::recursion::Kept;
 use crate::projector::{Buffer, OrthogonalProjector};
 
 /// Configuration of a [`LeakyRlsProjector`].
@@ -99,17 +100,14 @@ impl Default for LeakyRlsProjector {
 const SMALLEST_SCALE: f64 = 1e-3;
 
 impl LeakyRlsProjector {
-    fn scale(&self, state: &LeakyRlsState) -> f64 {
-        (1.0 - self.leak).powi(state.rows.len() as i32)
+    /// What `N` will be scaled down by when `n_rows` are folded in.
+    fn scale(&self, n_rows: usize) -> f64 {
+        (1.0 - self.leak).powi(n_rows as i32)
     }
 
-    /// `N x` for columns `x`.
-    fn protected(&self, x: Tensor<2>, state: &LeakyRlsState) -> Tensor<2> {
-        let along_base = product(state.base.get(), x.clone());
-        if state.rows.is_empty() {
-            return along_base;
-        }
-        (along_base + state.rows.apply(x)) * self.scale(state)
+    fn kept(&self, rows: &PendingRows) -> Kept {
+        let scale = self.scale(rows.len());
+        Kept::Protected { scale }
     }
 }
 
@@ -129,16 +127,11 @@ impl OrthogonalProjector for LeakyRlsProjector {
     /// If `feature` is not `[d_input]`.
     fn update(&self, feature: Tensor<1>, _: usize, state: LeakyRlsState) -> LeakyRlsState {
         let r = feature.unsqueeze_dim::<2>(1);
-        let k = r.clone() - self.protected(r.clone(), &state);
-        let d = product(r.transpose(), k.clone()) + self.alpha;
-        let scale = self.scale(&state);
-        let v = k / (d.clamp_min(self.alpha) * scale).sqrt();
         let LeakyRlsState { mut base, mut rows } = state;
-        rows = rows.push(v.transpose());
-        let scale = scale * (1.0 - self.leak);
+        rows = self.kept(&rows).push_update(&base, rows, r, self.alpha);
+        let scale = self.scale(rows.len());
         if rows.is_full() || scale < SMALLEST_SCALE {
-            let sum = rows.gram();
-            base = base.replace(|n| (n + sum) * scale);
+            base = base.replace(|n| fold::add(n, rows.rows(), rows.rows()) * scale);
             rows = rows.clear();
         }
         LeakyRlsState { base, rows }
@@ -148,7 +141,8 @@ impl OrthogonalProjector for LeakyRlsProjector {
     ///
     /// If `gradient` is not `[d_input, _]`.
     fn project(&self, gradient: Tensor<2>, _: usize, state: &LeakyRlsState) -> Tensor<2> {
-        gradient.clone() - self.protected(gradient, state)
+        let kept = self.kept(&state.rows);
+        kept.apply(&state.base, &state.rows, gradient)
     }
 }
 

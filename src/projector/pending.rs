@@ -3,13 +3,13 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::projector::Buffer;
 use crate::projector::counter::Counter;
+use crate::projector::host::{Numbers, is_host};
 use crate::projector::product::product;
 
 /// Rows not yet folded into a matrix: a correction of low rank that costs a projector's update
 /// `O(s)` to add instead of a pass over an `s x s` matrix.
 ///
-/// The rows that are not in use are 0, so that every operation has one shape whatever their
-/// number.
+/// The rows that are not in use are 0.
 #[derive(Module, Debug)]
 pub(super) struct PendingRows {
     rows: Buffer<2>,
@@ -34,21 +34,20 @@ impl PendingRows {
         }
     }
 
-    /// `[capacity, width]`.
+    /// The rows in use; of a GPU all, `[capacity, width]`, for the sake of kernels that are made for
+    /// a shape.
     pub(super) fn rows(&self) -> Tensor<2> {
-        self.rows.get()
+        let rows = self.rows.get();
+        match is_host(&rows.device()) {
+            true => rows.slice([0..self.len()]),
+            false => rows,
+        }
     }
 
-    /// `rows^T rows x` for columns `x`, `[width, n]`.
+    /// `rows^T rows x` for columns `x`, `[width, n]`. There must be a row.
     pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
         let rows = self.rows();
         product(rows.clone().transpose(), product(rows, x))
-    }
-
-    /// `rows^T rows`, `[width, width]`.
-    pub(super) fn gram(&self) -> Tensor<2> {
-        let rows = self.rows();
-        product(rows.clone().transpose(), rows)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -71,6 +70,24 @@ impl PendingRows {
             rows: self
                 .rows
                 .replace(|rows| rows.slice_assign([at..at + 1, 0..width], row)),
+            len: self.len,
+        }
+    }
+
+    /// Adds the row that `row` makes of the rows in use, one after the other, on a
+    /// [host](is_host); there must be room.
+    pub(super) fn push_on_host(mut self, row: impl FnOnce(&[f32]) -> Numbers) -> Self {
+        let (at, [_, width]) = (self.len(), self.rows.dims());
+        self.len.set(at as u64 + 1);
+        let at = at * width;
+        Self {
+            rows: self.rows.replace(|rows| {
+                let device = rows.device();
+                let mut rows = Numbers::of(rows);
+                let row = row(&rows.get()[..at]);
+                rows.get_mut()[at..at + width].copy_from_slice(row.get());
+                rows.into_tensor(&device)
+            }),
             len: self.len,
         }
     }

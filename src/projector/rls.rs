@@ -6,8 +6,9 @@ use crate::error::{Result, at_least_one, positive};
 use crate::projector::conditioning::{Conditioning, IllConditioned};
 use crate::projector::counter::Counter;
 use crate::projector::eye::eye;
+use crate::projector::fold;
 use crate::projector::pending::PendingRows;
-use crate::projector::product::product;
+use crate::projector::recursion::Kept;
 use crate::projector::square_root::{self, SquareRoot};
 use crate::projector::{Buffer, OrthogonalProjector};
 
@@ -73,8 +74,8 @@ pub struct RlsProjectorConfig {
 ///
 /// The last corrections are kept as columns: `P = P_base - sum v v^T` with
 /// `v = k / sqrt(alpha + r^T k)`. An update is one pass over `P_base`, read only, plus `O(s)` a
-/// column; every `fold_every` updates one product folds the columns in. No `s x s` temporary is
-/// made in between.
+/// column; every `fold_every` updates one product folds the columns in. On a CPU no `s x s`
+/// temporary is ever made, on a GPU only by a fold.
 ///
 /// # Numbers
 ///
@@ -152,20 +153,12 @@ impl RlsProjector {
     }
 
     fn update_conventional(&self, r: Tensor<2>, state: RlsState) -> RlsState {
-        let mut k = product(state.base.get(), r.clone());
-        if !state.left.is_empty() {
-            k = k - state.left.apply(r.clone());
-        }
-        // r^T P r is not negative: what rounding makes of it must not be, either.
-        let d = product(r.transpose(), k.clone()) + self.config.alpha;
-        let v = k / d.clamp_min(self.config.alpha).sqrt();
         let RlsState {
             mut base, mut left, ..
         } = state;
-        left = left.push(v.transpose());
+        left = Kept::Passing.push_update(&base, left, r, self.config.alpha);
         if left.is_full() {
-            let correction = left.gram();
-            base = base.replace(|p| p - correction);
+            base = base.replace(|p| fold::subtract(p, left.rows(), left.rows()));
             left = left.clear();
         }
         RlsState {
@@ -184,7 +177,7 @@ impl RlsState {
         }
         match self.left.is_empty() {
             true => self.base.get(),
-            false => self.base.get() - self.left.gram(),
+            false => fold::subtract(self.base.get(), self.left.rows(), self.left.rows()),
         }
     }
 
@@ -235,10 +228,10 @@ impl OrthogonalProjector for RlsProjector {
     ///
     /// If `feature` is not `[d_input]`.
     fn update(&self, feature: Tensor<1>, _modality: usize, state: RlsState) -> RlsState {
-        let r = feature.unsqueeze_dim::<2>(1);
         if !state.is_square_root() {
-            return self.update_conventional(r, state);
+            return self.update_conventional(feature.unsqueeze_dim(1), state);
         }
+        let r = feature.unsqueeze_dim(0);
         let correction = state.factor().correction(r, self.config.alpha);
         let RlsState {
             mut base,
@@ -248,7 +241,7 @@ impl OrthogonalProjector for RlsProjector {
         } = state;
         (left, right) = (left.push(correction.left), right.push(correction.right));
         if left.is_full() {
-            (base, left, right) = square_root::fold(base, left, right);
+            (base, left, right) = square_root::fold_in(base, left, right);
         }
         RlsState {
             base,
@@ -265,11 +258,7 @@ impl OrthogonalProjector for RlsProjector {
         if state.is_square_root() {
             return state.factor().project(gradient);
         }
-        let along_base = product(state.base.get(), gradient.clone());
-        match state.left.is_empty() {
-            true => along_base,
-            false => along_base - state.left.apply(gradient),
-        }
+        Kept::Passing.apply(&state.base, &state.left, gradient)
     }
 
     fn conditioning(&self, squared_norm: f64, state: &RlsState) -> Option<Conditioning> {

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::error::{MlaError, Result};
 use crate::projector::Buffer;
+use crate::projector::fold;
 use crate::projector::pending::PendingRows;
 use crate::projector::product::product;
 use crate::symmetric::Symmetric;
@@ -19,42 +20,37 @@ impl SquareRoot<'_> {
     /// `S x` for columns `x`, `[d_input, n]`.
     fn apply(&self, x: Tensor<2>) -> Tensor<2> {
         let along_base = product(self.base.get(), x.clone());
-        self.corrected(along_base, self.left, self.right, x)
-    }
-
-    /// `S^T x` for columns `x`, `[d_input, n]`.
-    fn apply_transposed(&self, x: Tensor<2>) -> Tensor<2> {
-        let along_base = product(self.base.get().transpose(), x.clone());
-        self.corrected(along_base, self.right, self.left, x)
-    }
-
-    fn corrected(
-        &self,
-        along_base: Tensor<2>,
-        outer: &PendingRows,
-        inner: &PendingRows,
-        x: Tensor<2>,
-    ) -> Tensor<2> {
-        if outer.is_empty() {
+        if self.left.is_empty() {
             return along_base;
         }
-        along_base - product(outer.rows().transpose(), product(inner.rows(), x))
+        let along_rows = product(self.right.rows(), x);
+        along_base - product(self.left.rows().transpose(), along_rows)
+    }
+
+    /// `x S` for rows `x`, `[n, d_input]`: not `S^T x^T`, for which ndarray copies `S`.
+    fn apply_to_rows(&self, x: Tensor<2>) -> Tensor<2> {
+        let along_base = product(x.clone(), self.base.get());
+        if self.left.is_empty() {
+            return along_base;
+        }
+        let along_rows = product(x, self.left.rows().transpose());
+        along_base - product(along_rows, self.right.rows())
     }
 
     /// `P x` for columns `x`.
     pub(super) fn project(&self, x: Tensor<2>) -> Tensor<2> {
-        self.apply(self.apply_transposed(x))
+        self.apply(self.apply_to_rows(x.transpose()).transpose())
     }
 
-    /// The correction of an update with a column `r`.
+    /// The correction of an update with a row `r`.
     pub(super) fn correction(&self, r: Tensor<2>, alpha: f64) -> Correction {
-        let f = self.apply_transposed(r);
-        let denominator = product(f.clone().transpose(), f.clone()) + alpha;
+        let f = self.apply_to_rows(r);
+        let denominator = product(f.clone(), f.clone().transpose()) + alpha;
         let scale = denominator.clone() + (denominator.clone() * alpha).sqrt();
-        let sf = self.apply(f.clone());
+        let sf = self.apply(f.clone().transpose());
         Correction {
             left: (sf.clone() / scale).transpose(),
-            right: f.transpose(),
+            right: f,
             squared_gain: product(sf.clone().transpose(), sf),
             denominator,
         }
@@ -64,7 +60,7 @@ impl SquareRoot<'_> {
     pub(super) fn matrix(&self) -> Tensor<2> {
         let mut s = self.base.get();
         if !self.left.is_empty() {
-            s = s - product(self.left.rows().transpose(), self.right.rows());
+            s = fold::subtract(s, self.left.rows(), self.right.rows());
         }
         let p = product(s.clone(), s.transpose());
         (p.clone() + p.transpose()) * 0.5
@@ -83,17 +79,13 @@ pub(super) struct Correction {
 }
 
 /// Folds the rows into the base.
-pub(super) fn fold(
+pub(super) fn fold_in(
     base: Buffer<2>,
     left: PendingRows,
     right: PendingRows,
 ) -> (Buffer<2>, PendingRows, PendingRows) {
-    let correction = product(left.rows().transpose(), right.rows());
-    (
-        base.replace(|s| s - correction),
-        left.clear(),
-        right.clear(),
-    )
+    let base = base.replace(|s| fold::subtract(s, left.rows(), right.rows()));
+    (base, left.clear(), right.clear())
 }
 
 /// The Cholesky factor of `p`, computed on the host.

@@ -4,6 +4,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::{Result, at_least_one, positive};
 use crate::projector::eye::eye;
+use crate::projector::host::{Numbers, dot, is_host};
 use crate::projector::pending::PendingRows;
 use crate::projector::square_root::{self, SquareRoot};
 use crate::projector::{Buffer, OrthogonalProjector};
@@ -111,7 +112,7 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
         state: TraceRescaledRlsState,
     ) -> TraceRescaledRlsState {
         let s = state.base.dims()[0];
-        let r = feature.unsqueeze_dim::<2>(1);
+        let r = feature.unsqueeze_dim::<2>(0);
         let correction = state
             .factor()
             .correction(r * state.scale().sqrt(), self.alpha);
@@ -125,12 +126,9 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
         trace = trace.replace(|trace| trace - lost);
         (left, right) = (left.push(correction.left), right.push(correction.right));
         if left.is_full() {
-            (base, left, right) = square_root::fold(base, left, right);
+            (base, left, right) = square_root::fold_in(base, left, right);
             // The trace anew, so that rounding does not add up.
-            base = base.replace(|base| {
-                let norm = base.clone().square().sum().sqrt().reshape([1, 1]);
-                base * (norm.recip() * (s as f64).sqrt())
-            });
+            base = base.replace(with_trace_of_identity);
             trace = trace.replace(|trace| trace.full_like(s as f32));
         }
         TraceRescaledRlsState {
@@ -147,6 +145,21 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
     fn project(&self, gradient: Tensor<2>, _: usize, state: &TraceRescaledRlsState) -> Tensor<2> {
         state.factor().project(gradient) * state.scale()
     }
+}
+
+/// `base`, `[s, s]`, scaled to `trace(base base^T) = s`.
+fn with_trace_of_identity(base: Tensor<2>) -> Tensor<2> {
+    let (device, [s, _]) = (base.device(), base.dims());
+    if !is_host(&device) {
+        let norm = base.clone().square().sum().sqrt().reshape([1, 1]);
+        return base * (norm.recip() * (s as f64).sqrt());
+    }
+    let mut base = Numbers::of(base);
+    let rows = base.get().chunks_exact(s);
+    let trace: f64 = rows.map(|row| f64::from(dot(row, row))).sum();
+    let factor = (s as f64 / trace).sqrt() as f32;
+    base.get_mut().iter_mut().for_each(|x| *x *= factor);
+    base.into_tensor(&device)
 }
 
 #[cfg(test)]

@@ -1,0 +1,86 @@
+use burn::tensor::Tensor;
+
+use crate::projector::Buffer;
+use crate::projector::host::{Numbers, add_scaled, dot, is_host};
+use crate::projector::pending::PendingRows;
+use crate::projector::product::product;
+
+/// What a rule of Eq. 5 keeps, as a matrix whose last corrections are rows yet to be folded in.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kept {
+    /// `P = base - rows^T rows`.
+    Passing,
+    /// `P = I - scale (base + rows^T rows)`.
+    Protected { scale: f64 },
+}
+
+impl Kept {
+    /// `P x` for columns `x`, `[d_input, n]`.
+    pub(super) fn apply(self, base: &Buffer<2>, rows: &PendingRows, x: Tensor<2>) -> Tensor<2> {
+        let along_base = product(base.get(), x.clone());
+        let pending = (!rows.is_empty()).then(|| rows.apply(x.clone()));
+        match (self, pending) {
+            (Kept::Passing, None) => along_base,
+            (Kept::Passing, Some(pending)) => along_base - pending,
+            (Kept::Protected { .. }, None) => x - along_base,
+            (Kept::Protected { scale }, Some(pending)) => x - (along_base + pending) * scale,
+        }
+    }
+
+    /// Takes a feature in, as a column `r`: adds the row `v` to the pending ones with which
+    /// `P <- P - k k^T / (alpha + r^T k)`, `k = P r`.
+    pub(super) fn push_update(
+        self,
+        base: &Buffer<2>,
+        rows: PendingRows,
+        r: Tensor<2>,
+        alpha: f64,
+    ) -> PendingRows {
+        if is_host(&r.device()) {
+            return self.push_update_on_host(base, rows, r, alpha as f32);
+        }
+        let k = self.apply(base, &rows, r.clone());
+        // r^T P r is not negative: what rounding makes of it must not be, either.
+        let d = (product(r.transpose(), k.clone()) + alpha).clamp_min(alpha);
+        let v = k / (d * self.scale()).sqrt();
+        rows.push(v.transpose())
+    }
+
+    fn push_update_on_host(
+        self,
+        base: &Buffer<2>,
+        rows: PendingRows,
+        r: Tensor<2>,
+        alpha: f32,
+    ) -> PendingRows {
+        let mut k = Numbers::of(product(base.get(), r.clone()));
+        let r = Numbers::of(r);
+        rows.push_on_host(|rows| {
+            let (r, to) = (r.get(), k.get_mut());
+            let scale = self.scale() as f32;
+            for row in rows.chunks_exact(r.len()) {
+                let along = dot(row, r);
+                match self {
+                    Self::Passing => add_scaled(to, -along, row),
+                    Self::Protected { .. } => add_scaled(to, along, row),
+                }
+            }
+            if let Self::Protected { .. } = self {
+                for (k, r) in to.iter_mut().zip(r) {
+                    *k = r - scale * *k;
+                }
+            }
+            let d = (alpha + dot(r, to)).max(alpha);
+            let length = (d * scale).sqrt();
+            to.iter_mut().for_each(|k| *k /= length);
+            k
+        })
+    }
+
+    fn scale(self) -> f64 {
+        match self {
+            Self::Passing => 1.0,
+            Self::Protected { scale } => scale,
+        }
+    }
+}
