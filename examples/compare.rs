@@ -12,7 +12,9 @@
 
 #[path = "common/allocator.rs"]
 mod allocator;
-#[path = "compare_parts/cells.rs"]
+#[path = "compare_parts/cell.rs"]
+mod cell;
+#[path = "common/cells.rs"]
 mod cells;
 #[path = "common/charts/mod.rs"]
 mod charts;
@@ -55,7 +57,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use cells::{Cell, Cells, Key};
+use cell::{Cell, Cells, Key};
 use clap::Parser;
 use emoji::Emoji;
 use fit::{Budget, Run};

@@ -15,7 +15,10 @@
 mod allocator;
 #[path = "fusion_parts/case.rs"]
 mod case;
-#[path = "fusion_parts/cells.rs"]
+#[path = "fusion_parts/cell.rs"]
+mod cell;
+#[allow(dead_code)]
+#[path = "common/cells.rs"]
 mod cells;
 #[allow(dead_code, unused_imports)]
 #[path = "common/emoji/mod.rs"]
@@ -39,7 +42,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use burn_mla::analysis::CalibrationError;
-use cells::{Cell, Cells, Key};
+use cell::{Cell, Cells, Key};
 use clap::Parser;
 use emoji::{Emoji, Modality};
 use reliability::Diagram;

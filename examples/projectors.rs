@@ -12,7 +12,9 @@
 
 #[path = "common/allocator.rs"]
 mod allocator;
-#[path = "projectors_parts/cells.rs"]
+#[path = "projectors_parts/cell.rs"]
+mod cell;
+#[path = "common/cells.rs"]
 mod cells;
 #[allow(dead_code, unused_imports)]
 #[path = "common/emoji/mod.rs"]
@@ -31,7 +33,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use cells::{Cell, Cells, Key};
+use cell::{Cell, Cells, Key};
 use clap::Parser;
 use emoji::{Emoji, Modality};
 use rules::Setting;
@@ -103,7 +105,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         keys = mine.map(|(_, key)| key).collect();
     }
     let (start, mut done) = (Instant::now(), 0);
-    keys.retain(|(setting, pair, seed)| !cells.has(&key(setting, *pair, *seed, epochs)));
+    keys.retain(|(setting, pair, seed)| cells.get(&key(setting, *pair, *seed, epochs)).is_none());
     for (setting, pair, seed) in &keys {
         let scores = rules::run(setting, &budget, &emoji, *pair, *seed, &device)?;
         let key = key(setting, *pair, *seed, epochs);

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use crate::cells::{Cells, Outcome, set_name};
+use crate::cell::{Cells, Outcome, set_name};
 use crate::charts::bars::{self, Bar, Group};
 use crate::charts::curves;
 use crate::charts::lines::{self, Labels, Scores, Series};

@@ -23,7 +23,7 @@ use burn_mla::train::{
 };
 use serde::Serialize;
 
-use crate::cells::{Gap, Key, Missing, Outcome, Row, Score, SplitScores};
+use crate::cell::{Gap, Key, Missing, Outcome, Row, Score, SplitScores};
 use crate::emoji::{
     Batches, Emoji, EmojiBatch, EmojiEncoder, EmojiInputs, EncoderSizes, Missing as Masked, Split,
 };

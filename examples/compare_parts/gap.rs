@@ -3,7 +3,7 @@ use std::error::Error;
 use burn::tensor::Tensor;
 use burn_mla::analysis::{ModalityGap, Pca};
 
-use crate::cells::Gap;
+use crate::cell::Gap;
 
 /// The gap of features that come in batches, one tensor a modality, all of one width.
 pub fn of(batches: Vec<Vec<Tensor<2>>>) -> Result<Gap, Box<dyn Error>> {

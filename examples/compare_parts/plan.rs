@@ -1,4 +1,4 @@
-use crate::cells::{Cells, Key, Missing};
+use crate::cell::{Cells, Key, Missing};
 use crate::emoji::Modality;
 use crate::methods::{ALL, Method, Trial};
 
@@ -87,7 +87,7 @@ impl Plan {
         let runs = self.trial(method, trial);
         let accuracies = runs
             .iter()
-            .map(|key| Some(cells.get(key)?.rows[0].valid.fused.accuracy));
+            .map(|key| Some(cells.get(key)?.outcome.rows[0].valid.fused.accuracy));
         let accuracies: Vec<f64> = accuracies.collect::<Option<_>>()?;
         Some(accuracies.iter().sum::<f64>() / accuracies.len() as f64)
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::cells::{Cells, Key, Missing, Outcome, Row};
+use crate::cell::{Cells, Key, Missing, Outcome, Row};
 use crate::comparison::{Comparison, compare};
 use crate::emoji::Modality;
 use crate::fit::Budget;
@@ -156,7 +156,8 @@ fn search(plan: &Plan, cells: &Cells, method: Method) -> Option<Search> {
 
 /// What was found by runs.
 pub fn outcomes<'a>(cells: &'a Cells, keys: &[Key]) -> Option<Vec<&'a Outcome>> {
-    keys.iter().map(|key| cells.get(key)).collect()
+    let outcome = |key| Some(&cells.get(key)?.outcome);
+    keys.iter().map(outcome).collect()
 }
 
 fn of_set(plan: &Plan, cells: &Cells, set: &[Modality]) -> Option<Set> {
@@ -179,8 +180,8 @@ fn of_set(plan: &Plan, cells: &Cells, set: &[Modality]) -> Option<Set> {
 }
 
 fn set_row(names: &[&str], runs: &[&Row]) -> SetRow {
-    let scores = |of: &crate::cells::SplitScores| {
-        let score = |score: &crate::cells::Score| Score {
+    let scores = |of: &crate::cell::SplitScores| {
+        let score = |score: &crate::cell::Score| Score {
             accuracy: score.accuracy,
             macro_f1: score.macro_f1,
         };
@@ -305,7 +306,7 @@ pub fn first_runs<'a>(
 ) -> Option<Vec<(&'static str, &'a Outcome)>> {
     let first = |&method: &Method| {
         let keys = plan.table(method, &plan.sets[0], plan.winner(cells, method)?);
-        Some((method.name(), cells.get(&keys[0])?))
+        Some((method.name(), &cells.get(&keys[0])?.outcome))
     };
     methods.iter().map(first).collect()
 }

@@ -8,7 +8,7 @@ use burn_mla::fusion::{ModalityLogits, fit_temperature};
 use burn_mla::modality::Targets;
 
 use crate::case::Case;
-use crate::cells::{CaseScores, Cell, Key, Reliability, Temperatures};
+use crate::cell::{CaseScores, Cell, Key, Reliability, Temperatures};
 use crate::emoji::{Batches, Emoji, Missing, Modality, Split};
 use crate::rule::{Calibration, GRID, Rule, WeightTemperature};
 use crate::score::score;

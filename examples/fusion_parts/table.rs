@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use crate::case::Case;
-use crate::cells::{CaseScores, Cell};
+use crate::cell::{CaseScores, Cell};
 use crate::emoji::Modality;
 use crate::rule::{Calibration, Rule, WeightTemperature};
 use crate::score::Score;

@@ -9,7 +9,7 @@ use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use burn_mla::prelude::*;
 
-use crate::cells::Key;
+use crate::cell::Key;
 use crate::emoji::{Batches, EmojiEncoder, EncoderSizes, Split};
 
 pub type Model = Mla<Vec<EmojiEncoder>, LinearHead, DefaultProjector, MeanFusion>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn_mla::prelude::*;
 
-use crate::cells::Scores;
+use crate::cell::Scores;
 use crate::emoji::{Emoji, Modality};
 use crate::train::{Budget, Run};
 

@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use crate::cells::{Accuracies, Cells, Scores};
+use crate::cell::{Accuracies, Cells, Scores};
 use crate::emoji::Modality;
 use crate::rules;
 use crate::synthetic::Forgetting;

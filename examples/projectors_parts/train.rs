@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use burn_mla::prelude::*;
 use burn_mla::train::{Evaluation, evaluate, fit_temperatures};
 
-use crate::cells::{Accuracies, Scores};
+use crate::cell::{Accuracies, Scores};
 use crate::emoji::{Batches, Emoji, EmojiEncoder, EncoderSizes, Missing, Modality, Split};
 use crate::rules::WithRule;
 

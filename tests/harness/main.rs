@@ -1,7 +1,9 @@
 //! What the examples use to summarize a comparison: pictures, tables and tests over seeds.
 
 #[allow(dead_code)]
-#[path = "../../examples/compare_parts/cells.rs"]
+#[path = "../../examples/compare_parts/cell.rs"]
+mod cell;
+#[path = "../../examples/common/cells.rs"]
 mod cells;
 #[path = "../../examples/common/charts/mod.rs"]
 mod charts;
@@ -23,6 +25,7 @@ mod spread;
 #[path = "../../examples/common/summary.rs"]
 mod summary;
 
+mod finished;
 mod pictures;
 mod runs;
 #[allow(clippy::approx_constant, clippy::excessive_precision)] // of values that were measured

@@ -1,10 +1,8 @@
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cells::{self, Keyed};
 use crate::emoji::Modality;
 use crate::methods::{Method, Trial};
 
@@ -94,62 +92,16 @@ pub struct Cell {
     pub outcome: Outcome,
 }
 
-/// The runs done so far, a line each in a file.
-pub struct Cells {
-    path: PathBuf,
-    cells: Vec<Cell>,
-}
+impl Keyed for Cell {
+    type Key = Key;
 
-impl Cells {
-    pub fn open(path: PathBuf) -> Result<Self, String> {
-        let cells = read(&path)?;
-        Ok(Self { path, cells })
-    }
-
-    pub fn get(&self, key: &Key) -> Option<&Outcome> {
-        let cell = self.cells.iter().find(|cell| cell.key == *key);
-        cell.map(|cell| &cell.outcome)
-    }
-
-    pub fn all(&self) -> &[Cell] {
-        &self.cells
-    }
-
-    pub fn add(&mut self, cell: Cell) -> std::io::Result<()> {
-        let mut line = serde_json::to_string(&cell)?;
-        line.push('\n');
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.path)?;
-        file.write_all(line.as_bytes())?;
-        self.cells.push(cell);
-        Ok(())
+    fn key(&self) -> &Key {
+        &self.key
     }
 }
 
-/// A last line that was cut off, by a stop in the middle of it, is dropped: its run is done again.
-fn read(path: &Path) -> Result<Vec<Cell>, String> {
-    let place = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(error) => return Err(place(&error)),
-    };
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    if whole < text.len() {
-        let file = OpenOptions::new().write(true).open(path);
-        let cut = file.and_then(|file| file.set_len(whole as u64));
-        cut.map_err(|error| place(&error))?;
-    }
-    let lines = text[..whole].lines().enumerate();
-    lines
-        .map(|(at, line)| {
-            serde_json::from_str(line)
-                .map_err(|error| format!("{}:{}: {error}", path.display(), at + 1))
-        })
-        .collect()
-}
+/// The runs done so far.
+pub type Cells = cells::Cells<Cell>;
 
 impl Key {
     pub fn set(&self) -> String {

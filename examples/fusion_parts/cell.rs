@@ -1,11 +1,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cells::{self, Keyed};
 use crate::score::{Confidences, Score};
 
 /// What identifies a run.
@@ -59,49 +57,16 @@ pub struct Cell {
     pub reliability: Reliability,
 }
 
-/// The runs done so far, a line each in a file.
-pub struct Cells {
-    path: PathBuf,
-    cells: Vec<Cell>,
-}
+impl Keyed for Cell {
+    type Key = Key;
 
-impl Cells {
-    pub fn open(path: PathBuf) -> Result<Self, String> {
-        let cells = match File::open(&path) {
-            Ok(file) => read(&path, file)?,
-            Err(_) => vec![],
-        };
-        Ok(Self { path, cells })
-    }
-
-    pub fn get(&self, key: &Key) -> Option<&Cell> {
-        self.cells.iter().find(|cell| cell.key == *key)
-    }
-
-    pub fn add(&mut self, cell: Cell) -> std::io::Result<()> {
-        let mut line = serde_json::to_string(&cell)?;
-        line.push('\n');
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.path)?;
-        file.write_all(line.as_bytes())?;
-        self.cells.push(cell);
-        Ok(())
+    fn key(&self) -> &Key {
+        &self.key
     }
 }
 
-fn read(path: &Path, file: File) -> Result<Vec<Cell>, String> {
-    let lines = BufReader::new(file).lines().enumerate();
-    lines
-        .map(|(at, line)| {
-            let place =
-                |error: &dyn fmt::Display| format!("{}:{}: {error}", path.display(), at + 1);
-            let line = line.map_err(|error| place(&error))?;
-            serde_json::from_str(&line).map_err(|error| place(&error))
-        })
-        .collect()
-}
+/// The runs done so far.
+pub type Cells = cells::Cells<Cell>;
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
