@@ -44,6 +44,8 @@ mod plan;
 mod report;
 #[path = "compare_parts/results.rs"]
 mod results;
+#[path = "common/share.rs"]
+mod share;
 #[path = "common/spread.rs"]
 mod spread;
 #[path = "common/summary.rs"]
@@ -62,6 +64,7 @@ use clap::Parser;
 use emoji::Emoji;
 use fit::{Budget, Run};
 use plan::Plan;
+use share::Share;
 
 /// MLA against joint training and methods against modality laziness, on emoji.
 #[derive(Debug, Parser)]
@@ -81,8 +84,8 @@ struct Arguments {
 
     /// Does only the runs of one of several processes, as in 0/2 and 1/2, the search first; tables and
     /// figures come from a call without it
-    #[arg(long, value_name = "I/N", value_parser = parse_share)]
-    share: Option<(usize, usize)>,
+    #[arg(long, value_name = "I/N")]
+    share: Option<Share>,
 
     /// One seed and one epoch on thumbnails and names, to see that everything works
     #[arg(long)]
@@ -102,7 +105,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         device: Device::flex(),
         cells: Cells::open(arguments.out.join("cells.jsonl"))?,
         budget,
-        share: arguments.share.unwrap_or((0, 1)),
+        share: arguments.share.unwrap_or_default(),
         out: arguments.out,
     };
     bench.run("search", plan.search())?;
@@ -144,8 +147,8 @@ struct Bench {
     device: Device,
     cells: Cells,
     budget: Budget,
-    /// Which of how many parts of the runs are done here.
-    share: (usize, usize),
+    /// The runs that are done here.
+    share: Share,
     out: PathBuf,
 }
 
@@ -153,10 +156,7 @@ impl Bench {
     /// Does the runs that are not done yet.
     fn run(&mut self, stage: &str, keys: Vec<Key>) -> Result<(), Box<dyn Error>> {
         let n_all = keys.len();
-        let (share, n_shares) = self.share;
-        let mine = keys.into_iter().enumerate();
-        let mine = mine.filter(|(at, _)| at % n_shares == share);
-        let mut keys: Vec<Key> = mine.map(|(_, key)| key).collect();
+        let mut keys = self.share.of(keys);
         keys.retain(|key| self.cells.get(key).is_none());
         let (start, n_left) = (Instant::now(), keys.len());
         println!("{stage}: {n_all} runs, {n_left} to do");
@@ -191,14 +191,5 @@ impl Bench {
             );
         }
         Ok(())
-    }
-}
-
-fn parse_share(share: &str) -> Result<(usize, usize), String> {
-    let parts = share.split_once('/');
-    let parsed = parts.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-    match parsed {
-        Some((i, n)) if i < n => Ok((i, n)),
-        _ => Err("must be I/N with I < N".to_string()),
     }
 }

@@ -21,6 +21,8 @@ mod cells;
 mod emoji;
 #[path = "projectors_parts/rules.rs"]
 mod rules;
+#[path = "common/share.rs"]
+mod share;
 #[path = "projectors_parts/synthetic.rs"]
 mod synthetic;
 #[path = "projectors_parts/table.rs"]
@@ -37,6 +39,7 @@ use cell::{Cell, Cells, Key};
 use clap::Parser;
 use emoji::{Emoji, Modality};
 use rules::Setting;
+use share::Share;
 use train::Budget;
 
 /// Projector rules on pairs of emoji modalities, and on a synthetic task.
@@ -58,7 +61,7 @@ struct Arguments {
     /// Does only the runs of one of several processes, as in 0/2 and 1/2; the table comes from a
     /// call without it
     #[arg(long, value_name = "I/N")]
-    share: Option<String>,
+    share: Option<Share>,
 
     /// One seed and one epoch, to see that everything works
     #[arg(long)]
@@ -99,11 +102,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             keys.push((setting, IMAGE_PAIR, seed));
         }
     }
-    if let Some(share) = &arguments.share {
-        let (i, n) = parse_share(share)?;
-        let mine = keys.into_iter().enumerate().filter(|(at, _)| at % n == i);
-        keys = mine.map(|(_, key)| key).collect();
-    }
+    let mut keys = arguments.share.unwrap_or_default().of(keys);
     let (start, mut done) = (Instant::now(), 0);
     keys.retain(|(setting, pair, seed)| cells.get(&key(setting, *pair, *seed, epochs)).is_none());
     for (setting, pair, seed) in &keys {
@@ -130,14 +129,5 @@ fn key(setting: &Setting, pair: [Modality; 2], seed: u64, epochs: usize) -> Key 
         pair: pair.map(Modality::name).join("+"),
         seed,
         epochs,
-    }
-}
-
-fn parse_share(share: &str) -> Result<(usize, usize), String> {
-    let parts = share.split_once('/');
-    let parsed = parts.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-    match parsed {
-        Some((i, n)) if i < n => Ok((i, n)),
-        _ => Err(format!("--share must be I/N with I < N, got {share}")),
     }
 }

@@ -20,6 +20,8 @@ mod paired;
 #[allow(dead_code)]
 #[path = "../../examples/compare_parts/plan.rs"]
 mod plan;
+#[path = "../../examples/common/share.rs"]
+mod share;
 #[path = "../../examples/common/spread.rs"]
 mod spread;
 #[path = "../../examples/common/summary.rs"]
@@ -28,6 +30,7 @@ mod summary;
 mod finished;
 mod pictures;
 mod runs;
+mod shares;
 #[allow(clippy::approx_constant, clippy::excessive_precision)] // of values that were measured
 mod significance;
 mod tables;
