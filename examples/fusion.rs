@@ -33,7 +33,7 @@ mod run;
 mod score;
 #[path = "fusion_parts/table.rs"]
 mod table;
-#[path = "fusion_parts/train.rs"]
+#[path = "common/train.rs"]
 mod train;
 
 use std::error::Error;

@@ -21,13 +21,15 @@ mod cells;
 mod emoji;
 #[path = "projectors_parts/rules.rs"]
 mod rules;
+#[path = "projectors_parts/run.rs"]
+mod run;
 #[path = "common/share.rs"]
 mod share;
 #[path = "projectors_parts/synthetic.rs"]
 mod synthetic;
 #[path = "projectors_parts/table.rs"]
 mod table;
-#[path = "projectors_parts/train.rs"]
+#[path = "common/train.rs"]
 mod train;
 
 use std::error::Error;
@@ -40,7 +42,6 @@ use clap::Parser;
 use emoji::{Emoji, Modality};
 use rules::Setting;
 use share::Share;
-use train::Budget;
 
 /// Projector rules on pairs of emoji modalities, and on a synthetic task.
 #[derive(Debug, Parser)]
@@ -85,8 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         true => (1, 1),
         false => (arguments.seeds, arguments.epochs),
     };
-    let budget = Budget::new(epochs);
-    let emoji = Emoji::load(budget.sizes.d_text)?;
+    let emoji = Emoji::load(train::sizes().d_text)?;
     let device = Device::flex();
     std::fs::create_dir_all(&arguments.out)?;
     let mut cells = Cells::open(arguments.out.join("cells.jsonl"))?;
@@ -106,7 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (start, mut done) = (Instant::now(), 0);
     keys.retain(|(setting, pair, seed)| cells.get(&key(setting, *pair, *seed, epochs)).is_none());
     for (setting, pair, seed) in &keys {
-        let scores = rules::run(setting, &budget, &emoji, *pair, *seed, &device)?;
+        let scores = rules::run(setting, &emoji, *pair, epochs, *seed, &device)?;
         let key = key(setting, *pair, *seed, epochs);
         done += 1;
         let left = start.elapsed() * (keys.len() - done) as u32 / done as u32;

@@ -6,13 +6,14 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::{Device, Tensor};
 use burn_mla::fusion::{ModalityLogits, fit_temperature};
 use burn_mla::modality::Targets;
+use burn_mla::prelude::*;
 
 use crate::case::Case;
 use crate::cell::{CaseScores, Cell, Key, Reliability, Temperatures};
 use crate::emoji::{Batches, Emoji, Missing, Modality, Split};
 use crate::rule::{Calibration, GRID, Rule, WeightTemperature};
 use crate::score::score;
-use crate::train::{BATCH_SIZE, Model, train};
+use crate::train::{BATCH_SIZE, Model, Training};
 
 /// What a model says of a split.
 struct Predictions {
@@ -34,7 +35,12 @@ pub fn run(
         batch_size: BATCH_SIZE,
         missing: Missing::Nothing,
     };
-    let model = train(&batches, &key, device)?;
+    let training = Training {
+        config: MlaConfig::new().with_label_smoothing(Some(key.label_smoothing)),
+        epochs: key.epochs,
+        seed: key.seed,
+    };
+    let model = training.run(&batches, DefaultProjector::default(), device)?;
     let labels = |split| -> Vec<i64> {
         let indices = emoji.indices(split).into_iter();
         indices.map(|index| emoji.label(index) as i64).collect()
@@ -90,7 +96,7 @@ pub fn run(
 
 /// The logits of both modalities for all samples of a loader.
 fn logits(
-    model: &Model,
+    model: &Model<DefaultProjector>,
     loader: &dyn DataLoader<crate::emoji::EmojiBatch>,
 ) -> Result<[Tensor<2>; 2], Box<dyn Error>> {
     let mut logits = [vec![], vec![]];

@@ -7,7 +7,7 @@ use burn_mla::prelude::*;
 
 use crate::cell::Scores;
 use crate::emoji::{Emoji, Modality};
-use crate::train::{Budget, Run};
+use crate::run::Run;
 
 /// A rule with its own settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -139,9 +139,9 @@ pub fn with_rule<W: WithRule>(rule: &Rule, then: W) -> burn_mla::Result<W::Outpu
 /// One run on the emoji data.
 pub fn run(
     setting: &Setting,
-    budget: &Budget,
     emoji: &Arc<Emoji>,
     pair: [Modality; 2],
+    epochs: usize,
     seed: u64,
     device: &Device,
 ) -> Result<Scores, Box<dyn Error>> {
@@ -149,10 +149,10 @@ pub fn run(
         .with_source(setting.source)
         .with_target(setting.target);
     let run = Run {
-        budget,
         emoji,
         modalities: pair.to_vec(),
         projection,
+        epochs,
         seed,
         device,
     };
