@@ -10,6 +10,7 @@ pub mod encoder;
 mod error;
 pub mod fusion;
 pub mod head;
+mod host;
 pub mod modality;
 mod model;
 mod module_fields;

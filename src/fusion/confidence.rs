@@ -4,6 +4,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::error::{Result, positive};
+use crate::fusion::rows::{self, NO_PROBABILITY};
 use crate::fusion::{ModalityLogits, UncertaintyFusion, temperatures};
 use crate::projector::Buffer;
 
@@ -81,9 +82,6 @@ pub struct ConfidenceFusion {
     temperature: f64,
 }
 
-/// Shifted logits below this have a probability of 0 in f32.
-const NO_PROBABILITY: f32 = -200.0;
-
 impl Confidence {
     /// The confidence of each prediction, finite for any finite logits.
     ///
@@ -91,6 +89,13 @@ impl Confidence {
     ///
     /// `[n_samples, n_classes]` to `[n_samples]`.
     pub fn of(self, logits: Tensor<2>) -> Tensor<1> {
+        if rows::take(&logits) {
+            return rows::score(&logits, |row| match self {
+                Self::MaxProbability => row.sum.recip(),
+                Self::Margin => (1.0 - row.second_exp()) / row.sum,
+                Self::Energy => row.largest + row.sum.ln(),
+            });
+        }
         let confidence = match self {
             Self::MaxProbability => softmax(logits, 1).max_dim(1),
             Self::Margin => margin(softmax(logits, 1)),

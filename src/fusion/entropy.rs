@@ -4,7 +4,8 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
 use crate::error::{Result, positive};
-use crate::fusion::{ModalityLogits, UncertaintyFusion, temperatures};
+use crate::fusion::{ModalityLogits, UncertaintyFusion, rows, temperatures};
+use crate::host::dot;
 use crate::projector::Buffer;
 
 /// Configuration of an [`EntropyFusion`]. The defaults are the paper's.
@@ -51,6 +52,13 @@ pub struct EntropyFusion {
 ///
 /// Finite for any finite logits, and in `[0, log n_classes]`.
 pub fn entropy(logits: Tensor<2>) -> Tensor<1> {
+    if rows::take(&logits) {
+        return rows::score(&logits, |row| {
+            let entropy = row.sum.ln() - dot(row.exps, row.shifted) / row.sum;
+            // What is NaN stays so.
+            if entropy < 0.0 { 0.0 } else { entropy }
+        });
+    }
     // With z' = z - max z and S = sum exp z': -sum p log p = log S - sum p z', where 1 / S is the
     // largest probability. One exponential an element, no logarithm of a small number, and two
     // terms that are both >= 0.

@@ -6,6 +6,7 @@ mod entropy;
 mod fixed;
 mod logits;
 mod mean;
+mod rows;
 mod temperatures;
 
 use burn::module::{Module, ModuleDisplay};

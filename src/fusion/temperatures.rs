@@ -1,8 +1,9 @@
 //! A calibration temperature for each modality, in the buffer of the fusion that divides by them.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::error::{MlaError, Result, at_least_one, positive};
+use crate::host::{Numbers, is_host};
 use crate::projector::Buffer;
 
 /// Temperatures of 1, one a modality: logits stay as they are.
@@ -26,6 +27,13 @@ pub(super) fn replace(calibration: &mut Buffer<1>, temperatures: &[f64]) -> Resu
 /// The logits of a modality divided by its temperature, `[n_samples, n_classes]`.
 pub(super) fn divide(calibration: &Buffer<1>, modality: usize, logits: Tensor<2>) -> Tensor<2> {
     let temperature = calibration.get().slice([modality..modality + 1]);
+    // Where looking costs nothing, logits that stay as they are are not copied.
+    if is_host(&temperature.device())
+        && temperature.dtype() == DType::F32
+        && Numbers::of(temperature.clone()).get() == [1.0]
+    {
+        return logits;
+    }
     let temperature = temperature.unsqueeze_dim::<2>(0).cast(logits.dtype());
     logits / temperature
 }

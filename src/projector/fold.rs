@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::projector::host::{Numbers, is_host};
+use crate::host::{Numbers, is_host};
 use crate::projector::product::product;
 
 /// Rows of the matrix folded at a time on a [host](is_host): what lies in between stays in the

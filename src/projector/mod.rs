@@ -6,7 +6,6 @@ mod counter;
 mod eye;
 mod fold;
 mod gains;
-mod host;
 mod identity;
 mod leaky;
 mod options;

@@ -1,9 +1,9 @@
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
+use crate::host::{Numbers, is_host};
 use crate::projector::Buffer;
 use crate::projector::counter::Counter;
-use crate::projector::host::{Numbers, is_host};
 use crate::projector::product::product;
 
 /// Rows not yet folded into a matrix: a correction of low rank that costs a projector's update

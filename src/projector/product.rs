@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::projector::host::is_cube;
+use crate::host::is_cube;
 
 /// `lhs rhs` without the rounding of operands that fast GPU products may do.
 ///

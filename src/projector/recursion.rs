@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 
+use crate::host::{Numbers, add_scaled, dot, is_host};
 use crate::projector::Buffer;
-use crate::projector::host::{Numbers, add_scaled, dot, is_host};
 use crate::projector::pending::PendingRows;
 use crate::projector::product::product;
 

@@ -3,8 +3,8 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::{Result, at_least_one, positive};
+use crate::host::{Numbers, dot, is_host};
 use crate::projector::eye::eye;
-use crate::projector::host::{Numbers, dot, is_host};
 use crate::projector::pending::PendingRows;
 use crate::projector::square_root::{self, SquareRoot};
 use crate::projector::{Buffer, OrthogonalProjector};

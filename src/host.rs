@@ -7,14 +7,14 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 ///
 /// There a chain of operations on a few hundred numbers costs more to dispatch than to compute, and
 /// is computed at once instead.
-pub(super) fn is_host(device: &Device) -> bool {
+pub(crate) fn is_host(device: &Device) -> bool {
     ["Device<Flex", "Device<NdArray"]
         .into_iter()
         .any(|name| debug_starts_with(device, name))
 }
 
 /// Whether the device belongs to CubeCL.
-pub(super) fn is_cube(device: &Device) -> bool {
+pub(crate) fn is_cube(device: &Device) -> bool {
     debug_starts_with(device, "Device<Cube")
 }
 
@@ -50,34 +50,35 @@ impl Write for Expect<'_> {
 }
 
 /// The numbers of an f32 tensor on a [host](is_host), row by row.
-pub(super) struct Numbers(TensorData);
+pub(crate) struct Numbers(TensorData);
 
 impl Numbers {
     /// Copies nothing where nothing else holds the tensor.
-    pub(super) fn of<const D: usize>(tensor: Tensor<D>) -> Self {
+    pub(crate) fn of<const D: usize>(tensor: Tensor<D>) -> Self {
         Self(tensor.into_data())
     }
 
-    pub(super) fn get(&self) -> &[f32] {
+    pub(crate) fn get(&self) -> &[f32] {
         self.0.as_slice().expect(AN_F32_TENSOR)
     }
 
-    pub(super) fn get_mut(&mut self) -> &mut [f32] {
+    pub(crate) fn get_mut(&mut self) -> &mut [f32] {
         self.0.as_mut_slice().expect(AN_F32_TENSOR)
     }
 
     /// The tensor again.
-    pub(super) fn into_tensor<const D: usize>(self, device: &Device) -> Tensor<D> {
+    pub(crate) fn into_tensor<const D: usize>(self, device: &Device) -> Tensor<D> {
         Tensor::from_data(self.0, (device, DType::F32))
     }
 }
 
-const AN_F32_TENSOR: &str = "projector states and features are f32";
+const AN_F32_TENSOR: &str = "only f32 tensors are worked on here";
+
+/// Independent partial results, which the compiler keeps in vector registers.
+const LANES: usize = 16;
 
 /// `a^T b`.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    // Independent sums, which the compiler keeps in vector registers.
-    const LANES: usize = 16;
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a, a_rest) = a.as_chunks::<LANES>();
     let (b, b_rest) = b.as_chunks::<LANES>();
     let mut sums = [0.0; LANES];
@@ -90,8 +91,34 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
+/// The sum of `x`.
+pub(crate) fn sum(x: &[f32]) -> f32 {
+    let (x, rest) = x.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for x in x {
+        for i in 0..LANES {
+            sums[i] += x[i];
+        }
+    }
+    sums.iter().sum::<f32>() + rest.iter().sum::<f32>()
+}
+
+/// The largest of `x`, NaN left out; -inf of none.
+pub(crate) fn largest(x: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let (x, rest) = x.as_chunks::<LANES>();
+    let mut found = [f32::NEG_INFINITY; LANES];
+    for x in x {
+        for i in 0..LANES {
+            found[i] = larger(found[i], x[i]);
+        }
+    }
+    let found = found.iter().chain(rest).copied();
+    found.fold(f32::NEG_INFINITY, larger)
+}
+
 /// `y + factor x`, in place.
-pub(super) fn add_scaled(y: &mut [f32], factor: f32, x: &[f32]) {
+pub(crate) fn add_scaled(y: &mut [f32], factor: f32, x: &[f32]) {
     for (y, x) in y.iter_mut().zip(x) {
         *y += factor * x;
     }
@@ -143,11 +170,20 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_product_takes_every_element() {
-        for n in [0, 1, 15, 16, 17, 50] {
+    fn every_element_counts() {
+        for n in [1, 15, 16, 17, 50] {
             let ones = vec![1.0; n];
             let numbers: Vec<f32> = (1..=n).map(|i| i as f32).collect();
-            assert_eq!(dot(&ones, &numbers), (n * (n + 1) / 2) as f32);
+            let total = (n * (n + 1) / 2) as f32;
+            assert_eq!(dot(&ones, &numbers), total);
+            assert_eq!(sum(&numbers), total);
+            for at in 0..n {
+                let mut numbers = vec![f32::NAN; n];
+                numbers[at] = -3.0;
+                assert_eq!(largest(&numbers), -3.0);
+            }
         }
+        assert_eq!((dot(&[], &[]), sum(&[])), (0.0, 0.0));
+        assert_eq!(largest(&[]), f32::NEG_INFINITY);
     }
 }
