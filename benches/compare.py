@@ -18,7 +18,7 @@ import venv
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-FILTER = r"^(product/flex/c1/|projector/rls/(update|project)/flex|fusion/entropy/flex|step/mlp/(rls|identity)/flex/2$)"
+FILTER = r"^(product/flex/c1/|projector/rls/(update|project)/flex|fusion/entropy/flex|step/mlp/(rls|identity)/flex/2$|step/mlp/plain-burn/flex/1$)"
 BENCHES = ["projector", "fusion", "step"]
 
 
@@ -96,6 +96,7 @@ def main():
             row(f"project, s = {s}, C = {c}", ours_id, f"project/c{c}/{s}")
     for m in (2, 3):
         row(f"entropy fusion, M = {m}", f"fusion/entropy/flex/{m}", f"fusion/{m}")
+    row("step in plain Burn", "step/mlp/plain-burn/flex/1", "step/identity")
     row("step without projector", "step/mlp/identity/flex/2", "step/identity")
     row("step with projector", "step/mlp/rls/flex/2", "step/rls")
 

@@ -1,5 +1,5 @@
 //! One alternating step, forward, backward, projector and optimizer: with and without projector,
-//! for 2 to 16 modalities, MLP and CNN encoders.
+//! for 2 to 16 modalities, MLP and CNN encoders; and without this crate.
 //!
 //! ```sh
 //! cargo bench --bench step
@@ -7,8 +7,11 @@
 
 mod common;
 
-use burn::optim::SgdConfig;
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig};
 use burn::optim::momentum::MomentumConfig;
+use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::Device;
 use burn_mla::modality::Indexed;
 use burn_mla::prelude::*;
@@ -84,6 +87,42 @@ fn mlp<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
     }
 }
 
+/// The same step in plain Burn, of one modality: what is left for this crate to cost.
+fn plain(c: &mut Criterion) {
+    for (device_name, device) in devices() {
+        if device_name == "ndarray" {
+            continue; // slow, and the same
+        }
+        let device = device.autodiff();
+        c.bench_function(&format!("step/mlp/plain-burn/{device_name}/1"), |b| {
+            let config = MlpEncoderConfig::new(WIDTH, WIDTH).with_hidden(vec![WIDTH, WIDTH]);
+            let encoder = config.init(&device).expect("the widths are valid");
+            let head = LinearConfig::new(WIDTH, N_CLASSES).init(&device);
+            let mut model = Plain { encoder, head };
+            let momentum = MomentumConfig::new().with_dampening(0.0);
+            let mut optimizer = SgdConfig::new().with_momentum(Some(momentum)).init();
+            let targets = Targets::new((0..BATCH).map(|i| i % N_CLASSES), &device);
+            let input = random([BATCH, WIDTH], &device);
+            let loss = CrossEntropyLossConfig::new().init(&device);
+            let mut step = || {
+                let logits = model.head.forward(model.encoder.encode(input.clone()));
+                let mut grads = loss.forward(logits, targets.tensor()).backward();
+                let grads = GradientsParams::from_module(&mut grads, &model);
+                model = optimizer.step(1e-3, model.clone(), grads);
+                sync(&device);
+            };
+            (0..2).for_each(|_| step());
+            b.iter(step)
+        });
+    }
+}
+
+#[derive(Module, Debug)]
+struct Plain {
+    encoder: MlpEncoder,
+    head: Linear,
+}
+
 fn cnn<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
     for (device_name, device) in devices() {
         if device_name == "ndarray" {
@@ -107,6 +146,7 @@ fn cnn<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
 
 fn all(c: &mut Criterion) {
     let rls = RlsProjectorConfig::new().init().expect("valid");
+    plain(c);
     mlp(c, "identity", IdentityProjector);
     mlp(c, "rls", rls.clone());
     let leaky = LeakyRlsProjectorConfig::new().init().expect("valid");
