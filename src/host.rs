@@ -8,9 +8,12 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 /// There a chain of operations on a few hundred numbers costs more to dispatch than to compute, and
 /// is computed at once instead.
 pub(crate) fn is_host(device: &Device) -> bool {
-    ["Device<Flex", "Device<NdArray"]
-        .into_iter()
-        .any(|name| debug_starts_with(device, name))
+    is_flex(device) || debug_starts_with(device, "Device<NdArray")
+}
+
+/// Whether the device is flex, one of the [hosts](is_host).
+pub(crate) fn is_flex(device: &Device) -> bool {
+    debug_starts_with(device, "Device<Flex")
 }
 
 /// Whether the device belongs to CubeCL.

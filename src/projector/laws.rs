@@ -54,6 +54,7 @@ pub(crate) fn assert_projector_laws<P: OrthogonalProjector>(projector: &P) {
             directions.push(feature.to_data().iter().collect());
             state = projector.update(feature, step % n_modalities, state);
 
+            assert_projects_as_its_matrix(projector, &state, &device);
             let p = matrix(projector, &state, &device);
             for i in 0..D_INPUT {
                 for j in 0..i {
@@ -71,6 +72,33 @@ pub(crate) fn assert_projector_laws<P: OrthogonalProjector>(projector: &P) {
                 "P exceeds I: {high} after {step} updates"
             );
         }
+    }
+}
+
+/// However few or many the columns, and by factors as well.
+fn assert_projects_as_its_matrix<P: OrthogonalProjector>(
+    projector: &P,
+    state: &P::State,
+    device: &Device,
+) {
+    let random =
+        |rows, columns| Tensor::random([rows, columns], Distribution::Normal(0.0, 1.0), device);
+    let p = projector.project(Tensor::eye(D_INPUT, device), 0, state);
+    let near = |found: Tensor<2>, expected: Tensor<2>| {
+        let error = (found - expected).abs().max().into_scalar::<f32>();
+        assert!(error <= 1e-5, "off by {error}");
+    };
+    for n in [1, 2, 5, 16, 17, 40] {
+        let gradient = random(D_INPUT, n);
+        let expected = p.clone().matmul(gradient.clone());
+        near(projector.project(gradient, 0, state), expected);
+        let (inputs, errors) = (random(n, D_INPUT), random(n, 7) / (n as f32).sqrt());
+        let gradient = inputs.clone().transpose().matmul(errors.clone());
+        let expected = p.clone().matmul(gradient);
+        near(
+            projector.project_factors(inputs, errors, 0, state),
+            expected,
+        );
     }
 }
 

@@ -50,6 +50,12 @@ impl PendingRows {
         product(rows.clone().transpose(), product(rows, x))
     }
 
+    /// `x rows^T rows` for rows `x`, `[n, width]`. There must be a row.
+    pub(super) fn apply_to_rows(&self, x: Tensor<2>) -> Tensor<2> {
+        let rows = self.rows();
+        product(product(x, rows.clone().transpose()), rows)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len.get() as usize
     }

@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use crate::host::{Numbers, add_scaled, dot, is_host};
+use crate::host::{Numbers, add_scaled, dot, is_flex, is_host};
 use crate::projector::Buffer;
 use crate::projector::pending::PendingRows;
 use crate::projector::product::product;
@@ -14,11 +14,51 @@ pub(super) enum Kept {
     Protected { scale: f64 },
 }
 
+/// So many columns flex multiplies faster as rows: it need not lay the matrix out anew for them.
+const FEW_COLUMNS: usize = 16;
+
 impl Kept {
     /// `P x` for columns `x`, `[d_input, n]`.
     pub(super) fn apply(self, base: &Buffer<2>, rows: &PendingRows, x: Tensor<2>) -> Tensor<2> {
+        let (device, [_, n]) = (x.device(), x.dims());
+        if (2..=FEW_COLUMNS).contains(&n) && is_flex(&device) {
+            let px = self.apply_to_rows(base, rows, x.transpose()).transpose();
+            return Numbers::of(px).into_tensor(&device);
+        }
         let along_base = product(base.get(), x.clone());
         let pending = (!rows.is_empty()).then(|| rows.apply(x.clone()));
+        self.of_parts(x, along_base, pending)
+    }
+
+    /// `x P`, which is `(P x^T)^T`, for rows `x`, `[n, d_input]`.
+    fn apply_to_rows(self, base: &Buffer<2>, rows: &PendingRows, x: Tensor<2>) -> Tensor<2> {
+        let along_base = product(x.clone(), base.get());
+        let pending = (!rows.is_empty()).then(|| rows.apply_to_rows(x.clone()));
+        self.of_parts(x, along_base, pending)
+    }
+
+    /// `P H^T D` for inputs `H`, `[n, d_input]`, and errors `D`, `[n, d_output]`.
+    pub(super) fn project_factors(
+        self,
+        base: &Buffer<2>,
+        rows: &PendingRows,
+        inputs: Tensor<2>,
+        errors: Tensor<2>,
+    ) -> Tensor<2> {
+        let projected = match is_flex(&inputs.device()) {
+            true => self.apply_to_rows(base, rows, inputs).transpose(),
+            false => self.apply(base, rows, inputs.transpose()),
+        };
+        product(projected, errors)
+    }
+
+    /// What `P` makes of `x`, given what the base and the pending rows make of it.
+    fn of_parts(
+        self,
+        x: Tensor<2>,
+        along_base: Tensor<2>,
+        pending: Option<Tensor<2>>,
+    ) -> Tensor<2> {
         match (self, pending) {
             (Kept::Passing, None) => along_base,
             (Kept::Passing, Some(pending)) => along_base - pending,

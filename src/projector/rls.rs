@@ -8,6 +8,7 @@ use crate::projector::counter::Counter;
 use crate::projector::eye::eye;
 use crate::projector::fold;
 use crate::projector::pending::PendingRows;
+use crate::projector::product::product;
 use crate::projector::recursion::Kept;
 use crate::projector::square_root::{self, SquareRoot};
 use crate::projector::{Buffer, OrthogonalProjector};
@@ -259,6 +260,22 @@ impl OrthogonalProjector for RlsProjector {
             return state.factor().project(gradient);
         }
         Kept::Passing.apply(&state.base, &state.left, gradient)
+    }
+
+    /// # Panics
+    ///
+    /// If `inputs` and `errors` are not `[n, d_input]` and `[n, _]`.
+    fn project_factors(
+        &self,
+        inputs: Tensor<2>,
+        errors: Tensor<2>,
+        modality: usize,
+        state: &RlsState,
+    ) -> Tensor<2> {
+        if state.is_square_root() {
+            return product(self.project(inputs.transpose(), modality, state), errors);
+        }
+        Kept::Passing.project_factors(&state.base, &state.left, inputs, errors)
     }
 
     fn conditioning(&self, squared_norm: f64, state: &RlsState) -> Option<Conditioning> {

@@ -4,7 +4,6 @@ use burn::module::{Param, ParamId};
 use burn::tensor::{DType, Tensor};
 
 use crate::error::{MlaError, Result};
-use crate::projector::product::product;
 use crate::projector::state::{FactorIds, LayerProjection};
 use crate::projector::{IllConditioned, OrthogonalProjector, Projection, Watch};
 
@@ -131,7 +130,9 @@ impl<P: OrthogonalProjector> Projection<P> {
         let projected = match (factors, weight) {
             (Some(factors), Some(_)) if has_bias || !augmented => {
                 let inputs = of.augment(single(factors.inputs));
-                product(rule(inputs.transpose()), single(factors.errors))
+                let errors = single(factors.errors);
+                self.rule
+                    .project_factors(inputs, errors, modality, &of.state)
             }
             (_, Some(weight)) if !augmented => rule(single(weight)),
             (_, weight) => {
