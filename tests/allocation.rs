@@ -65,6 +65,8 @@ fn check<P: OrthogonalProjector>(rule: P) {
     rule.init(S, 2, &Device::flex()).unwrap();
     assert!(LARGEST.0.load(Ordering::Relaxed) >= BYTES_OF_P);
 
+    // The first product of a thread makes a work space that it keeps, of the size of the L2 cache.
+    requests(rule.clone());
     for (step, size) in requests(rule.clone()).into_iter().enumerate() {
         let folds = step % FOLD_EVERY == FOLD_EVERY - 1;
         // In a fold, the matrix product asks for a work space of its own.
