@@ -1,4 +1,4 @@
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::host::{Numbers, add_scaled, dot, is_flex, is_host};
 use crate::projector::Buffer;
@@ -8,20 +8,20 @@ use crate::projector::product::product;
 /// What a rule of Eq. 5 keeps, as a matrix whose last corrections are rows yet to be folded in.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kept {
-    /// `P = base - rows^T rows`.
-    Passing,
+    /// `P = base - rows^T rows`, of a base that is symmetric or may not be.
+    Passing { symmetric: bool },
     /// `P = I - scale (base + rows^T rows)`.
     Protected { scale: f64 },
 }
 
-/// So many columns flex multiplies faster as rows: it need not lay the matrix out anew for them.
+/// So many columns flex multiplies faster as rows.
 const FEW_COLUMNS: usize = 16;
 
 impl Kept {
     /// `P x` for columns `x`, `[d_input, n]`.
     pub(super) fn apply(self, base: &Buffer<2>, rows: &PendingRows, x: Tensor<2>) -> Tensor<2> {
         let (device, [_, n]) = (x.device(), x.dims());
-        if (2..=FEW_COLUMNS).contains(&n) && is_flex(&device) {
+        if (2..=FEW_COLUMNS).contains(&n) && self.is_faster_by_rows(&device) {
             let px = self.apply_to_rows(base, rows, x.transpose()).transpose();
             return Numbers::of(px).into_tensor(&device);
         }
@@ -30,7 +30,17 @@ impl Kept {
         self.of_parts(x, along_base, pending)
     }
 
-    /// `x P`, which is `(P x^T)^T`, for rows `x`, `[n, d_input]`.
+    /// flex need not lay the matrix out anew for rows; only a symmetric one may be multiplied by
+    /// them instead of columns.
+    fn is_faster_by_rows(self, device: &Device) -> bool {
+        let symmetric = match self {
+            Self::Passing { symmetric } => symmetric,
+            Self::Protected { .. } => true,
+        };
+        symmetric && is_flex(device)
+    }
+
+    /// `x P`, of a symmetric `P` the same as `(P x^T)^T`, for rows `x`, `[n, d_input]`.
     fn apply_to_rows(self, base: &Buffer<2>, rows: &PendingRows, x: Tensor<2>) -> Tensor<2> {
         let along_base = product(x.clone(), base.get());
         let pending = (!rows.is_empty()).then(|| rows.apply_to_rows(x.clone()));
@@ -45,7 +55,7 @@ impl Kept {
         inputs: Tensor<2>,
         errors: Tensor<2>,
     ) -> Tensor<2> {
-        let projected = match is_flex(&inputs.device()) {
+        let projected = match self.is_faster_by_rows(&inputs.device()) {
             true => self.apply_to_rows(base, rows, inputs).transpose(),
             false => self.apply(base, rows, inputs.transpose()),
         };
@@ -60,8 +70,8 @@ impl Kept {
         pending: Option<Tensor<2>>,
     ) -> Tensor<2> {
         match (self, pending) {
-            (Kept::Passing, None) => along_base,
-            (Kept::Passing, Some(pending)) => along_base - pending,
+            (Kept::Passing { .. }, None) => along_base,
+            (Kept::Passing { .. }, Some(pending)) => along_base - pending,
             (Kept::Protected { .. }, None) => x - along_base,
             (Kept::Protected { scale }, Some(pending)) => x - (along_base + pending) * scale,
         }
@@ -101,7 +111,7 @@ impl Kept {
             for row in rows.chunks_exact(r.len()) {
                 let along = dot(row, r);
                 match self {
-                    Self::Passing => add_scaled(to, -along, row),
+                    Self::Passing { .. } => add_scaled(to, -along, row),
                     Self::Protected { .. } => add_scaled(to, along, row),
                 }
             }
@@ -119,7 +129,7 @@ impl Kept {
 
     fn scale(self) -> f64 {
         match self {
-            Self::Passing => 1.0,
+            Self::Passing { .. } => 1.0,
             Self::Protected { scale } => scale,
         }
     }

@@ -99,9 +99,16 @@ pub struct RlsState {
     left: PendingRows,
     /// Right factors of the square-root form's corrections.
     right: PendingRows,
-    /// 1 in square-root form, otherwise 0.
-    square_root: Counter,
+    /// One of the forms below.
+    form: Counter,
 }
+
+/// `P`, started from `I` and therefore symmetric.
+const CONVENTIONAL: u64 = 0;
+/// A square root of `P`.
+const SQUARE_ROOT: u64 = 1;
+/// `P`, handed in and multiplied as it stands, symmetric or not quite.
+const HANDED_IN: u64 = 2;
 
 impl RlsProjectorConfig {
     /// Checks the configuration.
@@ -127,6 +134,7 @@ impl RlsProjector {
     }
 
     /// A state that holds the matrix `p`, `[d_input, d_input]`, symmetric and positive definite.
+    /// Projections multiply by it as it stands, also where it falls short of symmetry.
     ///
     /// # Errors
     ///
@@ -137,27 +145,32 @@ impl RlsProjector {
     ///
     /// If `p` is not square.
     pub fn state(&self, p: Tensor<2>) -> Result<RlsState> {
-        let [rows, columns] = p.dims();
-        assert_eq!(rows, columns, "P must be square, got {rows}x{columns}");
-        let p = p.without_autodiff().cast(DType::F32);
-        let device = p.device();
-        let state = RlsState {
-            base: Buffer::new(p),
-            left: PendingRows::of_corrections(self.config.fold_every, rows, &device),
-            right: PendingRows::of_corrections(self.config.fold_every, rows, &device),
-            square_root: Counter::new(0, &device),
-        };
+        let state = self.holding(p, HANDED_IN);
         match self.config.form {
             RlsForm::Conventional => Ok(state),
             RlsForm::SquareRoot => state.into_square_root(),
         }
     }
 
+    fn holding(&self, matrix: Tensor<2>, form: u64) -> RlsState {
+        let [rows, columns] = matrix.dims();
+        assert_eq!(rows, columns, "P must be square, got {rows}x{columns}");
+        let matrix = matrix.without_autodiff().cast(DType::F32);
+        let device = matrix.device();
+        RlsState {
+            base: Buffer::new(matrix),
+            left: PendingRows::of_corrections(self.config.fold_every, rows, &device),
+            right: PendingRows::of_corrections(self.config.fold_every, rows, &device),
+            form: Counter::new(form, &device),
+        }
+    }
+
     fn update_conventional(&self, r: Tensor<2>, state: RlsState) -> RlsState {
+        let kept = state.kept();
         let RlsState {
             mut base, mut left, ..
         } = state;
-        left = Kept::Passing.push_update(&base, left, r, self.config.alpha);
+        left = kept.push_update(&base, left, r, self.config.alpha);
         if left.is_full() {
             base = base.replace(|p| fold::subtract(p, left.rows(), left.rows()));
             left = left.clear();
@@ -184,7 +197,13 @@ impl RlsState {
 
     /// Whether `P` is kept by its square root.
     pub fn is_square_root(&self) -> bool {
-        self.square_root.get() == 1
+        self.form.get() == SQUARE_ROOT
+    }
+
+    fn kept(&self) -> Kept {
+        Kept::Passing {
+            symmetric: self.form.get() == CONVENTIONAL,
+        }
     }
 
     fn factor(&self) -> SquareRoot<'_> {
@@ -197,13 +216,13 @@ impl RlsState {
 
     fn into_square_root(self) -> Result<Self> {
         let factor = square_root::of(self.matrix())?;
-        let mut square_root = self.square_root;
-        square_root.set(1);
+        let mut form = self.form;
+        form.set(SQUARE_ROOT);
         Ok(Self {
             base: self.base.replace(|_| factor),
             left: self.left.clear(),
             right: self.right.clear(),
-            square_root,
+            form,
         })
     }
 }
@@ -213,16 +232,12 @@ impl OrthogonalProjector for RlsProjector {
 
     fn init(&self, d_input: usize, _n_modalities: usize, device: &Device) -> Result<RlsState> {
         at_least_one("d_input", d_input)?;
-        let identity = eye(d_input, device);
-        let conventional = Self {
-            config: self.config.clone().with_form(RlsForm::Conventional),
-        };
-        let mut state = conventional.state(identity)?;
         // The identity is its own square root.
-        if self.config.form == RlsForm::SquareRoot {
-            state.square_root.set(1);
-        }
-        Ok(state)
+        let form = match self.config.form {
+            RlsForm::Conventional => CONVENTIONAL,
+            RlsForm::SquareRoot => SQUARE_ROOT,
+        };
+        Ok(self.holding(eye(d_input, device), form))
     }
 
     /// # Panics
@@ -238,7 +253,7 @@ impl OrthogonalProjector for RlsProjector {
             mut base,
             mut left,
             mut right,
-            square_root,
+            form,
         } = state;
         (left, right) = (left.push(correction.left), right.push(correction.right));
         if left.is_full() {
@@ -248,7 +263,7 @@ impl OrthogonalProjector for RlsProjector {
             base,
             left,
             right,
-            square_root,
+            form,
         }
     }
 
@@ -259,7 +274,7 @@ impl OrthogonalProjector for RlsProjector {
         if state.is_square_root() {
             return state.factor().project(gradient);
         }
-        Kept::Passing.apply(&state.base, &state.left, gradient)
+        state.kept().apply(&state.base, &state.left, gradient)
     }
 
     /// # Panics
@@ -275,7 +290,8 @@ impl OrthogonalProjector for RlsProjector {
         if state.is_square_root() {
             return product(self.project(inputs.transpose(), modality, state), errors);
         }
-        Kept::Passing.project_factors(&state.base, &state.left, inputs, errors)
+        let (base, pending) = (&state.base, &state.left);
+        state.kept().project_factors(base, pending, inputs, errors)
     }
 
     fn conditioning(&self, squared_norm: f64, state: &RlsState) -> Option<Conditioning> {
@@ -299,6 +315,8 @@ impl OrthogonalProjector for RlsProjector {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Distribution;
+
     use super::*;
     use crate::projector::laws::{assert_a_zero_feature_protects_nothing, assert_projector_laws};
 
@@ -314,6 +332,36 @@ mod tests {
                     .to_string()
                     .starts_with("alpha must be finite and > 0")
             );
+        }
+    }
+
+    /// However many the columns: a transposed product would not tell on a symmetric matrix.
+    #[test]
+    fn a_matrix_handed_in_is_multiplied_as_it_stands() {
+        for device in crate::test_devices() {
+            let random = |shape: [usize; 2]| {
+                Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), &device)
+            };
+            let projector = RlsProjectorConfig::new().init().unwrap();
+            let p = random([9, 9]);
+            let state = projector.state(p.clone()).unwrap();
+            let near = |found: Tensor<2>, expected: Tensor<2>| {
+                let error = (found - expected).abs().max().into_scalar::<f32>();
+                assert!(error <= 1e-4, "off by {error}");
+            };
+            for n in [1, 2, 16, 17] {
+                let gradient = random([9, n]);
+                let expected = p.clone().matmul(gradient.clone());
+                near(projector.project(gradient, 0, &state), expected);
+                let (inputs, errors) = (random([n, 9]), random([n, 3]));
+                let expected = p
+                    .clone()
+                    .matmul(inputs.clone().transpose().matmul(errors.clone()));
+                near(
+                    projector.project_factors(inputs, errors, 0, &state),
+                    expected,
+                );
+            }
         }
     }
 
