@@ -8,6 +8,7 @@ pub mod baseline;
 pub mod data;
 pub mod encoder;
 mod error;
+mod finite;
 pub mod fusion;
 pub mod head;
 mod host;

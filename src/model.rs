@@ -7,13 +7,14 @@ use burn::config::Config;
 use burn::module::{
     Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleVisitor, Param, ParamId,
 };
-use burn::tensor::{IndexingUpdateOp, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result, same_size};
+use crate::finite::first_not_finite;
 use crate::fusion::{ModalityLogits, UncertaintyFusion, entropy};
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
-use crate::modality::{ModalityInputs, MultimodalBatch, Rows, Turn};
+use crate::modality::{ModalityInputs, MultimodalBatch, Rows, ZeroRows};
 use crate::module_fields::module_fields;
 use crate::projector::{OrthogonalProjector, Projection, ProjectionConfig};
 
@@ -281,29 +282,40 @@ where
                 got: presence.n_modalities(),
             });
         }
-        let shape = [presence.n_samples(), self.n_classes()];
+        let n_samples = presence.n_samples();
         let rows: Vec<Option<Rows>> = (0..n_modalities)
             .map(|modality| batch.inputs.rows(modality).cloned())
             .collect();
         let mut computed = Vec::with_capacity(n_modalities);
-        for (modality, (turn, rows)) in batch.into_checked_turns().into_iter().zip(rows).enumerate()
-        {
+        for (turn, rows) in batch.into_checked_turns().into_iter().zip(rows) {
             let logits = match (turn, rows) {
                 (Some(turn), Some(rows)) => {
-                    let logits = self.checked_logits(modality, turn)?;
-                    Some(place_rows(logits, &rows, shape))
+                    let n_rows = turn.targets.len();
+                    let logits = self.forward(turn.input).logits;
+                    check_rows(&logits, n_rows)?;
+                    Some(match rows {
+                        Rows::All => logits,
+                        Rows::Some(rows) => logits.place_rows(&rows, n_samples)?,
+                    })
                 }
                 _ => None,
             };
             computed.push(logits);
         }
-        let device = computed.iter().flatten().next().map(Tensor::device);
-        let device = device.ok_or(MlaError::NothingPresent { sample: 0 })?;
-        let logits = computed
-            .into_iter()
-            .map(|logits| logits.unwrap_or_else(|| Tensor::zeros(shape, &device)))
-            .collect();
-        let modalities = ModalityLogits::new(logits, presence)?;
+        if self.config.finite_check
+            && let Some(modality) = first_not_finite(&computed)?
+        {
+            return Err(MlaError::NonFinite {
+                what: NonFinite::Logits,
+                modality,
+                step: self.projection.n_steps(),
+            });
+        }
+        let zeros = computed.iter().flatten().next().map(Tensor::zeros_like);
+        let zeros = zeros.ok_or(MlaError::NothingPresent { sample: 0 })?;
+        let logits = computed.into_iter();
+        let logits = logits.map(|logits| logits.unwrap_or_else(|| zeros.clone()));
+        let modalities = ModalityLogits::new(logits.collect(), presence)?;
         let fused = self.fusion.fuse(&modalities);
         Ok(Prediction {
             uncertainties: modalities.score(|m, logits| entropy(self.fusion.calibrated(m, logits))),
@@ -312,34 +324,6 @@ where
             modalities,
         })
     }
-
-    fn checked_logits(
-        &self,
-        modality: usize,
-        turn: Turn<<E::Inputs as ModalityInputs>::One>,
-    ) -> Result<Tensor<2>> {
-        let logits = self.forward(turn.input).logits;
-        check_rows(&logits, turn.targets.len())?;
-        if self.config.finite_check && !is_finite(logits.clone())? {
-            return Err(MlaError::NonFinite {
-                what: NonFinite::Logits,
-                modality,
-                step: self.projection.n_steps(),
-            });
-        }
-        Ok(logits)
-    }
-}
-
-/// Puts the rows of a modality where their samples are, 0 elsewhere.
-fn place_rows(logits: Tensor<2>, rows: &Rows, shape: [usize; 2]) -> Tensor<2> {
-    let Rows::Some(rows) = rows else {
-        return logits;
-    };
-    let device = logits.device();
-    let samples: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-    let samples = Tensor::from_data(TensorData::new(samples, [rows.len()]), &device);
-    Tensor::zeros(shape, &device).select_assign(0, samples, logits, IndexingUpdateOp::Add)
 }
 
 /// An encoder must return one row a sample.
@@ -349,16 +333,6 @@ pub(crate) fn check_rows(rows: &Tensor<2>, n_samples: usize) -> Result<()> {
         n_samples,
         rows.dims()[0],
     )
-}
-
-/// Whether all values are finite. Reads one number from the device.
-pub(crate) fn is_finite<const D: usize>(values: Tensor<D>) -> Result<bool> {
-    // 0 * x is 0 for finite x and NaN otherwise, and cannot overflow when summed.
-    let probe = (values.without_autodiff() * 0.0).sum();
-    let probe: f32 = probe
-        .try_into_scalar()
-        .map_err(MlaError::read("the finiteness of values"))?;
-    Ok(probe == 0.0)
 }
 
 fn check_widths(d_features: &[usize], d_head: usize) -> Result<()> {

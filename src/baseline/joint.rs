@@ -6,10 +6,11 @@ use burn::tensor::Tensor;
 
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::Encoders;
-use crate::error::{MlaError, Result};
+use crate::error::{MlaError, NonFinite, Result};
+use crate::finite::first_not_finite;
 use crate::fusion::ModalityLogits;
 use crate::modality::{ModalityInputs, MultimodalBatch, Rows, ZeroRows};
-use crate::model::{check_distinct, check_rows, is_finite};
+use crate::model::{check_distinct, check_rows};
 use crate::module_fields::module_fields;
 use crate::projector::{Buffer, Counter};
 
@@ -252,21 +253,14 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             }
             let alone = features.restricted(&rows, &[modality])?;
             let logits = self.head.unimodal(&alone, modality);
-            if self.config.finite_check && !is_finite(logits.clone())? {
-                return Err(MlaError::NonFinite {
-                    what: crate::error::NonFinite::Logits,
-                    modality,
-                    step: self.n_steps(),
-                });
-            }
             each.push(Some(match rows.len() == n_samples {
                 true => logits,
                 false => logits.place_rows(&rows, n_samples)?,
             }));
         }
         let fused = self.head.fuse(features);
-        if self.config.finite_check && !is_finite(fused.logits.clone())? {
-            return Err(first_non_finite(&fused.logits)?);
+        if self.config.finite_check {
+            self.check_finite(&each, &fused.logits)?;
         }
         let zeros = || fused.logits.zeros_like();
         let each = each.into_iter();
@@ -276,6 +270,20 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             weights: fused.weights,
             fused: fused.logits,
         })
+    }
+
+    fn check_finite(&self, each: &[Option<Tensor<2>>], fused: &Tensor<2>) -> Result<()> {
+        let mut all = each.to_vec();
+        all.push(Some(fused.clone()));
+        match first_not_finite(&all)? {
+            None => Ok(()),
+            Some(modality) if modality < each.len() => Err(MlaError::NonFinite {
+                what: NonFinite::Logits,
+                modality,
+                step: self.n_steps(),
+            }),
+            Some(_) => Err(first_non_finite(fused)?),
+        }
     }
 }
 
