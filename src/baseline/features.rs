@@ -1,7 +1,7 @@
 use burn::tensor::{Device, Tensor};
 
 use crate::error::{MlaError, Result, same_size};
-use crate::modality::{Presence, SelectRows};
+use crate::modality::{Presence, SelectRows, are_all};
 
 /// The features of each modality for the same samples, 0 where a sample lacks the modality.
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ impl ModalityFeatures {
     /// As [`Presence::restricted`].
     pub fn restricted(&self, rows: &[usize], modalities: &[usize]) -> Result<Self> {
         let presence = self.presence.restricted(rows, modalities)?;
-        let all = rows.len() == self.n_samples() && rows.iter().enumerate().all(|(i, &r)| i == r);
+        let all = are_all(rows, self.n_samples());
         let of_rows = |(m, features): (usize, &Tensor<2>)| match (modalities.contains(&m), all) {
             (false, _) => Ok(Tensor::zeros(
                 [rows.len(), features.dims()[1]],

@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 
 use crate::error::{MlaError, Result, same_size};
-use crate::modality::{Presence, SelectRows};
+use crate::modality::{Presence, SelectRows, are_all};
 
 /// The logits of each modality for the same samples, and which of them are present.
 #[derive(Debug, Clone)]
@@ -88,8 +88,8 @@ impl ModalityLogits {
     ///
     /// As [`Presence::restricted`].
     pub fn restricted(&self, rows: &[usize], modalities: &[usize]) -> Result<Self> {
-        let all = rows.len() == self.n_samples() && rows.iter().enumerate().all(|(i, &r)| i == r);
-        if all && modalities.len() == self.n_modalities() {
+        let all = are_all(rows, self.n_samples());
+        if all && (0..self.n_modalities()).all(|m| modalities.contains(&m)) {
             return Ok(self.clone());
         }
         let presence = self.presence.restricted(rows, modalities)?;
@@ -134,6 +134,33 @@ impl ModalityLogits {
         match self.presence.missing(&scores.device()) {
             None => scores,
             Some(missing) => scores.mask_fill(missing, value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restriction_has_nothing_but_what_it_keeps() {
+        for device in crate::test_devices() {
+            let logits = |x: f32| Tensor::<2>::from_floats([[x, 0.0], [-x, 1.0]], &device);
+            let whole = ModalityLogits::complete(vec![logits(2.0), logits(3.0)]).unwrap();
+            let kept = |modalities: &[usize]| {
+                let kept = whole.restricted(&[0, 1], modalities).unwrap();
+                (0..2)
+                    .map(|m| kept.presence().is_present(0, m))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(kept(&[1, 0]), [true, true]);
+            assert_eq!(kept(&[1]), [false, true]);
+            // A modality told twice stands for no other.
+            assert_eq!(kept(&[1, 1]), [false, true]);
+
+            let second = whole.restricted(&[1], &[0, 1]).unwrap().modality(1);
+            let second: Vec<f32> = second.into_data().iter().collect();
+            assert_eq!(second, [-3.0, 1.0]);
         }
     }
 }

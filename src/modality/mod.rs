@@ -19,6 +19,7 @@ pub use manifest::{ManifestError, ManifestProblem, MissingManifest};
 pub use missing::MissingRate;
 pub use partial::{FillMissing, KeepPresent, ZeroInput};
 pub use presence::Presence;
+pub(crate) use rows::are_all;
 pub use rows::{SelectRows, ZeroRows};
 pub use schedule::{Blocks, FixedOrder, RoundRobin, Schedule};
 pub use targets::Targets;

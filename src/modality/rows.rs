@@ -83,6 +83,11 @@ pub(crate) fn check_rows(rows: &[usize], n_rows: usize) -> Result<()> {
     }
 }
 
+/// Whether these are all of `n_rows` rows, in order.
+pub(crate) fn are_all(rows: &[usize], n_rows: usize) -> bool {
+    rows.len() == n_rows && rows.iter().enumerate().all(|(i, &row)| i == row)
+}
+
 fn check_places(got: usize, rows: &[usize], n_rows: usize) -> Result<()> {
     same_size("rows of an input to place", rows.len(), got)?;
     check_rows(rows, n_rows)
