@@ -97,10 +97,9 @@ fn rule<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
                     let by_factors = rule.prefers_factors(N_SAMPLES, s, columns);
                     b.iter(|| {
                         let projected = match by_factors {
-                            true => {
-                                let (inputs, errors) = (inputs.clone(), errors.clone());
-                                rule.project_factors(inputs, errors, 0, &state)
-                            }
+                            true => rule
+                                .project(inputs.clone().transpose(), 0, &state)
+                                .matmul(errors.clone()),
                             false => rule.project(gradient.clone(), 0, &state),
                         };
                         sync(&device);

@@ -75,7 +75,7 @@ pub(crate) fn assert_projector_laws<P: OrthogonalProjector>(projector: &P) {
     }
 }
 
-/// However few or many the columns, and by factors as well.
+/// However few or many the columns.
 fn assert_projects_as_its_matrix<P: OrthogonalProjector>(
     projector: &P,
     state: &P::State,
@@ -88,17 +88,10 @@ fn assert_projects_as_its_matrix<P: OrthogonalProjector>(
         let error = (found - expected).abs().max().into_scalar::<f32>();
         assert!(error <= 1e-5, "off by {error}");
     };
-    for n in [1, 2, 5, 16, 17, 40] {
+    for n in [1, 2, 5, 8, 9, 40] {
         let gradient = random(D_INPUT, n);
         let expected = p.clone().matmul(gradient.clone());
         near(projector.project(gradient, 0, state), expected);
-        let (inputs, errors) = (random(n, D_INPUT), random(n, 7) / (n as f32).sqrt());
-        let gradient = inputs.clone().transpose().matmul(errors.clone());
-        let expected = p.clone().matmul(gradient);
-        near(
-            projector.project_factors(inputs, errors, 0, state),
-            expected,
-        );
     }
 }
 

@@ -144,20 +144,6 @@ impl OrthogonalProjector for LeakyRlsProjector {
         let kept = self.kept(&state.rows);
         kept.apply(&state.base, &state.rows, gradient)
     }
-
-    /// # Panics
-    ///
-    /// If `inputs` and `errors` are not `[n, d_input]` and `[n, _]`.
-    fn project_factors(
-        &self,
-        inputs: Tensor<2>,
-        errors: Tensor<2>,
-        _: usize,
-        state: &LeakyRlsState,
-    ) -> Tensor<2> {
-        let kept = self.kept(&state.rows);
-        kept.project_factors(&state.base, &state.rows, inputs, errors)
-    }
 }
 
 #[cfg(test)]

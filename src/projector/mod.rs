@@ -133,22 +133,9 @@ pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// Projects a gradient of `modality`, `[d_input, d_output]`. Linear in the gradient.
     fn project(&self, gradient: Tensor<2>, modality: usize, state: &Self::State) -> Tensor<2>;
 
-    /// Projects the gradient `G = H^T D` by its factors, inputs `H`, `[n_samples, d_input]`, and
-    /// errors `D`, `[n_samples, d_output]`: `(P H^T) D`, `[d_input, d_output]`.
-    ///
-    /// The default multiplies what [`project`](Self::project) makes of `H^T` by `D`.
-    fn project_factors(
-        &self,
-        inputs: Tensor<2>,
-        errors: Tensor<2>,
-        modality: usize,
-        state: &Self::State,
-    ) -> Tensor<2> {
-        product::product(self.project(inputs.transpose(), modality, state), errors)
-    }
-
-    /// Whether [`project_factors`](Self::project_factors) is to be preferred, as `(P H^T) D` costs
-    /// less than `P G` for few samples and many outputs.
+    /// Whether projecting a gradient by its factors pays: of `G = H^T D` with inputs `H`,
+    /// `[n_samples, d_input]`, and errors `D`, `[n_samples, d_output]`, the projection is
+    /// `(P H^T) D`, which costs less than `P G` for few samples and many outputs.
     ///
     /// The default takes factors where they save a fifth of the multiplications by a dense `P`.
     fn prefers_factors(&self, n_samples: usize, d_input: usize, d_output: usize) -> bool {

@@ -15,7 +15,7 @@ pub(super) enum Kept {
 }
 
 /// So many columns flex multiplies faster as rows.
-const FEW_COLUMNS: usize = 16;
+const FEW_COLUMNS: usize = 8;
 
 impl Kept {
     /// `P x` for columns `x`, `[d_input, n]`.
@@ -45,21 +45,6 @@ impl Kept {
         let along_base = product(x.clone(), base.get());
         let pending = (!rows.is_empty()).then(|| rows.apply_to_rows(x.clone()));
         self.of_parts(x, along_base, pending)
-    }
-
-    /// `P H^T D` for inputs `H`, `[n, d_input]`, and errors `D`, `[n, d_output]`.
-    pub(super) fn project_factors(
-        self,
-        base: &Buffer<2>,
-        rows: &PendingRows,
-        inputs: Tensor<2>,
-        errors: Tensor<2>,
-    ) -> Tensor<2> {
-        let projected = match self.is_faster_by_rows(&inputs.device()) {
-            true => self.apply_to_rows(base, rows, inputs).transpose(),
-            false => self.apply(base, rows, inputs.transpose()),
-        };
-        product(projected, errors)
     }
 
     /// What `P` makes of `x`, given what the base and the pending rows make of it.

@@ -4,6 +4,7 @@ use burn::module::{Param, ParamId};
 use burn::tensor::{DType, Tensor};
 
 use crate::error::{MlaError, Result};
+use crate::projector::product::product;
 use crate::projector::state::{FactorIds, LayerProjection};
 use crate::projector::{IllConditioned, OrthogonalProjector, Projection, Watch};
 
@@ -130,9 +131,7 @@ impl<P: OrthogonalProjector> Projection<P> {
         let projected = match (factors, weight) {
             (Some(factors), Some(_)) if has_bias || !augmented => {
                 let inputs = of.augment(single(factors.inputs));
-                let errors = single(factors.errors);
-                self.rule
-                    .project_factors(inputs, errors, modality, &of.state)
+                product(rule(inputs.transpose()), single(factors.errors))
             }
             (_, Some(weight)) if !augmented => rule(single(weight)),
             (_, weight) => {
