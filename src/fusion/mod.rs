@@ -8,6 +8,7 @@ mod logits;
 mod mean;
 mod rows;
 mod temperatures;
+mod weighted_sum;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
@@ -18,6 +19,7 @@ pub use entropy::{EntropyFusion, EntropyFusionConfig, entropy};
 pub use fixed::FixedFusion;
 pub use logits::ModalityLogits;
 pub use mean::MeanFusion;
+use weighted_sum::weighted_sum;
 
 /// A fused prediction.
 #[derive(Debug, Clone)]
@@ -34,7 +36,7 @@ pub struct Fused {
 ///
 /// - weights are in `[0, 1]`, and those of a sample sum to 1 over what is present;
 /// - the weight of a missing modality is exactly 0, whatever its logits say;
-/// - everything is finite for any finite logits.
+/// - everything is finite for any logits that are finite once calibrated.
 ///
 /// # Implementing your own
 ///
@@ -80,15 +82,18 @@ pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
     }
 
     /// Eq. 6: `sum_m weight_m * logits_m`, sample by sample.
+    ///
+    /// # Panics
+    ///
+    /// If [`weights`](Self::weights) or [`calibrated`](Self::calibrated) have other shapes than
+    /// they should.
     fn fuse(&self, logits: &ModalityLogits) -> Fused {
         let weights = self.weights(logits);
-        let weight_of = |m: usize| weights.clone().slice([0..logits.n_samples(), m..m + 1]);
-        let fused = (0..logits.n_modalities())
-            .map(|m| self.calibrated(m, logits.present_logits(m)) * weight_of(m))
-            .reduce(|sum, term| sum + term)
-            .expect("ModalityLogits has at least one modality");
+        let calibrated = (0..logits.n_modalities())
+            .map(|m| self.calibrated(m, logits.present_logits(m)))
+            .collect();
         Fused {
-            logits: fused,
+            logits: weighted_sum(calibrated, weights.clone()),
             weights,
         }
     }

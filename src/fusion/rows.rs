@@ -19,6 +19,11 @@ pub(super) fn take(logits: &Tensor<2>) -> bool {
     logits.dtype() == DType::F32 && is_host(&logits.device()) && logits.dims()[1] > 0
 }
 
+/// The rows of `n_classes` logits that are worked on at a time.
+pub(super) fn a_block(n_classes: usize) -> usize {
+    (BLOCK / n_classes).max(1)
+}
+
 /// A row of logits, relative to the largest of them.
 pub(super) struct Row<'a> {
     pub(super) largest: f32,
@@ -48,7 +53,7 @@ impl Row<'_> {
 /// A number for each row, `[n_samples, n_classes]` to `[n_samples]`.
 pub(super) fn score(logits: &Tensor<2>, score: impl Fn(&Row<'_>) -> f32 + Sync) -> Tensor<1> {
     let [n_samples, n_classes] = logits.dims();
-    let n_rows = (BLOCK / n_classes).max(1);
+    let n_rows = a_block(n_classes);
     let of_block = |block: usize| {
         let first = block * n_rows;
         let rows = first..(first + n_rows).min(n_samples);
