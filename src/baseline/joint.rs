@@ -282,13 +282,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
                 modality,
                 step: self.n_steps(),
             }),
-            Some(_) => Err(first_non_finite(fused)?),
+            Some(_) => Err(naming_the_sample(fused)?),
         }
     }
 }
 
 /// The error that names the first sample with a logit that is not finite.
-fn first_non_finite(logits: &Tensor<2>) -> Result<MlaError> {
+fn naming_the_sample(logits: &Tensor<2>) -> Result<MlaError> {
     let n_classes = logits.dims()[1];
     let values: Vec<f32> = logits
         .clone()

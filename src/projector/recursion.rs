@@ -23,6 +23,7 @@ impl Kept {
         let (device, [_, n]) = (x.device(), x.dims());
         if (2..=FEW_COLUMNS).contains(&n) && self.is_faster_by_rows(&device) {
             let px = self.apply_to_rows(base, rows, x.transpose()).transpose();
+            // Laid out as columns are, for the operations that follow.
             return Numbers::of(px).into_tensor(&device);
         }
         let along_base = product(base.get(), x.clone());
