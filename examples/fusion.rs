@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_mla::analysis::CalibrationError;
+use burn_mla::evaluation::CalibrationError;
 use cell::{Cell, Cells, Key};
 use clap::Parser;
 use emoji::{Emoji, Modality};

@@ -6,8 +6,8 @@ use burn::nn::{Gru, GruConfig, Linear, LinearConfig};
 use burn::optim::AdamWConfig;
 use burn::tensor::{Device, Distribution, Tensor, s};
 use burn_mla::head::{HeadOutput, ProtectedLayer};
+use burn_mla::module::Buffer;
 use burn_mla::prelude::*;
-use burn_mla::projector::Buffer;
 
 const D_FEATURE: usize = 32;
 const N_CLASSES: usize = 4;

@@ -5,25 +5,30 @@ pub mod analysis;
 #[cfg(any(feature = "train", feature = "safetensors"))]
 mod atomic_file;
 pub mod baseline;
+#[cfg(feature = "train")]
+pub mod checkpoint;
 pub mod data;
 pub mod encoder;
 mod error;
-mod finite;
+pub mod evaluation;
 pub mod fusion;
 pub mod head;
-mod host;
-pub mod modality;
-mod model;
-mod module_fields;
-pub mod projector;
-#[cfg(feature = "safetensors")]
-mod safetensors;
-mod symmetric;
 #[cfg(feature = "train")]
-pub mod train;
+pub mod loader;
+#[cfg(feature = "train")]
+pub mod logger;
+#[cfg(feature = "train")]
+pub mod method;
+#[cfg(feature = "train")]
+pub mod metric;
+pub mod mla;
+pub mod modality;
+pub mod module;
+mod numeric;
+pub mod projector;
 
 pub use error::{MlaError, NonFinite, Result};
-pub use model::{Mla, MlaConfig, Prediction};
+pub use mla::{Mla, MlaConfig, Prediction};
 
 /// What most programs need.
 pub mod prelude {
@@ -36,19 +41,17 @@ pub mod prelude {
         FixedFusion, MeanFusion, UncertaintyFusion,
     };
     pub use crate::head::{LinearHead, LinearHeadConfig, MlpHead, MlpHeadConfig, SharedHead};
-    pub use crate::modality::{
-        Blocks, FixedOrder, ModalityInput, MultimodalBatch, RoundRobin, Schedule, Targets, Turn,
-        UnimodalBatch,
-    };
+    #[cfg(feature = "train")]
+    pub use crate::loader::{AlternatingLoader, EpochLength};
+    pub use crate::loader::{Blocks, FixedOrder, RoundRobin, Schedule};
+    pub use crate::mla::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget};
+    pub use crate::modality::{ModalityInput, MultimodalBatch, Targets, Turn, UnimodalBatch};
     pub use crate::projector::{
-        DefaultProjector, FeatureMean, FeatureSource, IdentityProjector, IllConditioned,
-        LeakyRlsProjector, LeakyRlsProjectorConfig, OrthogonalProjector, ProjectionConfig,
-        ProjectionTarget, RlsForm, RlsProjector, RlsProjectorConfig, SubspaceProjector,
-        SubspaceProjectorConfig, SubspaceRank, TraceRescaledRlsProjector,
+        DefaultProjector, IdentityProjector, IllConditioned, LeakyRlsProjector,
+        LeakyRlsProjectorConfig, OrthogonalProjector, RlsForm, RlsProjector, RlsProjectorConfig,
+        SubspaceProjector, SubspaceProjectorConfig, SubspaceRank, TraceRescaledRlsProjector,
         TraceRescaledRlsProjectorConfig,
     };
-    #[cfg(feature = "train")]
-    pub use crate::train::{AlternatingLoader, EpochLength};
     pub use crate::{Mla, MlaConfig, MlaError, Prediction, Result};
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use burn_mla::analysis::{CalibrationBin, CalibrationError};
+use burn_mla::evaluation::{CalibrationBin, CalibrationError};
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use burn_mla::analysis::Confusion;
+use burn_mla::evaluation::Confusion;
 use serde::{Deserialize, Serialize};
 
 use super::spread::Spread;

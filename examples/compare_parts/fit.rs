@@ -9,18 +9,18 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
-use burn_mla::analysis::{Confusion, shapley_values};
 use burn_mla::baseline::{
     BiGatedConfig, ConcatConfig, FilmConfig, Joint, JointConfig, JointHead, LateFusionConfig,
     OgmConfig, QmfConfig, SumConfig,
 };
+use burn_mla::checkpoint::CheckpointStore;
+use burn_mla::checkpoint::ResumableTraining;
+use burn_mla::evaluation::{Confusion, shapley_values};
+use burn_mla::evaluation::{Evaluation, evaluate, evaluate_subsets, fit_temperatures};
+use burn_mla::logger::PlainRenderer;
+use burn_mla::method::MultimodalMethod;
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
-use burn_mla::train::checkpoint::CheckpointStore;
-use burn_mla::train::{
-    Evaluation, MultimodalMethod, PlainRenderer, ResumableTraining, evaluate, evaluate_subsets,
-    fit_temperatures,
-};
 use serde::Serialize;
 
 use crate::cell::{Gap, Key, Missing, Outcome, Row, Score, SplitScores};

@@ -11,14 +11,15 @@ use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, SupervisedTraining};
 use burn_mla::baseline::{Concat, ConcatConfig, Joint, JointConfig};
+use burn_mla::checkpoint::CheckpointStore;
+use burn_mla::checkpoint::ResumableTraining;
+use burn_mla::evaluation::{evaluate, fit_temperatures};
+use burn_mla::loader::SeededLoader;
+use burn_mla::logger::{PlainRenderer, TableLogger};
+use burn_mla::method::MultimodalMethod;
+use burn_mla::metric::{ModalityMetric, ModalityMetrics};
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
-use burn_mla::train::checkpoint::CheckpointStore;
-use burn_mla::train::metric::{ModalityMetric, ModalityMetrics};
-use burn_mla::train::{
-    MultimodalMethod, PlainRenderer, ResumableTraining, SeededLoader, TableLogger, evaluate,
-    fit_temperatures,
-};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::Arguments;

@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
-use burn_mla::analysis::CalibrationError;
+use burn_mla::evaluation::CalibrationError;
 use serde::{Deserialize, Serialize};
 
 /// How good predictions are, and how honest.

@@ -2,8 +2,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use burn_mla::evaluation::{Evaluation, evaluate, fit_temperatures};
 use burn_mla::prelude::*;
-use burn_mla::train::{Evaluation, evaluate, fit_temperatures};
 
 use crate::cell::{Accuracies, Scores};
 use crate::emoji::{Batches, Emoji, Missing, Modality, Split};

@@ -2,7 +2,7 @@ use burn::tensor::Tensor;
 
 use crate::analysis::features;
 use crate::error::{MlaError, Result, at_least_one, same_size};
-use crate::symmetric::{Symmetric, orthonormal};
+use crate::numeric::{Symmetric, orthonormal};
 
 /// Principal component analysis: the orthogonal directions along which features vary most
 /// (Pearson, "On Lines and Planes of Closest Fit to Systems of Points in Space", 1901).

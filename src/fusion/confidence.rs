@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::error::{Result, positive};
 use crate::fusion::rows::{self, NO_PROBABILITY};
 use crate::fusion::{ModalityLogits, UncertaintyFusion, temperatures};
-use crate::projector::Buffer;
+use crate::module::Buffer;
 
 /// How sure a prediction is, as one number: larger is surer. `p = softmax(z)` of logits `z`.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 
 use crate::error::{Result, positive};
 use crate::fusion::{ModalityLogits, UncertaintyFusion, rows, temperatures};
-use crate::host::dot;
-use crate::projector::Buffer;
+use crate::module::Buffer;
+use crate::numeric::dot;
 
 /// Configuration of an [`EntropyFusion`]. The defaults are the paper's.
 ///

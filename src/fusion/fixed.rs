@@ -3,7 +3,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{MlaError, Result, positive};
 use crate::fusion::{ModalityLogits, UncertaintyFusion};
-use crate::projector::Buffer;
+use crate::module::Buffer;
 
 /// Weights of one's choice, the same for every sample, shared among what is present.
 #[derive(Module, Debug)]

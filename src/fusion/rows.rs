@@ -6,7 +6,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rten_simd::SimdUnaryOp;
 use rten_vecmath::Exp;
 
-use crate::host::{Numbers, is_host, largest, sum};
+use crate::numeric::{Numbers, is_host, largest, sum};
 
 /// About the number of logits that are worked on at a time.
 const BLOCK: usize = 1 << 14;

@@ -3,8 +3,8 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::error::{MlaError, Result, at_least_one, positive};
-use crate::host::{Numbers, is_host};
-use crate::projector::Buffer;
+use crate::module::Buffer;
+use crate::numeric::{Numbers, is_host};
 
 /// Temperatures of 1, one a modality: logits stay as they are.
 pub(super) fn uncalibrated(n_modalities: usize, device: &Device) -> Result<Buffer<1>> {

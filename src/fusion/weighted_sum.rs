@@ -5,7 +5,7 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use crate::fusion::rows;
-use crate::host::{Numbers, add_scaled, is_host};
+use crate::numeric::{Numbers, add_scaled, is_host};
 
 /// `sum_m weights[:, m] * logits_m`, sample by sample.
 ///

@@ -4,8 +4,8 @@ use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::numeric::Symmetric;
 use crate::projector::OrthogonalProjector;
-use crate::symmetric::Symmetric;
 
 /// What a projector lets through: the gain of `P` along a unit vector `v` is `v^T P v`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -1,47 +1,28 @@
 //! Orthogonal projectors: what keeps one modality's step from undoing another's (Eq. 3-5).
 
-mod buffer;
 mod conditioning;
-mod counter;
-mod eye;
-mod fold;
 mod gains;
 mod identity;
-mod leaky;
-mod options;
 mod pending;
-mod product;
-mod recursion;
 mod rls;
-mod square_root;
-mod state;
-#[cfg(feature = "train")]
-mod step;
 mod subspace;
-mod trace_rescaled;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
 
-pub use buffer::Buffer;
 #[cfg(feature = "train")]
 pub(crate) use conditioning::Watch;
 pub use conditioning::{Conditioning, IllConditioned};
-pub(crate) use counter::Counter;
 pub use gains::Gains;
 pub use identity::{IdentityProjector, IdentityState};
-pub use leaky::{LeakyRlsProjector, LeakyRlsProjectorConfig, LeakyRlsState};
-pub use options::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget};
-pub use rls::{RlsForm, RlsProjector, RlsProjectorConfig, RlsState};
-pub use state::Projection;
-#[cfg(feature = "train")]
-pub(crate) use step::{Factors, LayerChange};
-pub use subspace::{SubspaceProjector, SubspaceProjectorConfig, SubspaceRank, SubspaceState};
-pub use trace_rescaled::{
-    TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig, TraceRescaledRlsState,
+pub use rls::{
+    LeakyRlsProjector, LeakyRlsProjectorConfig, LeakyRlsState, RlsForm, RlsProjector,
+    RlsProjectorConfig, RlsState, TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig,
+    TraceRescaledRlsState,
 };
+pub use subspace::{SubspaceProjector, SubspaceProjectorConfig, SubspaceRank, SubspaceState};
 
 /// The rule to take where nothing speaks for another: it protects what features showed of late,
 /// never stops the head from learning, and bears any features in f32. `docs/projectors.md` says
@@ -70,7 +51,8 @@ pub type DefaultProjector = LeakyRlsProjector;
 /// use burn::module::Module;
 /// use burn::tensor::{Device, Tensor};
 /// use burn_mla::Result;
-/// use burn_mla::projector::{Buffer, OrthogonalProjector};
+/// use burn_mla::module::Buffer;
+/// use burn_mla::projector::OrthogonalProjector;
 ///
 /// /// Removes the direction of the last feature only: `P = I - r r^T / |r|^2`.
 /// #[derive(Debug, Clone)]

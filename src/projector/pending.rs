@@ -1,10 +1,10 @@
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::host::{Numbers, is_host};
-use crate::projector::Buffer;
-use crate::projector::counter::Counter;
-use crate::projector::product::product;
+use crate::module::Buffer;
+use crate::module::Counter;
+use crate::numeric::product;
+use crate::numeric::{Numbers, is_host};
 
 /// Rows not yet folded into a matrix: a correction of low rank that costs a projector's update
 /// `O(s)` to add instead of a pass over an `s x s` matrix.

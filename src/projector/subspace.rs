@@ -4,10 +4,11 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::error::{MlaError, Result, at_least_one};
+use crate::module::Buffer;
+use crate::numeric::Symmetric;
+use crate::numeric::product;
+use crate::projector::OrthogonalProjector;
 use crate::projector::pending::PendingRows;
-use crate::projector::product::product;
-use crate::projector::{Buffer, OrthogonalProjector};
-use crate::symmetric::Symmetric;
 
 /// How many directions a [`SubspaceProjector`] removes.
 #[derive(Config, Debug, Copy, PartialEq)]

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 use burn_mla::fusion::{EntropyFusion, ModalityLogits, entropy};
-use burn_mla::modality::{Presence, RoundRobin, Schedule};
+use burn_mla::loader::{RoundRobin, Schedule};
+use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
 use burn_mla::projector::RlsState;
 use rstest::rstest;

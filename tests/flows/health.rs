@@ -31,7 +31,7 @@ fn health_is_that_of_p_and_leaves_the_model_alone() {
         let text = found.to_string();
         assert!(text.starts_with("layer 0: gain 0."), "{text}");
         let json = serde_json::to_string(found).unwrap();
-        let read: burn_mla::train::ProjectorHealth = serde_json::from_str(&json).unwrap();
+        let read: burn_mla::mla::ProjectorHealth = serde_json::from_str(&json).unwrap();
         assert_eq!(read.to_string(), text);
     }
 }

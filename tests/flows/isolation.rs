@@ -5,9 +5,9 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
+use burn_mla::mla::{encoder_group, head_group};
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
-use burn_mla::train::{encoder_group, head_group};
 use rstest::rstest;
 
 use crate::common::*;

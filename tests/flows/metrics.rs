@@ -17,10 +17,10 @@ use burn::train::metric::{
     LossMetric, Metric, MetricDefinition, MetricId, MetricMetadata, Numeric, NumericEntry,
 };
 use burn::train::{ExecutionStrategy, InferenceStep, Interrupter, Learner, SupervisedTraining};
+use burn_mla::method::{EvaluationOutput, StepOutput};
+use burn_mla::metric::*;
 use burn_mla::prelude::*;
 use burn_mla::projector::Gains;
-use burn_mla::train::metric::*;
-use burn_mla::train::{EvaluationOutput, TurnOutput};
 
 use crate::common::*;
 
@@ -562,7 +562,7 @@ fn ranks_of_probabilities_are_those_worked_by_hand() {
                 .flat_map(|p| [(1.0 - p).ln() as f32, p.ln() as f32]);
             matrix(rows.collect(), 2, &device)
         };
-        let output = |p: &[f64], labels: &[usize]| TurnOutput {
+        let output = |p: &[f64], labels: &[usize]| StepOutput {
             modality: Some(1),
             loss: Tensor::zeros([1], &device),
             logits: logits(p),
@@ -591,7 +591,7 @@ fn ranks_of_probabilities_are_those_worked_by_hand() {
 #[test]
 fn a_metric_stays_as_it_is_where_its_view_is_absent() {
     for device in devices() {
-        let turn = TurnOutput {
+        let turn = StepOutput {
             modality: Some(0),
             loss: Tensor::zeros([1], &device),
             logits: matrix(vec![2.0, 0.0, 2.0, 0.0], 2, &device),
@@ -602,7 +602,7 @@ fn a_metric_stays_as_it_is_where_its_view_is_absent() {
         assert!(!seen.update(&views, &metadata()).unwrap().is_not_available());
         assert_eq!(seen.value().unwrap().current(), 50.0);
 
-        let other = TurnOutput {
+        let other = StepOutput {
             modality: Some(1),
             ..turn
         };
@@ -705,7 +705,7 @@ fn logits_that_are_not_finite_panic_nowhere() {
     for device in devices() {
         let mut logits = vec![0.5, 0.2, 0.1, f32::NAN, 1.0, 2.0, 0.3, 0.9, 0.4];
         for _ in 0..2 {
-            let views: ClassificationViews = TurnOutput {
+            let views: ClassificationViews = StepOutput {
                 modality: Some(0),
                 loss: Tensor::full([1], f32::NAN, &device),
                 logits: matrix(logits.clone(), 3, &device),

@@ -8,11 +8,12 @@ use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use burn_mla::evaluation::{evaluate, evaluate_subsets};
+use burn_mla::loader::{IndexedBatch, MappedLoader, WithIndex};
 use burn_mla::modality::{
     KeepPresent, MissingManifest, MissingRate, ModalityInputs, OneOf2, Presence, ZeroInput,
 };
 use burn_mla::prelude::*;
-use burn_mla::train::{IndexedBatch, MappedLoader, WithIndex, evaluate, evaluate_subsets};
 
 use crate::common::*;
 
@@ -381,7 +382,7 @@ fn subsets_of_three_modalities_match_masked_batches() {
             let mask = Presence::from_mask(row.repeat(20), 3).unwrap();
             let part = batch.clone().with_presence(&mask).unwrap();
             let prediction = model.predict(part).unwrap();
-            let mut expected = burn_mla::analysis::Confusion::new(N_CLASSES);
+            let mut expected = burn_mla::evaluation::Confusion::new(N_CLASSES);
             let all: Vec<usize> = (0..20).collect();
             expected
                 .add_logits(prediction.fused, targets.labels(), &all)

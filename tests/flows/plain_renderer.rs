@@ -9,8 +9,8 @@ use burn::data::dataset::InMemDataset;
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{ExecutionStrategy, Learner, SupervisedTraining};
+use burn_mla::logger::PlainRenderer;
 use burn_mla::prelude::*;
-use burn_mla::train::PlainRenderer;
 
 use crate::common::*;
 

@@ -21,10 +21,12 @@ use burn::train::{
     ExecutionStrategy, Interrupter, Learner, MetricEarlyStoppingStrategy, StoppingCondition,
     SupervisedTraining,
 };
+use burn_mla::checkpoint::CheckpointStore;
+use burn_mla::checkpoint::ResumableTraining;
+use burn_mla::loader::SeededLoader;
+use burn_mla::logger::TableLogger;
+use burn_mla::metric::*;
 use burn_mla::prelude::*;
-use burn_mla::train::checkpoint::CheckpointStore;
-use burn_mla::train::metric::*;
-use burn_mla::train::{ResumableTraining, SeededLoader, TableLogger};
 
 use crate::common::*;
 

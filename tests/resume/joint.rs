@@ -14,11 +14,11 @@ use burn::train::{Interrupter, Learner, SupervisedTraining};
 use burn_mla::baseline::{
     ConcatConfig, Joint, JointConfig, JointHead, LateFusionConfig, OgmConfig, QmfConfig,
 };
+use burn_mla::checkpoint::ResumableTraining;
+use burn_mla::checkpoint::{CheckpointStore, History};
+use burn_mla::loader::{IndexedBatch, MappedLoader, SeededLoader, WithIndex};
+use burn_mla::method::MultimodalMethod;
 use burn_mla::prelude::*;
-use burn_mla::train::checkpoint::{CheckpointStore, History};
-use burn_mla::train::{
-    IndexedBatch, MappedLoader, MultimodalMethod, ResumableTraining, SeededLoader, WithIndex,
-};
 
 use crate::alone;
 use crate::common::*;

@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
-use burn_mla::train::checkpoint::{CheckpointError, CheckpointProblem, CheckpointStore, Monitor};
+use burn_mla::checkpoint::{CheckpointError, CheckpointProblem, CheckpointStore, Monitor};
 
 use common::{Numbers, devices};
 use training::{Outcome, Plan, TURNS_AN_EPOCH};

@@ -18,10 +18,11 @@ use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{
     Interrupter, Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining,
 };
+use burn_mla::checkpoint::ResumableTraining;
+use burn_mla::checkpoint::{CheckpointError, CheckpointStore, History};
+use burn_mla::loader::{Passes, SeededLoader};
 use burn_mla::modality::{ModalityInput, OneOf2};
 use burn_mla::prelude::*;
-use burn_mla::train::checkpoint::{CheckpointError, CheckpointStore, History};
-use burn_mla::train::{Passes, ResumableTraining, SeededLoader};
 
 use crate::common::*;
 

@@ -5,9 +5,9 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_mla::loader::SeededLoader;
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
-use burn_mla::train::SeededLoader;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

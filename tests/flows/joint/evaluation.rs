@@ -6,8 +6,8 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::Module;
+use burn_mla::evaluation::{evaluate, evaluate_subsets, fit_temperatures};
 use burn_mla::fusion::fit_temperature;
-use burn_mla::train::{evaluate, evaluate_subsets, fit_temperatures};
 
 use super::*;
 

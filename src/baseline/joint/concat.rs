@@ -1,0 +1,79 @@
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::baseline::joint::heads::{check_sizes, check_widths};
+use crate::baseline::{JointHead, JointLogits, ModalityFeatures};
+use crate::error::Result;
+
+/// Configuration of [`Concat`].
+///
+/// | Name | Default | Purpose | Range |
+/// |---|---|---|---|
+/// | `d_features` | required | feature width of each modality | each >= 1 |
+/// | `n_classes` | required | number of classes | >= 1 |
+#[derive(Config, Debug)]
+pub struct ConcatConfig {
+    /// Feature width of each modality.
+    pub d_features: Vec<usize>,
+    /// Number of classes.
+    pub n_classes: usize,
+}
+
+/// Joint fusion by concatenation: the modalities' features side by side, and one linear layer. What
+/// modality laziness is measured on.
+///
+/// A modality on its own is scored as the paper does: the layer's weight is split by modality,
+/// `logits_m = h_m W_m + b / M`, so that the modalities' logits add up to the joint ones. Features
+/// of a missing modality are zeros.
+#[derive(Module, Debug)]
+pub struct Concat {
+    linear: Linear,
+    d_features: Vec<usize>,
+}
+
+impl ConcatConfig {
+    /// Initializes the head on `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for a value outside of the ranges above, or no modality.
+    pub fn init(&self, device: &Device) -> Result<Concat> {
+        check_sizes(&self.d_features, self.n_classes)?;
+        let width = self.d_features.iter().sum();
+        Ok(Concat {
+            linear: LinearConfig::new(width, self.n_classes).init(device),
+            d_features: self.d_features.clone(),
+        })
+    }
+}
+
+impl JointHead for Concat {
+    fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
+        let side_by_side = Tensor::cat(features.all().to_vec(), 1);
+        JointLogits::unweighted(self.linear.forward(side_by_side))
+    }
+
+    fn unimodal(&self, features: &ModalityFeatures, modality: usize) -> Tensor<2> {
+        let start: usize = self.d_features[..modality].iter().sum();
+        let rows = start..start + self.d_features[modality];
+        let weight = self.linear.weight.val();
+        let n_classes = weight.dims()[1];
+        let logits = features
+            .modality(modality)
+            .matmul(weight.slice([rows, 0..n_classes]));
+        match &self.linear.bias {
+            Some(bias) => logits + bias.val().unsqueeze_dim::<2>(0) / self.d_features.len() as f32,
+            None => logits,
+        }
+    }
+
+    fn n_classes(&self) -> usize {
+        self.linear.weight.lazy_shape()[1]
+    }
+
+    fn check(&self, d_features: &[usize]) -> Result<()> {
+        check_widths(&self.d_features, d_features)
+    }
+}

@@ -1,0 +1,114 @@
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::baseline::joint::heads::{Heads, masked, mean_of_present};
+use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
+use crate::error::Result;
+use crate::modality::SelectRows;
+
+/// Configuration of [`LateFusion`].
+///
+/// | Name | Default | Purpose | Range |
+/// |---|---|---|---|
+/// | `d_features` | required | feature width of each modality | each >= 1 |
+/// | `n_classes` | required | number of classes | >= 1 |
+/// | `unimodal_losses` | false | trains each head on its own prediction, instead of on their mean | |
+#[derive(Config, Debug)]
+pub struct LateFusionConfig {
+    /// Feature width of each modality.
+    pub d_features: Vec<usize>,
+    /// Number of classes.
+    pub n_classes: usize,
+    /// Whether each head is trained on its own prediction.
+    #[config(default = false)]
+    pub unimodal_losses: bool,
+}
+
+/// Late fusion: a head a modality, the mean of whose logits, over the modalities present, is the
+/// prediction.
+///
+/// Trained on the cross-entropy of that mean, or, with
+/// [`unimodal_losses`](LateFusionConfig::unimodal_losses), on the sum of the cross-entropies of the
+/// heads, each over the samples that have its modality: then the encoders do not know of each
+/// other, and the model is an ensemble of unimodal ones.
+///
+/// A modality on its own is what its head says.
+#[derive(Module, Debug)]
+pub struct LateFusion {
+    heads: Heads,
+    unimodal_losses: bool,
+}
+
+impl LateFusionConfig {
+    /// Initializes the head on `device`.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for a value outside of the ranges above, or no modality.
+    pub fn init(&self, device: &Device) -> Result<LateFusion> {
+        Ok(LateFusion {
+            heads: Heads::init(&self.d_features, self.n_classes, device)?,
+            unimodal_losses: self.unimodal_losses,
+        })
+    }
+}
+
+impl JointHead for LateFusion {
+    fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
+        let each = masked(self.heads.each(features), features);
+        JointLogits::unweighted(mean_of_present(each, features))
+    }
+
+    fn unimodal(&self, features: &ModalityFeatures, modality: usize) -> Tensor<2> {
+        self.heads.of(modality, features)
+    }
+
+    fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
+        let features = &samples.features;
+        let each = self.heads.each(features);
+        let loss = match self.unimodal_losses {
+            true => Some(unimodal_losses(&each, samples)?),
+            false => None,
+        };
+        let logits = mean_of_present(masked(each, features), features);
+        let fused = || samples.cross_entropy(logits.clone(), samples.targets);
+        Ok(JointLoss {
+            loss: loss.unwrap_or_else(fused),
+            logits,
+            observed: None,
+        })
+    }
+
+    fn n_classes(&self) -> usize {
+        self.heads.n_outputs()
+    }
+
+    fn check(&self, d_features: &[usize]) -> Result<()> {
+        self.heads.check(d_features)
+    }
+}
+
+/// The sum of the modalities' mean cross-entropies, each over the samples that have it.
+pub(super) fn unimodal_losses(each: &[Tensor<2>], samples: &JointSamples) -> Result<Tensor<1>> {
+    let presence = samples.features.presence();
+    let mut sum: Option<Tensor<1>> = None;
+    for (modality, logits) in each.iter().enumerate() {
+        let rows = presence.rows(modality);
+        let loss = match rows.len() {
+            0 => continue,
+            n if n == presence.n_samples() => {
+                samples.cross_entropy(logits.clone(), samples.targets)
+            }
+            _ => {
+                let logits = logits.clone().select_rows(&rows)?;
+                samples.cross_entropy(logits, &samples.targets.select(&rows))
+            }
+        };
+        sum = Some(match sum {
+            None => loss,
+            Some(sum) => sum + loss,
+        });
+    }
+    Ok(sum.expect("every sample has a modality"))
+}

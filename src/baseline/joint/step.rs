@@ -1,0 +1,323 @@
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
+use burn::tensor::{DType, Tensor};
+use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
+
+use crate::baseline::joint::modulate::{coefficients, modulate};
+use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
+use crate::encoder::Encoders;
+use crate::error::{MlaError, NonFinite, Result};
+use crate::loader::{LoaderHandle, Passes};
+use crate::method::Parameters;
+use crate::method::gathered;
+use crate::method::{
+    EvaluationOutput, Faults, MultimodalMethod, Probe, Probed, StepOutput, TrainingLoader,
+};
+use crate::modality::{MultimodalBatch, Presence};
+use crate::module::discard_pending_updates;
+
+impl<E: Encoders, H: JointHead> Joint<E, H> {
+    /// Lets an error within Burn's training loop stop the training through `interrupter`, the
+    /// one of the training. Without, such an error panics, since Burn's steps cannot return one.
+    pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
+        self.faults = Faults::new(interrupter);
+        self
+    }
+
+    /// The error that stopped Burn's training loop, if one did.
+    pub fn fault(&self) -> Option<MlaError> {
+        self.faults.first()
+    }
+
+    /// The forward and backward pass of a batch, of all modalities at once.
+    ///
+    /// The model must be on an autodiff device. Hand the gradients to
+    /// [`try_optimize`](Self::try_optimize), as they are or summed over several batches by Burn's
+    /// `GradientsAccumulator` (it takes their mean then).
+    ///
+    /// # Errors
+    ///
+    /// - as [`features`](Self::features);
+    /// - [`MlaError::LabelOutOfRange`] for a label that is no class of the head;
+    /// - those of [`JointHead::loss`];
+    /// - [`MlaError::NonFinite`] for features that are not finite, [`MlaError::NonFiniteLoss`] for
+    ///   such a loss, unless the check is off.
+    ///
+    /// After an error the model is as it was, running statistics included.
+    ///
+    /// # Panics
+    ///
+    /// Without autodiff, and where an encoder panics on a shape it does not take.
+    pub fn try_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
+        let targets = batch.targets.clone();
+        targets.check(self.n_classes())?;
+        let at = batch.samples.clone();
+        let mut ran = vec![];
+        let features = self.encode(batch, &mut ran);
+        let encoders_refused = |error| {
+            discard_pending_updates(&self.encoders, Some(&ran));
+            error
+        };
+        let refused = |error| {
+            discard_pending_updates(&self.head, None);
+            encoders_refused(error)
+        };
+        let features = features.map_err(encoders_refused)?;
+        let samples = JointSamples {
+            features,
+            targets: &targets,
+            samples: at.as_deref(),
+            label_smoothing: self.config.label_smoothing,
+        };
+        let found = self.head.loss(&samples).map_err(refused)?;
+        let features = samples.features.without_autodiff();
+        self.check_numbers(&features, &found.loss)
+            .map_err(refused)?;
+
+        let mut gradients = found.loss.backward();
+        let mut grads = GradientsParams::from_module(&mut gradients, self);
+        let modulation = self.config.modulation.as_ref();
+        if let Some(ogm) = modulation.filter(|ogm| ogm.is_active(self.n_steps())) {
+            let found = coefficients(ogm, &self.head.valid(), &features, &targets);
+            modulate(ogm, &self.encoders, &found.map_err(refused)?, &mut grads);
+        }
+        let loss = found.loss.without_autodiff();
+        if let Some((id, observed)) = self.head.memory().zip(found.observed) {
+            grads.register(id, observed.without_autodiff());
+        }
+        grads.register(self.passes.id(), loss.ones_like().cast(DType::F32));
+        grads.register(self.single_pass, loss.clone());
+        Ok(TrainOutput {
+            grads,
+            item: StepOutput {
+                modality: None,
+                loss,
+                logits: found.logits.without_autodiff(),
+                targets,
+            },
+        })
+    }
+
+    /// The update of all parameters. Gradients that were summed over several backward passes, of
+    /// micro-batches or of several devices, are divided by their number.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoStepGradients`] for gradients that do not come from
+    /// [`try_step`](Self::try_step); the model and the optimizer are as they were then.
+    pub fn try_optimize(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: impl Into<ModuleLearningRate>,
+        mut gradients: GradientsParams,
+    ) -> Result<()> {
+        let passes = gradients.remove::<1>(self.passes.id());
+        let passes = passes.ok_or(MlaError::NoStepGradients)?;
+        let accumulated = gradients.remove::<1>(self.single_pass).is_none();
+        let observed = self.head.memory().and_then(|id| gradients.remove::<2>(id));
+        let parameters = Parameters::of(&self.encoders, &self.head);
+        if accumulated {
+            parameters.divide(&mut gradients, passes);
+        }
+        let parameters = optimizer.step(learning_rate.into(), parameters, gradients);
+        self.encoders = parameters.encoders;
+        self.head = parameters.head;
+        if let Some(observed) = observed {
+            self.head.remember(observed);
+        }
+        self.n_steps.set(self.n_steps.get() + 1);
+        Ok(())
+    }
+
+    /// [`predict`](Self::predict) together with the loss of the fused prediction, its
+    /// cross-entropy.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Self::predict), and [`MlaError::LabelOutOfRange`].
+    pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
+        let targets = batch.targets.clone();
+        targets.check(self.n_classes())?;
+        let features = self.features(batch)?;
+        let prediction = self.predict_features(&features)?;
+        let logits = prediction.fused;
+        let loss = CrossEntropyLossConfig::new()
+            .init(&logits.device())
+            .forward(logits.clone(), targets.tensor());
+        let probe = JointProbe {
+            head: self.head.clone(),
+            features,
+        };
+        Ok(EvaluationOutput {
+            loss,
+            modalities: Some(prediction.modalities),
+            weights: prediction.weights,
+            logits,
+            probe: Some(Probe::new(probe, targets.clone())),
+            targets,
+        })
+    }
+
+    /// Reads what tells whether features and loss are finite from the device at once.
+    fn check_numbers(&self, features: &ModalityFeatures, loss: &Tensor<1>) -> Result<()> {
+        if !self.config.finite_check {
+            return Ok(());
+        }
+        // 0 * x is 0 for finite x and NaN otherwise, and cannot overflow when summed.
+        let probe = |features: &Tensor<2>| (features.clone() * 0.0).sum().cast(DType::F32);
+        let loss = loss.clone().without_autodiff().cast(DType::F32);
+        let mut numbers = vec![loss];
+        numbers.extend(features.all().iter().map(probe));
+        let numbers: Vec<f64> = Tensor::cat(numbers, 0)
+            .try_to_vec_as()
+            .map_err(MlaError::read("the loss and the finiteness of features"))?;
+        let step = self.n_steps();
+        match numbers[1..].iter().position(|number| number.is_nan()) {
+            Some(modality) => Err(MlaError::NonFinite {
+                what: NonFinite::Features,
+                modality,
+                step,
+            }),
+            None if !numbers[0].is_finite() => Err(MlaError::NonFiniteLoss { step }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An evaluated batch.
+struct JointProbe<H> {
+    head: H,
+    features: ModalityFeatures,
+}
+
+impl<H: JointHead> Probed for JointProbe<H> {
+    fn presence(&self) -> &Presence {
+        self.features.presence()
+    }
+
+    fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
+        let subset = self.features.restricted(rows, modalities)?;
+        Ok(self.head.fuse(&subset).logits)
+    }
+}
+
+/// # Panics
+///
+/// [`step`](TrainStep::step) and [`optimize`](TrainStep::optimize) panic on the errors of
+/// [`Joint::try_step`] and [`Joint::try_optimize`] unless the model has an interrupter
+/// ([`Joint::with_interrupter`]), which then stops the training; the model is as it was before the
+/// step.
+impl<E: Encoders, H: JointHead> TrainStep for Joint<E, H> {
+    type Input = MultimodalBatch<E::Inputs>;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Self::Input) -> TrainOutput<StepOutput> {
+        let targets = batch.targets.clone();
+        self.try_step(batch).unwrap_or_else(|error| {
+            self.faults.raise(error);
+            TrainOutput {
+                grads: GradientsParams::new(),
+                item: StepOutput::failed(None, &targets, self.n_classes()),
+            }
+        })
+    }
+
+    fn optimize(
+        mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
+        gradients: GradientsParams,
+    ) -> Self
+    where
+        Self: Module + Sized,
+    {
+        // As in an Mla: no gradients, or an error elsewhere, and the model stays what it was.
+        if !gradients.is_empty()
+            && !self.faults.is_failing()
+            && let Err(error) = self.try_optimize(optimizer, learning_rate, gradients)
+        {
+            self.faults.raise(error);
+        }
+        self
+    }
+
+    /// Brings the gradients of all devices together on the model's.
+    fn optimize_multi(
+        self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
+        gradients: MultiGradientsParams,
+    ) -> Self
+    where
+        Self: Module + Sized,
+    {
+        let gradients = gathered(&self, gradients);
+        self.optimize(optimizer, learning_rate, gradients)
+    }
+}
+
+/// # Panics
+///
+/// On the errors of [`Joint::try_evaluate`] unless the model has an interrupter
+/// ([`Joint::with_interrupter`]), which then stops the training.
+impl<E: Encoders, H: JointHead> InferenceStep for Joint<E, H> {
+    type Input = MultimodalBatch<E::Inputs>;
+    type Output = EvaluationOutput;
+
+    fn step(&self, batch: Self::Input) -> EvaluationOutput {
+        let targets = batch.targets.clone();
+        self.try_evaluate(batch).unwrap_or_else(|error| {
+            self.faults.raise(error);
+            EvaluationOutput::failed(&targets, self.n_classes())
+        })
+    }
+}
+
+impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
+    type Inputs = E::Inputs;
+
+    fn n_modalities(&self) -> usize {
+        self.n_modalities()
+    }
+
+    fn n_classes(&self) -> usize {
+        self.n_classes()
+    }
+
+    /// The batches themselves.
+    fn training_loader(
+        &self,
+        batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
+        passes: Vec<Passes>,
+    ) -> Result<TrainingLoader<<Self as TrainStep>::Input>> {
+        Ok(TrainingLoader {
+            loader: batches,
+            handle: LoaderHandle::of_passes(passes),
+        })
+    }
+
+    fn modality(_: &<Self as TrainStep>::Input) -> Option<usize> {
+        None
+    }
+
+    fn attach(&self, interrupter: &Interrupter) {
+        self.faults.attach(interrupter);
+    }
+
+    fn report(&self, error: MlaError) {
+        self.faults.raise(error);
+    }
+
+    fn try_train_step(&self, batch: <Self as TrainStep>::Input) -> Result<TrainOutput<StepOutput>> {
+        self.try_step(batch)
+    }
+
+    fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
+        self.try_evaluate(batch)
+    }
+}

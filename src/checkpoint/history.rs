@@ -1,0 +1,243 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{MlaError, Result};
+use crate::evaluation::Evaluation;
+
+/// What a training has measured, epoch by epoch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// One entry an epoch; the last one may not be over.
+    pub epochs: Vec<EpochRecord>,
+}
+
+/// What was measured in an epoch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The turns of each modality.
+    pub training: Vec<TurnStatistics>,
+    /// The steps that trained all modalities at once.
+    #[serde(default)]
+    pub joint: TurnStatistics,
+    /// On the validation data, once the epoch is over.
+    pub validation: Option<ValidationRecord>,
+}
+
+/// The turns of a modality in an epoch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TurnStatistics {
+    /// Number of turns.
+    pub turns: u64,
+    /// Number of samples in them.
+    pub samples: u64,
+    /// Sum of the samples' losses, in nats.
+    #[serde(with = "exact")]
+    pub loss_sum: f64,
+}
+
+impl TurnStatistics {
+    /// Mean loss of a sample, in nats; NaN without samples.
+    pub fn loss(&self) -> f64 {
+        self.loss_sum / self.samples as f64
+    }
+
+    pub(crate) fn add(&mut self, samples: usize, mean_loss: f64) {
+        self.turns += 1;
+        self.samples += samples as u64;
+        self.loss_sum += mean_loss * samples as f64;
+    }
+}
+
+/// What was measured on the validation data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ValidationRecord {
+    /// Accuracy of each modality on its own, over the samples that have it.
+    #[serde(with = "exact_list")]
+    pub modality_accuracies: Vec<f64>,
+    /// Accuracy of the fused prediction.
+    #[serde(with = "exact")]
+    pub fused_accuracy: f64,
+    /// Macro-averaged F1 of the fused prediction.
+    #[serde(with = "exact")]
+    pub fused_macro_f1: f64,
+    /// Mean negative log-likelihood of the fused prediction, in nats.
+    #[serde(with = "exact")]
+    pub fused_loss: f64,
+}
+
+impl From<&Evaluation> for ValidationRecord {
+    fn from(evaluation: &Evaluation) -> Self {
+        let accuracies = evaluation.modalities.iter();
+        Self {
+            modality_accuracies: accuracies.map(|confusion| confusion.accuracy()).collect(),
+            fused_accuracy: evaluation.fused.accuracy(),
+            fused_macro_f1: evaluation.fused.macro_f1(),
+            fused_loss: evaluation.loss,
+        }
+    }
+}
+
+/// The measure that tells which epoch is the best.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Monitor {
+    /// Accuracy of the fused prediction, to be high.
+    #[default]
+    FusedAccuracy,
+    /// Macro-averaged F1 of the fused prediction, to be high.
+    FusedMacroF1,
+    /// Negative log-likelihood of the fused prediction, to be low.
+    FusedLoss,
+    /// Accuracy of a modality on its own, to be high.
+    ModalityAccuracy(usize),
+    /// Accuracy of the weakest modality, to be high.
+    WeakestAccuracy,
+}
+
+impl Monitor {
+    /// Checks that the model has the modality that is watched.
+    pub(crate) fn check(self, n_modalities: usize) -> Result<()> {
+        match self {
+            Self::ModalityAccuracy(modality) if modality >= n_modalities => {
+                Err(MlaError::ModalityOutOfRange {
+                    modality,
+                    n_modalities,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The measure, turned so that higher is better; `None` for a modality that does not exist.
+    fn score(&self, record: &ValidationRecord) -> Option<f64> {
+        let accuracies = &record.modality_accuracies;
+        match *self {
+            Self::FusedAccuracy => Some(record.fused_accuracy),
+            Self::FusedMacroF1 => Some(record.fused_macro_f1),
+            Self::FusedLoss => Some(-record.fused_loss),
+            Self::ModalityAccuracy(modality) => accuracies.get(modality).copied(),
+            Self::WeakestAccuracy => accuracies.iter().copied().reduce(f64::min),
+        }
+    }
+}
+
+impl fmt::Display for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FusedAccuracy => f.write_str("fused accuracy"),
+            Self::FusedMacroF1 => f.write_str("fused macro-F1"),
+            Self::FusedLoss => f.write_str("fused loss"),
+            Self::ModalityAccuracy(modality) => write!(f, "accuracy of modality {modality}"),
+            Self::WeakestAccuracy => f.write_str("accuracy of the weakest modality"),
+        }
+    }
+}
+
+impl History {
+    /// Whether no epoch was better than all before in the last `patience` ones.
+    pub fn has_stalled(&self, monitor: Monitor, patience: usize) -> bool {
+        let n_epochs = self
+            .epochs
+            .iter()
+            .filter(|epoch| epoch.validation.is_some())
+            .count();
+        n_epochs - self.best_epoch(monitor).unwrap_or(0) >= patience.max(1)
+    }
+
+    /// The best epoch so far, counted from 1; the first of equals. `None` before the first
+    /// validation, or when all measures are NaN.
+    pub fn best_epoch(&self, monitor: Monitor) -> Option<usize> {
+        let mut best: Option<(usize, f64)> = None;
+        for (at, epoch) in self.epochs.iter().enumerate() {
+            let score = epoch.validation.as_ref().and_then(|v| monitor.score(v));
+            let Some(score) = score.filter(|score| !score.is_nan()) else {
+                continue;
+            };
+            if best.is_none_or(|(_, so_far)| score > so_far) {
+                best = Some((at + 1, score));
+            }
+        }
+        best.map(|(epoch, _)| epoch)
+    }
+}
+
+/// Numbers as text: JSON's own are not read back to the last bit.
+mod exact {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+mod exact_list {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(f64::to_string))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let parse = |text: &String| text.parse().map_err(D::Error::custom);
+        texts.iter().map(parse).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch(fused_accuracy: f64, accuracies: [f64; 2], fused_loss: f64) -> EpochRecord {
+        EpochRecord {
+            training: vec![],
+            joint: TurnStatistics::default(),
+            validation: Some(ValidationRecord {
+                modality_accuracies: accuracies.to_vec(),
+                fused_accuracy,
+                fused_macro_f1: f64::NAN,
+                fused_loss,
+            }),
+        }
+    }
+
+    #[test]
+    fn the_best_epoch_is_the_first_of_the_best() {
+        let history = History {
+            epochs: vec![
+                epoch(0.5, [0.5, 0.1], 1.0),
+                epoch(0.7, [0.4, 0.3], 0.9),
+                epoch(0.7, [0.3, 0.3], 0.95),
+                EpochRecord::default(),
+            ],
+        };
+        assert_eq!(history.best_epoch(Monitor::FusedAccuracy), Some(2));
+        assert_eq!(history.best_epoch(Monitor::FusedLoss), Some(2));
+        assert_eq!(history.best_epoch(Monitor::ModalityAccuracy(0)), Some(1));
+        assert_eq!(history.best_epoch(Monitor::WeakestAccuracy), Some(2));
+        assert_eq!(history.best_epoch(Monitor::ModalityAccuracy(5)), None);
+        assert_eq!(history.best_epoch(Monitor::FusedMacroF1), None, "NaN");
+        assert!(history.has_stalled(Monitor::FusedAccuracy, 1));
+        assert!(!history.has_stalled(Monitor::FusedAccuracy, 2));
+        assert!(history.has_stalled(Monitor::ModalityAccuracy(0), 2));
+        assert!(!History::default().has_stalled(Monitor::FusedLoss, 1));
+    }
+
+    #[test]
+    fn numbers_are_read_back_to_the_last_bit() {
+        let mut record = epoch(0.1 + 0.2, [1.0 / 3.0, f64::NAN], f64::INFINITY);
+        record.training = vec![TurnStatistics {
+            turns: 3,
+            samples: 9,
+            loss_sum: 5e-324,
+        }];
+        let text = serde_json::to_string(&record).unwrap();
+        let read: EpochRecord = serde_json::from_str(&text).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{record:?}"));
+    }
+}

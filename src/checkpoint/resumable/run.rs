@@ -1,0 +1,371 @@
+use std::sync::Arc;
+
+use burn::data::dataloader::{DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::train::checkpoint::CheckpointerError;
+use burn::train::metric::store::EventStoreClient;
+use burn::train::{
+    EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingError,
+    TrainingItem, ValidLoader,
+};
+
+use super::{ResumableTraining, lock};
+use crate::checkpoint::{
+    Capture, CheckpointError, CheckpointProblem, EpochRecord, Snapshot, TrainingProgress,
+    ValidationRecord, same_option,
+};
+use crate::error::MlaError;
+use crate::evaluation::Evaluation;
+use crate::loader::derived;
+use crate::method::{MultimodalMethod, StepOutput};
+
+/// A training under way.
+struct Run<'a, M: MultimodalMethod> {
+    plan: &'a ResumableTraining,
+    learner: Learner<M>,
+    progress: TrainingProgress,
+    capture: Capture<M>,
+    events: SupervisedTrainingEventProcessor<M>,
+    event_store: Arc<EventStoreClient>,
+    interrupter: Interrupter,
+    accumulation: usize,
+    /// Turns at the last checkpoint.
+    saved_at: u64,
+}
+
+impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
+    fn fit(
+        &self,
+        components: TrainingComponents<M>,
+        mut learner: Learner<M>,
+        train: TrainLoader<M>,
+        valid: ValidLoader<M>,
+        _starting_epoch: usize,
+    ) -> (M, SupervisedTrainingEventProcessor<M>) {
+        let train = train.to_device(&self.device);
+        let valid = valid.to_device(&self.device.clone().inner());
+        learner.fork(&self.device);
+        let mut early_stopping = components.early_stopping;
+        let mut checkpointer = components.checkpointer;
+        let progress = lock(&self.state).clone();
+        let accumulation = components.grad_accumulation.unwrap_or(1);
+        let mut run = Run {
+            plan: self,
+            learner,
+            saved_at: progress.turns,
+            progress,
+            capture: Capture::new(),
+            events: components.event_processor,
+            event_store: components.event_store,
+            interrupter: components.interrupter,
+            accumulation,
+        };
+        run.learner.model().attach(&run.interrupter);
+        if components.checkpoint.is_some() {
+            run.fail(
+                "Burn's checkpoints and those of a resumable training exclude each other".into(),
+            );
+        }
+        run.check_start();
+        let mut stopped_early = false;
+        if let Some(early_stopping) = &mut early_stopping {
+            // It sees again what it has seen, from the metric logs.
+            for epoch in 1..run.progress.epoch {
+                stopped_early = early_stopping.should_stop(epoch, &run.event_store);
+            }
+        }
+        while run.progress.epoch <= components.num_epochs
+            && !run.interrupter.should_stop()
+            && !stopped_early
+            && !run.has_stalled()
+        {
+            let epoch = run.progress.epoch;
+            run.train(&train);
+            if !run.interrupter.should_stop() {
+                run.validate(&valid);
+            }
+            if run.interrupter.should_stop() {
+                // An interruption, and no error: nothing that was done is lost.
+                if run.interrupter.error().is_none() && run.progress.turns > run.saved_at {
+                    run.checkpoint(false);
+                }
+                break;
+            }
+            run.finish_epoch();
+            if let Some(checkpointer) = &mut checkpointer {
+                checkpointer.checkpoint(&run.learner, epoch, &run.event_store);
+            }
+            if let Some(early_stopping) = &mut early_stopping {
+                stopped_early = early_stopping.should_stop(epoch, &run.event_store);
+            }
+        }
+        *lock(&self.stopped) = run.interrupter.interruption();
+        *lock(&self.state) = run.progress;
+        (run.learner.model(), run.events)
+    }
+}
+
+impl<M: MultimodalMethod> Run<'_, M> {
+    /// Checks that a training that goes on is the one that was begun.
+    fn check_start(&mut self) {
+        let plan = self.plan;
+        let Some(snapshot) = &plan.start else {
+            self.progress.accumulation = self.accumulation;
+            return;
+        };
+        let (saved, given) = (self.progress.accumulation, self.accumulation);
+        let checked = same_option("gradient accumulation", &saved, &given)
+            .and_then(|()| {
+                let recorded = self
+                    .snapshot()
+                    .map_err(|error| CheckpointProblem::Mismatch {
+                        part: "state",
+                        message: error.to_string(),
+                    })?;
+                snapshot.check_restored(&recorded)
+            })
+            .map_err(|problem| {
+                let path = snapshot.path.as_deref();
+                let path = path.unwrap_or(plan.store.directory());
+                CheckpointError::unusable(path, problem)
+            });
+        if let Err(error) = checked {
+            self.fail(error.to_string());
+        }
+    }
+
+    fn has_stalled(&self) -> bool {
+        let patience = self.plan.patience;
+        patience.is_some_and(|n| self.progress.history.has_stalled(self.plan.monitor, n))
+    }
+
+    /// The turns of an epoch that are left.
+    fn train(&mut self, loader: &TrainLoader<M>) {
+        let epoch = self.progress.epoch;
+        let event = LearnerEvent::StartSplit {
+            epoch_number: epoch,
+            total_items: loader.num_items(),
+        };
+        let sent = self.events.process_train(event);
+        self.interrupter.fail_on_error(sent);
+
+        if self.progress.history.epochs.len() < epoch {
+            let n_modalities = MultimodalMethod::n_modalities(&self.learner.model());
+            self.progress.history.epochs.push(EpochRecord {
+                training: vec![Default::default(); n_modalities],
+                joint: Default::default(),
+                validation: None,
+            });
+        }
+        let mut turns = loader.iter();
+        for _ in 0..self.progress.turns_in_epoch {
+            if self.interrupter.should_stop() {
+                return;
+            }
+            match turns.next() {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return self.interrupter.fail(error),
+                None => {
+                    let message = format!(
+                        "the data of epoch {epoch} ends before turn {}, which had been taken: \
+                         the loader does not repeat itself",
+                        self.progress.turns_in_epoch
+                    );
+                    return self.fail(message);
+                }
+            }
+        }
+        let mut next = turns.next();
+        while let Some(turn) = next.take() {
+            if self.interrupter.should_stop() {
+                break;
+            }
+            let turn = match turn {
+                Ok(turn) => turn,
+                Err(error) => return self.interrupter.fail(error),
+            };
+            next = self.update(turn, &mut *turns);
+            let due = |every| self.progress.turns - self.saved_at >= every;
+            if self.plan.every.is_some_and(due) && self.interrupter.error().is_none() {
+                self.checkpoint(false);
+            }
+        }
+        let sent = self.events.process_train(LearnerEvent::EndSplit(epoch));
+        self.interrupter.fail_on_error(sent);
+    }
+
+    /// One update, of one turn or of several in a row of the same modality, and the turn after it.
+    fn update(
+        &mut self,
+        first: <M as TrainStep>::Input,
+        turns: &mut dyn DataLoaderIterator<<M as TrainStep>::Input>,
+    ) -> Option<Result<<M as TrainStep>::Input, DatasetError>> {
+        let modality = M::modality(&first);
+        let mut accumulator = GradientsAccumulator::new();
+        let mut items = vec![];
+        let mut turn = first;
+        loop {
+            let progress = turns.progress();
+            let taken = self.progress.turns + items.len() as u64;
+            self.plan.device.seed(derived(self.progress.seed, taken));
+            let model = self.learner.model();
+            let output = match model.try_train_step(turn) {
+                Ok(output) => output,
+                Err(error) => {
+                    model.report(error);
+                    return None;
+                }
+            };
+            let item = output.item;
+            items.push((item, progress));
+            if self.accumulation == 1 {
+                self.apply(output.grads, items);
+                return turns.next();
+            }
+            accumulator.accumulate(&self.learner.model(), output.grads);
+            let next = turns.next();
+            match next {
+                Some(Ok(next))
+                    if items.len() < self.accumulation && M::modality(&next) == modality =>
+                {
+                    turn = next;
+                }
+                next => {
+                    self.apply(accumulator.grads(), items);
+                    return next;
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, gradients: GradientsParams, items: Vec<(StepOutput, Progress)>) {
+        self.learner.lr_step();
+        self.learner.optimizer_step(gradients);
+        if self.interrupter.error().is_some() {
+            // The model reported an error instead of taking the update.
+            return;
+        }
+        for (item, progress) in items {
+            let loss = item.loss.clone().try_into_scalar::<f64>();
+            let loss = match loss {
+                Ok(loss) => loss,
+                Err(error) => {
+                    let error = MlaError::read("the loss")(error);
+                    return self.fail(error.to_string());
+                }
+            };
+            self.progress.turns += 1;
+            self.progress.turns_in_epoch += 1;
+            let record = self.progress.history.epochs.last_mut();
+            let record = record.expect("an epoch under way has a record");
+            let statistics = match item.modality {
+                Some(modality) => record.training.get_mut(modality),
+                None => Some(&mut record.joint),
+            };
+            if let Some(statistics) = statistics {
+                statistics.add(item.targets.len(), loss);
+            }
+            let item = TrainingItem::new(
+                item,
+                progress,
+                Some(self.progress.turns_in_epoch as usize),
+                Some(self.learner.lr_current()),
+            );
+            let sent = self.events.process_train(LearnerEvent::ProcessedItem(item));
+            self.interrupter.fail_on_error(sent);
+        }
+    }
+
+    fn validate(&mut self, loader: &ValidLoader<M>) {
+        let epoch = self.progress.epoch;
+        let event = LearnerEvent::StartSplit {
+            epoch_number: epoch,
+            total_items: loader.num_items(),
+        };
+        let sent = self.events.process_valid(event);
+        self.interrupter.fail_on_error(sent);
+        let model = self.learner.model().valid();
+        let mut evaluation = Evaluation::new(
+            MultimodalMethod::n_modalities(&model),
+            MultimodalMethod::n_classes(&model),
+        );
+        let mut batches = loader.iter();
+        let mut iteration = 0;
+        while let Some(batch) = batches.next() {
+            let progress = batches.progress();
+            iteration += 1;
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => return self.interrupter.fail(error),
+            };
+            let output = model.try_inference_step(batch).and_then(|output| {
+                evaluation.add_output(&output)?;
+                Ok(output)
+            });
+            let output = match output {
+                Ok(output) => output,
+                Err(error) => return model.report(error),
+            };
+            let item = TrainingItem::new(output, progress, Some(iteration), None);
+            let sent = self.events.process_valid(LearnerEvent::ProcessedItem(item));
+            self.interrupter.fail_on_error(sent);
+            if self.interrupter.should_stop() {
+                return;
+            }
+        }
+        let evaluation = evaluation.finish();
+        if let Some(record) = self.progress.history.epochs.last_mut() {
+            record.validation = Some(ValidationRecord::from(&evaluation));
+        }
+        for sent in [
+            self.events.process_valid(LearnerEvent::EndSplit(epoch)),
+            self.events.process_train(LearnerEvent::EndEpoch(epoch)),
+            self.events.flush(),
+        ] {
+            self.interrupter.fail_on_error(sent);
+        }
+    }
+
+    fn finish_epoch(&mut self) {
+        let epoch = self.progress.epoch;
+        self.progress.epoch += 1;
+        self.progress.turns_in_epoch = 0;
+        self.progress.loader = self.plan.loader.position();
+        let is_best = self.progress.history.best_epoch(self.plan.monitor) == Some(epoch);
+        self.checkpoint(is_best);
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot, CheckpointError> {
+        let progress = self.progress.clone();
+        self.capture
+            .snapshot(&self.learner, &self.event_store, progress)
+    }
+
+    fn checkpoint(&mut self, is_best: bool) {
+        let plan = self.plan;
+        let store = &plan.store;
+        let first = plan.start.as_ref().map(|start| start.progress.turns);
+        let leaves_behind = first.filter(|&turns| turns == self.saved_at);
+        let saved = self.snapshot().and_then(|snapshot| {
+            if let Some(turns) = leaves_behind {
+                store.remove_later_best(turns)?;
+            }
+            // The best one first: who dies in between takes the same epoch again.
+            if is_best {
+                store.save_best(&snapshot)?;
+            }
+            store.save(&snapshot)
+        });
+        match saved {
+            Ok(_) => self.saved_at = self.progress.turns,
+            Err(error) => self.fail(error.to_string()),
+        }
+    }
+
+    fn fail(&self, message: String) {
+        let error = CheckpointerError::Unknown(message);
+        self.interrupter.fail(TrainingError::Checkpoint(error));
+    }
+}

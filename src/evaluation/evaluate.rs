@@ -1,0 +1,81 @@
+use burn::data::dataloader::DataLoader;
+use burn::data::dataset::DatasetError;
+use burn::train::InferenceStep;
+
+use crate::error::{MlaError, Result};
+use crate::evaluation::Confusion;
+use crate::method::{EvaluationOutput, MultimodalMethod};
+
+/// How well a model does on a split.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// Each modality on its own, over the samples that have it.
+    pub modalities: Vec<Confusion>,
+    /// The fused prediction, over all samples.
+    pub fused: Confusion,
+    /// Mean negative log-likelihood of the fused prediction, in nats.
+    pub loss: f64,
+}
+
+/// Evaluates a model on all batches of a loader: each modality, and their fusion.
+///
+/// Give it [`model.valid()`](burn::module::Module::valid).
+///
+/// # Errors
+///
+/// What the loader reports, and the errors of the model's
+/// [`try_inference_step`](MultimodalMethod::try_inference_step), wrapped.
+pub fn evaluate<M: MultimodalMethod>(
+    model: &M,
+    loader: &dyn DataLoader<<M as InferenceStep>::Input>,
+) -> Result<Evaluation, DatasetError> {
+    let (n_modalities, n_classes) = (
+        MultimodalMethod::n_modalities(model),
+        MultimodalMethod::n_classes(model),
+    );
+    let mut evaluation = Evaluation::new(n_modalities, n_classes);
+    for batch in loader.iter() {
+        let output = model
+            .try_inference_step(batch?)
+            .map_err(DatasetError::new)?;
+        evaluation.add_output(&output).map_err(DatasetError::new)?;
+    }
+    Ok(evaluation.finish())
+}
+
+impl Evaluation {
+    pub(crate) fn new(n_modalities: usize, n_classes: usize) -> Self {
+        Self {
+            modalities: vec![Confusion::new(n_classes); n_modalities],
+            fused: Confusion::new(n_classes),
+            loss: 0.0,
+        }
+    }
+
+    /// Adds a batch; [`finish`](Self::finish) follows the last one.
+    pub(crate) fn add_output(&mut self, output: &EvaluationOutput) -> Result<()> {
+        let loss: f32 = output
+            .loss
+            .clone()
+            .try_into_scalar()
+            .map_err(MlaError::read("the loss"))?;
+        let each = output.modalities.as_ref().ok_or(MlaError::Empty {
+            what: "the prediction of an evaluation",
+        })?;
+        let labels = output.targets.labels();
+        self.loss += f64::from(loss) * labels.len() as f64;
+        let all: Vec<usize> = (0..labels.len()).collect();
+        self.fused.add_logits(output.logits.clone(), labels, &all)?;
+        for (modality, confusion) in self.modalities.iter_mut().enumerate() {
+            let rows = each.presence().rows(modality);
+            confusion.add_logits(each.modality(modality), labels, &rows)?;
+        }
+        Ok(())
+    }
+
+    /// Turns the sum of losses into their mean.
+    pub(crate) fn finish(mut self) -> Self {
+        self.loss /= self.fused.n_samples().max(1) as f64;
+        self
+    }
+}

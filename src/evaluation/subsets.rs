@@ -1,0 +1,374 @@
+use std::fmt;
+
+use burn::data::dataloader::DataLoader;
+use burn::data::dataset::DatasetError;
+use burn::tensor::{Int, Tensor};
+use burn::train::InferenceStep;
+
+use crate::error::{MlaError, Result, same_size};
+use crate::evaluation::Confusion;
+use crate::method::members;
+use crate::method::{EvaluationOutput, MultimodalMethod};
+use crate::modality::Presence;
+
+/// The most modalities of which all subsets are evaluated.
+const MOST_MODALITIES: usize = 16;
+
+/// How well a model does with each non-empty subset of its modalities, from
+/// [`evaluate_subsets`].
+///
+/// Subsets are numbered by bit masks as well: modality `m` is in a subset when bit `m` is set, so
+/// that 1 is modality 0 alone, 2 modality 1 alone, 3 both.
+///
+/// As text it is a table with a line a subset, small ones first; it takes the names of
+/// [`with_names`](Self::with_names).
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubsetEvaluation {
+    names: Vec<String>,
+    n_classes: usize,
+    n_samples: usize,
+    /// By bit mask, less 1.
+    scores: Vec<SubsetScore>,
+}
+
+/// How well a model does with one subset of its modalities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubsetScore {
+    /// The modalities, in order.
+    pub modalities: Vec<usize>,
+    /// Truth against the prediction fused of these modalities, over the samples that have at least
+    /// one of them.
+    pub confusion: Confusion,
+    /// Number of samples that have none of them.
+    pub n_left_out: usize,
+}
+
+/// Evaluates a model on all batches of a loader with each non-empty subset of its modalities, as if
+/// the others were missing in every sample: each sample is predicted from the fusion of those
+/// modalities that are in the subset and that it has.
+///
+/// Encoders run once a batch, as for [`evaluate`](crate::evaluation::evaluate); only the fusion, of an
+/// [`Mla`](crate::Mla) without the head, runs `2^M - 1` times, for `M` modalities. The full subset is what `evaluate` reports as fused.
+///
+/// Give it [`model.valid()`](burn::module::Module::valid).
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use burn::data::dataloader::batcher::Batcher;
+/// # use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+/// # use burn::data::dataset::InMemDataset;
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mla::modality::ModalityInput;
+/// use burn_mla::prelude::*;
+/// use burn_mla::evaluation::evaluate_subsets;
+/// # type Inputs = (Option<ModalityInput<Tensor<2>>>, Option<ModalityInput<Tensor<2>>>);
+/// # struct Complete;
+/// # impl Batcher<usize, MultimodalBatch<Inputs>> for Complete {
+/// #     fn batch(&self, labels: Vec<usize>, device: &Device) -> MultimodalBatch<Inputs> {
+/// #         let input = |width| Tensor::ones([labels.len(), width], device);
+/// #         MultimodalBatch::paired((input(20), input(30)), Targets::new(labels, device))
+/// #     }
+/// # }
+///
+/// let device = Device::flex();
+/// let audio = MlpEncoderConfig::new(20, 16).init(&device)?;
+/// let text = MlpEncoderConfig::new(30, 16).init(&device)?;
+/// let head = LinearHeadConfig::new(16, 4).init(&device)?;
+/// let projector = RlsProjectorConfig::new().init()?;
+/// let model = Mla::new((audio, text), head, projector, MeanFusion::new())?;
+/// # let data = InMemDataset::new((0..20).map(|i| i % 4).collect());
+/// # let builder = DataLoaderBuilder::new(Complete).batch_size(8).set_device(device);
+/// # let loader: Arc<dyn DataLoader<MultimodalBatch<Inputs>>> = builder.build(data);
+/// let subsets = evaluate_subsets(&model, &*loader)?.with_names(["audio", "text"])?;
+/// println!("{subsets}");
+/// let text_only = subsets.subset(&[1]).expect("there are two modalities");
+/// println!("without audio: {:.3}", text_only.confusion.accuracy());
+/// assert_eq!(subsets.iter().count(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// What the loader reports; wrapped, [`MlaError::TooManyModalities`] for more than 16, the errors
+/// of the model's [`try_inference_step`](MultimodalMethod::try_inference_step), and
+/// [`MlaError::Empty`] for a model whose evaluation has no [`Probe`](crate::method::Probe).
+pub fn evaluate_subsets<M: MultimodalMethod>(
+    model: &M,
+    loader: &dyn DataLoader<<M as InferenceStep>::Input>,
+) -> Result<SubsetEvaluation, DatasetError> {
+    let evaluation = SubsetEvaluation::new(
+        MultimodalMethod::n_modalities(model),
+        MultimodalMethod::n_classes(model),
+    );
+    let mut evaluation = evaluation.map_err(DatasetError::new)?;
+    for batch in loader.iter() {
+        let output = model.try_inference_step(batch?);
+        output
+            .and_then(|output| evaluation.add_output(&output))
+            .map_err(DatasetError::new)?;
+    }
+    Ok(evaluation)
+}
+
+impl SubsetEvaluation {
+    fn new(n_modalities: usize, n_classes: usize) -> Result<Self> {
+        if n_modalities > MOST_MODALITIES {
+            return Err(MlaError::TooManyModalities {
+                n_modalities,
+                limit: MOST_MODALITIES,
+            });
+        }
+        let score = |mask: usize| SubsetScore {
+            modalities: members(mask, n_modalities),
+            confusion: Confusion::new(n_classes),
+            n_left_out: 0,
+        };
+        Ok(Self {
+            names: (0..n_modalities).map(|m| m.to_string()).collect(),
+            n_classes,
+            n_samples: 0,
+            scores: (1..1 << n_modalities).map(score).collect(),
+        })
+    }
+
+    fn add_output(&mut self, output: &EvaluationOutput) -> Result<()> {
+        let nothing = |what| MlaError::Empty { what };
+        let probe = output.probe.as_ref();
+        let probe = probe.ok_or(nothing("the probe of an evaluation"))?;
+        let modalities = output.modalities.as_ref();
+        let modalities = modalities.ok_or(nothing("the prediction of an evaluation"))?;
+        let labels = output.targets.labels();
+        self.add(modalities.presence(), labels, |rows, modalities| {
+            probe.fuse(rows, modalities)
+        })
+    }
+
+    /// Counts the samples of a batch; labels are classes, and `fuse` predicts rows from a subset.
+    fn add(
+        &mut self,
+        presence: &Presence,
+        labels: &[i64],
+        fuse: impl Fn(&[usize], &[usize]) -> Result<Tensor<2>>,
+    ) -> Result<()> {
+        let mut rows_of = Vec::with_capacity(self.scores.len());
+        let mut predicted = Vec::with_capacity(self.scores.len());
+        for score in &self.scores {
+            let rows = presence.rows_with_any(&score.modalities);
+            if !rows.is_empty() {
+                let logits = fuse(&rows, &score.modalities)?;
+                predicted.push(logits.argmax(1).squeeze_dim::<1>(1));
+            }
+            rows_of.push(rows);
+        }
+        // One read for all subsets.
+        let predicted: Vec<i64> = match predicted.is_empty() {
+            true => vec![],
+            false => Tensor::<1, Int>::cat(predicted, 0)
+                .try_into_vec_as()
+                .map_err(MlaError::read("predictions"))?,
+        };
+        let mut predicted = predicted.into_iter();
+        for (score, rows) in self.scores.iter_mut().zip(rows_of) {
+            score.n_left_out += labels.len() - rows.len();
+            for (row, class) in rows.into_iter().zip(predicted.by_ref()) {
+                score.confusion.add(labels[row] as usize, class as usize)?;
+            }
+        }
+        self.n_samples += labels.len();
+        Ok(())
+    }
+
+    /// Names the modalities, in their order; without, they are called 0, 1 and so on.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`] for another number of names than there are modalities.
+    pub fn with_names<S: Into<String>>(
+        mut self,
+        names: impl IntoIterator<Item = S>,
+    ) -> Result<Self> {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        same_size("names of modalities", self.n_modalities(), names.len())?;
+        self.names = names;
+        Ok(self)
+    }
+
+    /// Number of modalities.
+    pub fn n_modalities(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Number of samples seen, those that a subset leaves out included.
+    pub fn n_samples(&self) -> usize {
+        self.n_samples
+    }
+
+    /// The score of a subset, its modalities in any order; `None` for the empty one and for a
+    /// modality that does not exist.
+    pub fn subset(&self, modalities: &[usize]) -> Option<&SubsetScore> {
+        let mut mask = 0;
+        for &modality in modalities {
+            if modality >= self.n_modalities() {
+                return None;
+            }
+            mask |= 1 << modality;
+        }
+        self.mask(mask)
+    }
+
+    /// The score of the subset whose bit mask is `mask`; `None` for 0 and for a modality that does
+    /// not exist.
+    pub fn mask(&self, mask: usize) -> Option<&SubsetScore> {
+        self.scores.get(mask.checked_sub(1)?)
+    }
+
+    /// The score of all modalities together.
+    pub fn full(&self) -> Option<&SubsetScore> {
+        self.scores.last()
+    }
+
+    /// All scores: single modalities first, then pairs, and so on.
+    pub fn iter(&self) -> impl Iterator<Item = &SubsetScore> {
+        let mut scores: Vec<&SubsetScore> = self.scores.iter().collect();
+        scores.sort_by_key(|score| (score.modalities.len(), &score.modalities));
+        scores.into_iter()
+    }
+
+    /// The accuracy of each subset over *all* samples, by bit mask, `2^M` of them: what a game of
+    /// the modalities pays, for Shapley values.
+    ///
+    /// A sample that a subset leaves out counts as guessed, right with probability
+    /// `1 / n_classes`; so does every sample for the empty subset, the first value:
+    ///
+    /// ```text
+    /// value(S) = (correct(S) + left_out(S) / n_classes) / n_samples,   value({}) = 1 / n_classes
+    /// ```
+    ///
+    /// Without samples all but the first are NaN.
+    pub fn values(&self) -> Vec<f64> {
+        let chance = 1.0 / self.n_classes as f64;
+        let value = |score: &SubsetScore| {
+            let correct: u64 = (0..self.n_classes)
+                .map(|class| score.confusion.count(class, class))
+                .sum();
+            (correct as f64 + score.n_left_out as f64 * chance) / self.n_samples as f64
+        };
+        std::iter::once(chance)
+            .chain(self.scores.iter().map(value))
+            .collect()
+    }
+
+    fn name(&self, score: &SubsetScore) -> String {
+        let names: Vec<&str> = score
+            .modalities
+            .iter()
+            .map(|&m| self.names[m].as_str())
+            .collect();
+        names.join(" + ")
+    }
+}
+
+impl fmt::Display for SubsetEvaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const HEADING: &str = "modalities";
+        let lines: Vec<(String, &SubsetScore)> =
+            self.iter().map(|score| (self.name(score), score)).collect();
+        let widths = lines.iter().map(|(name, _)| name.chars().count());
+        let width = widths.max().unwrap_or(0).max(HEADING.len());
+        write!(
+            f,
+            "{HEADING:width$}  {:>8}  {:>8}  {:>8}  {:>8}",
+            "samples", "left out", "accuracy", "macro F1"
+        )?;
+        for (name, score) in lines {
+            let confusion = &score.confusion;
+            write!(
+                f,
+                "\n{name:width$}  {:>8}  {:>8}  {:>8.4}  {:>8.4}",
+                confusion.n_samples(),
+                score.n_left_out,
+                confusion.accuracy(),
+                confusion.macro_f1()
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fusion::{MeanFusion, ModalityLogits, UncertaintyFusion};
+    use burn::tensor::Device;
+
+    /// Three samples of class 0, 1, 1 and two modalities. The first is right on sample 0 only, the
+    /// second, which sample 0 lacks, is right on 1 and 2; where both are there the second is surer.
+    fn evaluation() -> SubsetEvaluation {
+        let device = Device::flex();
+        let first = Tensor::from_floats([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], &device);
+        let second = Tensor::from_floats([[0.0, 9.0], [0.0, 2.0], [0.0, 2.0]], &device);
+        let presence = Presence::from_mask(vec![true, false, true, true, true, true], 2).unwrap();
+        let logits = ModalityLogits::new(vec![first, second], presence).unwrap();
+        let mut evaluation = SubsetEvaluation::new(2, 2).unwrap();
+        evaluation
+            .add(logits.presence(), &[0, 1, 1], |rows, modalities| {
+                let subset = logits.restricted(rows, modalities)?;
+                Ok(MeanFusion::new().fuse(&subset).logits)
+            })
+            .unwrap();
+        evaluation
+    }
+
+    #[test]
+    fn subsets_are_scored_over_the_samples_that_have_them() {
+        let evaluation = evaluation();
+        let of = |modalities: &[usize]| {
+            let score = evaluation.subset(modalities).unwrap();
+            (
+                score.confusion.n_samples(),
+                score.n_left_out,
+                score.confusion.accuracy(),
+            )
+        };
+        assert_eq!(of(&[0]), (3, 0, 1.0 / 3.0));
+        assert_eq!(of(&[1]), (2, 1, 1.0));
+        assert_eq!(of(&[1, 0]), (3, 0, 1.0));
+        assert_eq!(evaluation.full(), evaluation.mask(3));
+        assert!(evaluation.subset(&[]).is_none() && evaluation.mask(4).is_none());
+        assert!(evaluation.subset(&[2]).is_none() && evaluation.subset(&[usize::MAX]).is_none());
+    }
+
+    #[test]
+    fn a_sample_left_out_is_worth_a_guess() {
+        let values = evaluation().values();
+        let expected = [0.5, 1.0 / 3.0, 2.5 / 3.0, 1.0];
+        assert_eq!(values, expected);
+        let none = SubsetEvaluation::new(1, 4).unwrap().values();
+        assert!(none[0] == 0.25 && none[1].is_nan());
+    }
+
+    #[test]
+    fn the_table_has_a_line_a_subset_and_names() {
+        let named = evaluation().with_names(["image", "text"]).unwrap();
+        let expected = "\
+modalities     samples  left out  accuracy  macro F1
+image                3         0    0.3333    0.2500
+text                 2         1    1.0000    1.0000
+image + text         3         0    1.0000    1.0000";
+        assert_eq!(named.to_string(), expected);
+        assert!(named.with_names(["one"]).is_err());
+    }
+
+    #[test]
+    fn small_subsets_come_first() {
+        let evaluation = SubsetEvaluation::new(3, 2).unwrap();
+        let order: Vec<Vec<usize>> = evaluation.iter().map(|s| s.modalities.clone()).collect();
+        let expected: [&[usize]; 7] = [&[0], &[1], &[2], &[0, 1], &[0, 2], &[1, 2], &[0, 1, 2]];
+        assert_eq!(order, expected);
+        assert_eq!(
+            SubsetEvaluation::new(17, 2).unwrap_err().to_string(),
+            "17 modalities are too many for all their subsets: at most 16"
+        );
+        assert!(SubsetEvaluation::new(16, 2).is_ok());
+    }
+}

@@ -1,0 +1,200 @@
+use std::sync::Arc;
+
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::{Dataset, DatasetError};
+use burn::tensor::Device;
+
+use crate::error::{Result, same_size};
+use crate::modality::{
+    FillMissing, KeepPresent, ModalityInputs, MultimodalBatch, Presence, ZeroInput,
+};
+
+type Map<I, O> = Arc<dyn Fn(I) -> Result<O> + Send + Sync>;
+
+/// A Burn [`DataLoader`] that passes every batch of another one through a function.
+///
+/// Order, number of items, progress, slices and devices are the inner loader's; the function gets
+/// batches that are on the device asked for. An error of it takes the place of the batch.
+///
+/// [`masked`](MappedLoader::masked) takes modalities away, [`zero_input`](MappedLoader::zero_input)
+/// feeds missing ones as zeros. What comes out goes where any loader of batches goes:
+/// [`AlternatingLoader::paired`](crate::loader::AlternatingLoader::paired),
+/// [`evaluate`](crate::evaluation::evaluate), Burn's training loop.
+pub struct MappedLoader<I, O> {
+    loader: Arc<dyn DataLoader<I>>,
+    map: Map<I, O>,
+}
+
+/// A batch and the positions of its samples in their data set, as [`WithIndex`] makes them.
+pub type IndexedBatch<In> = (Vec<usize>, MultimodalBatch<In>);
+
+impl<I: 'static, O: 'static> MappedLoader<I, O> {
+    /// Passes every batch of `loader` through `map`.
+    pub fn new(
+        loader: Arc<dyn DataLoader<I>>,
+        map: impl Fn(I) -> Result<O> + Send + Sync + 'static,
+    ) -> Self {
+        let map = Arc::new(map);
+        Self { loader, map }
+    }
+}
+
+impl<In: KeepPresent> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
+    /// Takes away what is missing in `presence`, the mask of the whole split: each batch keeps what
+    /// [`MultimodalBatch::with_presence`] keeps of the samples that it names. Shuffling does not
+    /// change which sample lacks what, nor do slices of this loader.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use burn::data::dataloader::batcher::Batcher;
+    /// use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+    /// use burn::data::dataset::InMemDataset;
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_mla::modality::{MissingRate, ModalityInput, MultimodalBatch, Targets};
+    /// use burn_mla::loader::{MappedLoader, WithIndex};
+    ///
+    /// type Inputs = (Option<ModalityInput<Tensor<2>>>, Option<ModalityInput<Tensor<2>>>);
+    ///
+    /// struct Complete;
+    /// impl Batcher<usize, MultimodalBatch<Inputs>> for Complete {
+    ///     fn batch(&self, labels: Vec<usize>, device: &Device) -> MultimodalBatch<Inputs> {
+    ///         let input = |width| Tensor::ones([labels.len(), width], device);
+    ///         let inputs = (input(20), input(30));
+    ///         MultimodalBatch::paired(inputs, Targets::new(labels, device))
+    ///     }
+    /// }
+    ///
+    /// let data = InMemDataset::new((0..100).map(|i| i % 4).collect());
+    /// let loader = DataLoaderBuilder::new(WithIndex(Complete))
+    ///     .batch_size(8)
+    ///     .shuffle(7)
+    ///     .set_device(Device::flex())
+    ///     .build(WithIndex(data));
+    /// let presence = MissingRate::new(0.5, 0)?.presence("train", 100, 2)?;
+    /// let loader = MappedLoader::masked(loader, presence)?;
+    /// for batch in loader.iter() {
+    ///     assert!(!batch?.presence()?.is_complete());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`](crate::MlaError::Size) when the loader has another number of items than
+    /// the presence has samples. While loading, the errors of [`Presence::select`] and
+    /// [`MultimodalBatch::with_presence`].
+    pub fn masked(
+        loader: Arc<dyn DataLoader<IndexedBatch<In>>>,
+        presence: Presence,
+    ) -> Result<Self> {
+        same_size(
+            "samples of the presence (one an item of the loader)",
+            loader.num_items(),
+            presence.n_samples(),
+        )?;
+        Ok(Self::new(loader, move |(samples, batch)| {
+            let batch = batch.with_presence(&presence.select(&samples)?)?;
+            Ok(batch.with_samples(samples))
+        }))
+    }
+}
+
+impl<In: ModalityInputs> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
+    /// Tells each batch [which samples](MultimodalBatch::samples) it has, for methods that remember
+    /// samples, such as [`Qmf`](crate::baseline::Qmf).
+    pub fn with_samples(loader: Arc<dyn DataLoader<IndexedBatch<In>>>) -> Self {
+        Self::new(loader, |(samples, batch)| Ok(batch.with_samples(samples)))
+    }
+}
+
+impl<In: FillMissing + Sync> MappedLoader<MultimodalBatch<In>, MultimodalBatch<In>> {
+    /// Feeds what is missing as zeros, as the authors' code does and the paper does not: see
+    /// [`ZeroInput`].
+    pub fn zero_input(
+        loader: Arc<dyn DataLoader<MultimodalBatch<In>>>,
+        policy: ZeroInput<In>,
+    ) -> Self {
+        Self::new(loader, move |batch| policy.fill(batch))
+    }
+}
+
+struct MappedIter<'a, I, O> {
+    batches: Box<dyn DataLoaderIterator<I> + 'a>,
+    map: &'a (dyn Fn(I) -> Result<O> + Send + Sync),
+}
+
+impl<I, O> Iterator for MappedIter<'_, I, O> {
+    type Item = Result<O, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next()?;
+        Some(batch.and_then(|batch| (self.map)(batch).map_err(DatasetError::new)))
+    }
+}
+
+impl<I, O> DataLoaderIterator<O> for MappedIter<'_, I, O> {
+    fn progress(&self) -> Progress {
+        self.batches.progress()
+    }
+}
+
+impl<I: 'static, O: 'static> DataLoader<O> for MappedLoader<I, O> {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<O> + 'a> {
+        Box::new(MappedIter {
+            batches: self.loader.iter(),
+            map: &*self.map,
+        })
+    }
+
+    fn num_items(&self) -> usize {
+        self.loader.num_items()
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<O>> {
+        Arc::new(Self {
+            loader: self.loader.to_device(device),
+            map: self.map.clone(),
+        })
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<O>> {
+        Arc::new(Self {
+            loader: self.loader.slice(start, end),
+            map: self.map.clone(),
+        })
+    }
+}
+
+/// Lets the positions of the samples in their data set travel with them: around a [`Dataset`] it
+/// hands out each item with its position, around a [`Batcher`] each batch with those of its items.
+///
+/// Put it around both, for [`MappedLoader::masked`].
+#[derive(Debug, Clone)]
+pub struct WithIndex<T>(
+    /// The data set or the batcher.
+    pub T,
+);
+
+impl<I, D: Dataset<I>> Dataset<(usize, I)> for WithIndex<D> {
+    fn get(&self, index: usize) -> Result<(usize, I), DatasetError> {
+        Ok((index, self.0.get(index)?))
+    }
+
+    fn get_many(&self, indexes: Vec<usize>) -> Result<Vec<(usize, I)>, DatasetError> {
+        let items = self.0.get_many(indexes.clone())?;
+        Ok(indexes.into_iter().zip(items).collect())
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<I, O, B: Batcher<I, O>> Batcher<(usize, I), (Vec<usize>, O)> for WithIndex<B> {
+    fn batch(&self, items: Vec<(usize, I)>, device: &Device) -> (Vec<usize>, O) {
+        let (samples, items) = items.into_iter().unzip();
+        (samples, self.0.batch(items, device))
+    }
+}

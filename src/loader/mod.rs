@@ -1,0 +1,17 @@
+//! Data loaders: alternating turns of the modalities (Eq. 1), seeded order, masked samples.
+
+mod alternating;
+mod masked;
+mod position;
+mod schedule;
+mod seed;
+mod seeded;
+mod unpaired;
+
+pub use alternating::{AlternatingLoader, EpochLength};
+pub use masked::{IndexedBatch, MappedLoader, WithIndex};
+pub use position::{LoaderHandle, LoaderPosition, Passes};
+pub use schedule::{Blocks, FixedOrder, RoundRobin, Schedule};
+pub(crate) use seed::derived;
+pub use seeded::SeededLoader;
+pub use unpaired::UnpairedLoaders;

@@ -1,0 +1,47 @@
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use crate::module::module_fields;
+
+/// What an optimizer may move, by the same paths as in the model. Left out is what a model counts
+/// and remembers: an optimizer's traversal would read counts back from the device.
+#[derive(Debug, Clone)]
+pub(crate) struct Parameters<E, H> {
+    pub(crate) encoders: E,
+    pub(crate) head: H,
+}
+
+module_fields! {
+    impl[E: Module, H: Module] Parameters[E, H]
+    modules: [encoders, head], others: []
+}
+
+impl<E: Module, H: Module> Parameters<E, H> {
+    pub(crate) fn of(encoders: &E, head: &H) -> Self {
+        Self {
+            encoders: encoders.clone(),
+            head: head.clone(),
+        }
+    }
+
+    /// Divides the gradients of the parameters by a number on the device, `[1]`.
+    pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: Tensor<1>) {
+        self.visit(&mut Divide { gradients, by });
+    }
+}
+
+struct Divide<'a> {
+    gradients: &'a mut GradientsParams,
+    by: Tensor<1>,
+}
+
+impl ModuleVisitor for Divide<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            let by = self.by.clone().to_device(&gradient.device());
+            let by = by.cast(gradient.dtype()).reshape([1; D]);
+            self.gradients.register(param.id, gradient / by);
+        }
+    }
+}

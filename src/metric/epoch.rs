@@ -1,0 +1,120 @@
+//! Metrics whose value is one of the whole epoch and not a mean over its batches.
+
+use burn::tensor::{ExecutionError, TensorReadError};
+use burn::train::metric::{SerializedEntry, format_float};
+
+use crate::error::MlaError;
+
+/// What such a metric gathers over an epoch; `epoch_metric` makes it a metric of Burn's.
+pub(super) trait EpochStatistic<Input> {
+    const UNIT: Option<&'static str>;
+    const HIGHER_IS_BETTER: bool;
+    const DESCRIPTION: &'static str;
+
+    /// Takes a batch in, or leaves everything as it is where the batch has nothing to tell.
+    fn add(&mut self, input: &Input) -> Result<(), TensorReadError>;
+
+    /// Number of samples taken in.
+    fn n_samples(&self) -> usize;
+
+    /// The value so far; NaN without samples.
+    fn value(&self) -> f64;
+
+    fn reset(&mut self);
+}
+
+/// Implements Burn's `Metric` and `Numeric` for an [`EpochStatistic`] of an input, with a field
+/// `name`.
+macro_rules! epoch_metric {
+    ($metric:ident, $input:ident) => {
+        impl burn::train::metric::Metric for $metric {
+            type Input = $input;
+
+            fn name(&self) -> burn::train::metric::MetricName {
+                self.name.clone()
+            }
+
+            fn description(&self) -> Option<String> {
+                Some(Self::DESCRIPTION.to_string())
+            }
+
+            fn attributes(&self) -> burn::train::metric::MetricAttributes {
+                burn::train::metric::NumericAttributes {
+                    unit: Self::UNIT.map(str::to_string),
+                    higher_is_better: Self::HIGHER_IS_BETTER,
+                }
+                .into()
+            }
+
+            fn update(
+                &mut self,
+                input: &$input,
+                _metadata: &burn::train::metric::MetricMetadata,
+            ) -> Result<burn::train::metric::SerializedEntry, burn::tensor::TensorReadError> {
+                self.add(input)?;
+                Ok(match self.n_samples() {
+                    0 => burn::train::metric::SerializedEntry::not_available(Self::UNIT),
+                    _ => $crate::metric::epoch::running_entry(self.value(), Self::UNIT),
+                })
+            }
+
+            fn compute(
+                &mut self,
+            ) -> Result<burn::train::metric::SerializedEntry, burn::tensor::TensorReadError> {
+                let value = EpochStatistic::value(self);
+                Ok($crate::metric::epoch::final_entry(value, Self::UNIT))
+            }
+
+            fn clear(&mut self) {
+                self.reset();
+            }
+        }
+
+        impl burn::train::metric::Numeric for $metric {
+            fn value(&self) -> Option<burn::train::metric::NumericEntry> {
+                None
+            }
+
+            fn running_value(&self) -> Option<burn::train::metric::NumericEntry> {
+                let count = self.n_samples();
+                (count > 0).then(|| burn::train::metric::NumericEntry::Aggregated {
+                    aggregated_value: EpochStatistic::value(self),
+                    count,
+                })
+            }
+
+            fn final_value(&self) -> burn::train::metric::NumericEntry {
+                burn::train::metric::NumericEntry::Final(EpochStatistic::value(self))
+            }
+        }
+    };
+}
+
+pub(super) use epoch_metric;
+
+/// The value so far to be shown, and nothing to be logged: a batch has no value.
+pub(super) fn running_entry(value: f64, unit: Option<&str>) -> SerializedEntry {
+    let not_available = SerializedEntry::not_available(unit);
+    let (value, unit) = (format_float(value, 2), with_space(unit));
+    SerializedEntry {
+        formatted: format!("epoch {value}{unit} - batch N/A{unit}"),
+        ..not_available
+    }
+}
+
+/// The value of an epoch.
+pub(super) fn final_entry(value: f64, unit: Option<&str>) -> SerializedEntry {
+    SerializedEntry {
+        formatted: format!("epoch {}{}", format_float(value, 2), with_space(unit)),
+        serialized: burn::train::metric::NumericEntry::Final(value).serialize(),
+    }
+}
+
+fn with_space(unit: Option<&str>) -> String {
+    unit.map(|unit| format!(" {unit}")).unwrap_or_default()
+}
+
+/// An error of this crate as one that a metric may return.
+pub(super) fn failure(error: MlaError) -> TensorReadError {
+    ExecutionError::with_context(error.to_string()).into()
+}

@@ -1,0 +1,87 @@
+use std::sync::Arc;
+
+use burn::tensor::{DType, Tensor, TensorReadError};
+use burn::train::metric::{Adaptor, MetricName};
+
+use crate::method::EvaluationOutput;
+use crate::metric::epoch::{EpochStatistic, epoch_metric};
+
+/// The mean weight of one modality in the fused predictions of an epoch (Eq. 8, or whatever rule
+/// fuses). 0 to 1; NaN without samples, or for a method that does not weigh its modalities.
+///
+/// The mean is over all samples, those that lack the modality having it at weight 0: the values of
+/// all modalities sum to 1.
+#[derive(Debug, Clone)]
+pub struct FusionWeightMetric {
+    name: MetricName,
+    modality: usize,
+    sum: f64,
+    n_samples: usize,
+}
+
+/// What [`FusionWeightMetric`] takes of an [`EvaluationOutput`].
+#[derive(Debug, Clone)]
+pub struct FusionWeightInput {
+    weights: Option<Tensor<2>>,
+}
+
+impl Adaptor<FusionWeightInput> for EvaluationOutput {
+    fn adapt(&self) -> FusionWeightInput {
+        FusionWeightInput {
+            weights: self.weights.clone(),
+        }
+    }
+}
+
+impl FusionWeightMetric {
+    /// "Fusion weight `name`", of modality `modality`, counted from 0.
+    pub fn of_modality(modality: usize, name: &str) -> Self {
+        Self {
+            name: Arc::new(format!("Fusion weight {name}")),
+            modality,
+            sum: 0.0,
+            n_samples: 0,
+        }
+    }
+
+    /// Another name, as a whole.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Arc::new(name.into());
+        self
+    }
+}
+
+impl EpochStatistic<FusionWeightInput> for FusionWeightMetric {
+    const UNIT: Option<&'static str> = None;
+    const HIGHER_IS_BETTER: bool = true;
+    const DESCRIPTION: &'static str = "Mean weight of a modality in the fused prediction";
+
+    fn add(&mut self, input: &FusionWeightInput) -> Result<(), TensorReadError> {
+        let Some(weights) = &input.weights else {
+            return Ok(());
+        };
+        let [n_samples, n_modalities] = weights.dims();
+        if self.modality >= n_modalities {
+            return Ok(());
+        }
+        let of_modality = weights.clone().without_autodiff().cast(DType::F32);
+        let of_modality = of_modality.slice([0..n_samples, self.modality..self.modality + 1]);
+        self.sum += of_modality.sum().try_into_scalar::<f64>()?;
+        self.n_samples += n_samples;
+        Ok(())
+    }
+
+    fn n_samples(&self) -> usize {
+        self.n_samples
+    }
+
+    fn value(&self) -> f64 {
+        self.sum / self.n_samples as f64
+    }
+
+    fn reset(&mut self) {
+        (self.sum, self.n_samples) = (0.0, 0);
+    }
+}
+
+epoch_metric!(FusionWeightMetric, FusionWeightInput);

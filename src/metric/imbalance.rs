@@ -1,0 +1,95 @@
+use std::sync::Arc;
+
+use burn::tensor::{Int, Tensor, TensorReadError};
+use burn::train::metric::MetricName;
+
+use crate::metric::ClassificationViews;
+use crate::metric::epoch::{EpochStatistic, epoch_metric};
+
+/// How far the modalities are apart: over an epoch, the accuracy of the best one minus that of the
+/// worst, each over the samples that have it, in percentage points. 0 to 100, lower is more
+/// balanced; NaN with less than two modalities.
+///
+/// For validation; in training it compares modalities on the batches of their turns.
+#[derive(Debug, Clone)]
+pub struct ImbalanceMetric {
+    name: MetricName,
+    /// Samples predicted right, and all samples, of each modality.
+    counts: Vec<(f64, usize)>,
+}
+
+impl ImbalanceMetric {
+    /// "Imbalance".
+    pub fn new() -> Self {
+        Self {
+            name: Arc::new("Imbalance".to_string()),
+            counts: vec![],
+        }
+    }
+
+    /// Another name.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Arc::new(name.into());
+        self
+    }
+}
+
+impl Default for ImbalanceMetric {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl EpochStatistic<ClassificationViews> for ImbalanceMetric {
+    const UNIT: Option<&'static str> = Some("%");
+    const HIGHER_IS_BETTER: bool = false;
+    const DESCRIPTION: &'static str =
+        "Accuracy of the best modality minus that of the worst, in percentage points";
+
+    fn add(&mut self, views: &ClassificationViews) -> Result<(), TensorReadError> {
+        let views = views.modalities();
+        let right: Vec<Tensor<1, Int>> = views
+            .iter()
+            .map(|(_, logits, targets)| {
+                let predicted: Tensor<1, Int> = logits.clone().argmax(1).squeeze_dim(1);
+                let labels = targets.tensor().without_autodiff();
+                predicted.equal(labels).int().sum()
+            })
+            .collect();
+        if right.is_empty() {
+            return Ok(());
+        }
+        let right: Vec<f64> = Tensor::cat(right, 0).try_into_vec_as()?;
+        for ((modality, _, targets), right) in views.into_iter().zip(right) {
+            if self.counts.len() <= modality {
+                self.counts.resize(modality + 1, (0.0, 0));
+            }
+            let counts = &mut self.counts[modality];
+            *counts = (counts.0 + right, counts.1 + targets.len());
+        }
+        Ok(())
+    }
+
+    fn n_samples(&self) -> usize {
+        self.counts.iter().map(|(_, n_samples)| n_samples).sum()
+    }
+
+    fn value(&self) -> f64 {
+        let known = self.counts.iter().filter(|(_, n_samples)| *n_samples > 0);
+        let accuracies: Vec<f64> = known
+            .map(|&(right, n_samples)| right / n_samples as f64)
+            .collect();
+        if accuracies.len() < 2 {
+            return f64::NAN;
+        }
+        let best = accuracies.iter().copied().fold(f64::MIN, f64::max);
+        let worst = accuracies.iter().copied().fold(f64::MAX, f64::min);
+        100.0 * (best - worst)
+    }
+
+    fn reset(&mut self) {
+        self.counts.clear();
+    }
+}
+
+epoch_metric!(ImbalanceMetric, ClassificationViews);

@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use burn::tensor::TensorReadError;
+use burn::train::ClassificationOutput;
+use burn::train::metric::{
+    Adaptor, Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericEntry,
+    SerializedEntry,
+};
+
+use crate::metric::{ClassificationViews, View, epoch};
+
+/// Any of Burn's classification metrics, of one modality or of the fused prediction.
+///
+/// The metric is given probabilities, as [`ClassificationViews::view`] makes them, of those samples
+/// that have the view, and nothing at all in a batch where none has: then there is no entry. In an
+/// epoch where none has its value is NaN. In training, only the modality whose turn it is has a
+/// view.
+///
+/// ```
+/// use burn::train::metric::{AccuracyMetric, AurocMetric, ClassReduction, Metric};
+/// use burn_mla::metric::ModalityMetric;
+///
+/// let accuracy = ModalityMetric::of_modality(AccuracyMetric::new(), 0, "image");
+/// assert_eq!(*accuracy.name(), "Accuracy image");
+/// let auroc = ModalityMetric::fused(AurocMetric::multiclass(ClassReduction::Macro));
+/// assert_eq!(*auroc.with_name("AUROC fused").name(), "AUROC fused");
+/// ```
+#[derive(Debug, Clone)]
+pub struct ModalityMetric<M> {
+    metric: M,
+    view: View,
+    name: MetricName,
+    /// Whether the last batch, and any of the epoch, had the view.
+    seen_last: bool,
+    seen: bool,
+}
+
+impl<M: Metric> ModalityMetric<M> {
+    /// A metric of modality `modality`, counted from 0; the name of the modality goes after that
+    /// of the metric.
+    pub fn of_modality(metric: M, modality: usize, name: &str) -> Self {
+        Self::new(metric, View::Modality(modality), name)
+    }
+
+    /// A metric of the fused prediction.
+    pub fn fused(metric: M) -> Self {
+        Self::new(metric, View::Fused, "fused")
+    }
+
+    fn new(metric: M, view: View, name: &str) -> Self {
+        Self {
+            name: Arc::new(format!("{} {name}", metric.name())),
+            metric,
+            view,
+            seen_last: false,
+            seen: false,
+        }
+    }
+
+    /// Another name, as a whole. Metrics are told apart by it.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Arc::new(name.into());
+        self
+    }
+
+    /// What the metric looks at.
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    fn unit(&self) -> Option<String> {
+        match self.metric.attributes() {
+            MetricAttributes::Numeric(attributes) => attributes.unit,
+            MetricAttributes::None => None,
+        }
+    }
+}
+
+impl<M> Metric for ModalityMetric<M>
+where
+    M: Metric,
+    ClassificationOutput: Adaptor<M::Input>,
+{
+    type Input = ClassificationViews;
+
+    fn name(&self) -> MetricName {
+        self.name.clone()
+    }
+
+    fn description(&self) -> Option<String> {
+        self.metric.description()
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        self.metric.attributes()
+    }
+
+    fn update(
+        &mut self,
+        views: &ClassificationViews,
+        metadata: &MetricMetadata,
+    ) -> Result<SerializedEntry, TensorReadError> {
+        self.seen_last = false;
+        let Some(output) = views.view(self.view) else {
+            return Ok(SerializedEntry::not_available(self.unit().as_deref()));
+        };
+        let entry = self.metric.update(&output.adapt(), metadata)?;
+        (self.seen_last, self.seen) = (true, true);
+        Ok(entry)
+    }
+
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        match self.seen {
+            true => self.metric.compute(),
+            false => Ok(epoch::final_entry(f64::NAN, self.unit().as_deref())),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.metric.clear();
+        (self.seen_last, self.seen) = (false, false);
+    }
+}
+
+impl<M: Numeric> Numeric for ModalityMetric<M> {
+    fn value(&self) -> Option<NumericEntry> {
+        self.seen_last.then(|| self.metric.value()).flatten()
+    }
+
+    fn running_value(&self) -> Option<NumericEntry> {
+        self.seen.then(|| self.metric.running_value()).flatten()
+    }
+
+    fn final_value(&self) -> NumericEntry {
+        match self.seen {
+            true => self.metric.final_value(),
+            false => NumericEntry::Final(f64::NAN),
+        }
+    }
+}

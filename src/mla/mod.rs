@@ -1,0 +1,26 @@
+//! The model of the paper: encoders, shared head, projector and fusion, and how they are trained.
+
+#[cfg(feature = "train")]
+mod groups;
+#[cfg(feature = "train")]
+mod health;
+#[cfg(feature = "train")]
+mod learner;
+mod model;
+#[cfg(feature = "train")]
+mod optimize;
+mod projection;
+#[cfg(feature = "safetensors")]
+mod safetensors;
+#[cfg(feature = "train")]
+mod step;
+
+#[cfg(feature = "train")]
+pub use groups::{encoder_group, head_group};
+#[cfg(feature = "train")]
+pub use health::ProjectorHealth;
+pub use model::{Mla, MlaConfig, Prediction};
+pub(crate) use model::{check_distinct, check_rows};
+#[cfg(feature = "train")]
+pub(crate) use projection::{Factors, LayerChange};
+pub use projection::{FeatureMean, FeatureSource, Projection, ProjectionConfig, ProjectionTarget};

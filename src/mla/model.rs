@@ -1,0 +1,428 @@
+//! The model: encoders, shared head, projector and fusion in one module.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use burn::config::Config;
+use burn::module::{
+    Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleVisitor, Param, ParamId,
+};
+use burn::tensor::Tensor;
+
+use crate::encoder::Encoders;
+use crate::error::{MlaError, NonFinite, Result, same_size};
+use crate::fusion::{ModalityLogits, UncertaintyFusion, entropy};
+use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
+use crate::mla::{Projection, ProjectionConfig};
+use crate::modality::{ModalityInputs, MultimodalBatch, Rows, ZeroRows};
+use crate::module::module_fields;
+use crate::numeric::first_not_finite;
+use crate::projector::OrthogonalProjector;
+
+/// Options of an [`Mla`] model. The defaults are the paper's.
+///
+/// | Name | Default | Purpose | Range |
+/// |---|---|---|---|
+/// | `projection` | the paper's | how the projector is used | |
+/// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
+/// | `finite_check` | true | reads one number a step from the device to refuse a step whose features or loss are not finite; without it such a step spoils the model | |
+#[derive(Config, Debug)]
+pub struct MlaConfig {
+    /// How the projector is used.
+    #[config(default = "ProjectionConfig::new()")]
+    pub projection: ProjectionConfig,
+    /// Smooths the labels of the training loss.
+    pub label_smoothing: Option<f64>,
+    /// Whether a step with non-finite features or loss is refused.
+    #[config(default = true)]
+    pub finite_check: bool,
+}
+
+/// A multimodal model trained by alternating unimodal adaptation.
+///
+/// - `E`: the [`Encoders`], a tuple of 2 to 8 or a `Vec`;
+/// - `H`: the [`SharedHead`];
+/// - `P`: the rule of the [`OrthogonalProjector`];
+/// - `F`: the [`UncertaintyFusion`].
+///
+/// A Burn module: save, load, move and freeze it as any other. Parameters of encoder `m` have
+/// the path `encoders.m`, those of the head `head`. The state of the projector is part of the
+/// record.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mla::prelude::*;
+///
+/// let device = Device::flex();
+/// let image = CnnEncoderConfig::new(3, 64).with_stages(vec![8, 16]).init(&device)?;
+/// let text = MlpEncoderConfig::new(100, 64).init(&device)?;
+/// let model = Mla::new(
+///     (image, text),
+///     LinearHeadConfig::new(64, 8).init(&device)?,
+///     RlsProjectorConfig::new().init()?,
+///     EntropyFusionConfig::new(2).init(&device)?,
+/// )?;
+///
+/// let images = Tensor::<4>::zeros([5, 3, 32, 32], &device);
+/// let texts = Tensor::<2>::zeros([5, 100], &device);
+/// let batch = MultimodalBatch::paired((images, texts), Targets::new([0; 5], &device));
+/// let prediction = model.predict(batch)?;
+/// assert_eq!(prediction.fused.dims(), [5, 8]);
+/// assert_eq!(prediction.weights.dims(), [5, 2]);
+/// # Ok::<(), burn_mla::MlaError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Mla<E, H, P: OrthogonalProjector, F> {
+    /// The encoders.
+    pub encoders: E,
+    /// The shared head.
+    pub head: H,
+    /// The fusion.
+    pub fusion: F,
+    pub(crate) projection: Projection<P>,
+    pub(crate) config: MlaConfig,
+    #[cfg(feature = "train")]
+    pub(crate) faults: crate::method::Faults,
+}
+
+module_fields! {
+    impl[E: Module, H: Module, P: OrthogonalProjector, F: Module] Mla[E, H, P, F]
+    modules: [encoders, head, fusion, projection],
+    others: [config, #[cfg(feature = "train")] faults]
+}
+
+impl<E, H, P, F> ModuleDisplayDefault for Mla<E, H, P, F>
+where
+    E: ModuleDisplay,
+    H: ModuleDisplay,
+    P: OrthogonalProjector,
+    F: ModuleDisplay,
+{
+    fn content(&self, content: Content) -> Option<Content> {
+        content
+            .set_top_level_type("Mla")
+            .add("encoders", &self.encoders)
+            .add("head", &self.head)
+            .add("fusion", &self.fusion)
+            .add("projection", &self.projection)
+            .optional()
+    }
+}
+
+impl<E, H, P, F> ModuleDisplay for Mla<E, H, P, F>
+where
+    E: ModuleDisplay,
+    H: ModuleDisplay,
+    P: OrthogonalProjector,
+    F: ModuleDisplay,
+{
+}
+
+/// The structure of the model, its parameters and their number.
+impl<E, H, P, F> fmt::Display for Mla<E, H, P, F>
+where
+    E: Module + ModuleDisplay,
+    H: Module + ModuleDisplay,
+    P: OrthogonalProjector,
+    F: Module + ModuleDisplay,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.format(Default::default()))
+    }
+}
+
+/// What a model says of a batch.
+#[derive(Debug, Clone)]
+pub struct Prediction {
+    /// The logits of each modality, 0 where it is missing.
+    pub modalities: ModalityLogits,
+    /// Eq. 7 in nats, after calibration, `[n_samples, n_modalities]`. Whatever rule fuses, these
+    /// are entropies; `log n_classes` where a modality is missing.
+    pub uncertainties: Tensor<2>,
+    /// The weight of each modality, `[n_samples, n_modalities]`.
+    pub weights: Tensor<2>,
+    /// Eq. 6: the fused logits, `[n_samples, n_classes]`.
+    pub fused: Tensor<2>,
+}
+
+impl MlaConfig {
+    /// Puts a model together.
+    ///
+    /// # Errors
+    ///
+    /// - [`MlaError::NoModalities`] without an encoder;
+    /// - [`MlaError::FeatureWidths`] when two encoders differ in their feature width, naming both;
+    /// - [`MlaError::HeadWidth`] when the head expects another width;
+    /// - [`MlaError::SharedParameter`] when two encoders, or an encoder and the head, are clones;
+    /// - [`MlaError::ProtectedLayer`] when the head names a protected parameter it does not hold;
+    /// - [`MlaError::HyperParameter`] for a label smoothing outside of `[0, 1)`;
+    /// - [`MlaError::ModalityCount`] for a fusion made for another number of modalities.
+    pub fn init<E, H, P, F>(
+        &self,
+        encoders: E,
+        head: H,
+        projector: P,
+        fusion: F,
+    ) -> Result<Mla<E, H, P, F>>
+    where
+        E: Encoders,
+        H: SharedHead,
+        P: OrthogonalProjector,
+        F: UncertaintyFusion,
+    {
+        if let Some(smoothing) = self.label_smoothing {
+            crate::error::fraction("label_smoothing", smoothing)?;
+        }
+        check_widths(&encoders.d_features(), head.d_feature())?;
+        fusion.check(encoders.n_modalities())?;
+        check_distinct(&encoders, &head)?;
+        let protected = head.protected();
+        check_protected(&head, &protected)?;
+        let device = head.devices().into_iter().next().unwrap_or_default();
+        let n_modalities = encoders.n_modalities();
+        Ok(Mla {
+            projection: Projection::new(
+                projector,
+                self.projection,
+                &protected,
+                n_modalities,
+                &device,
+            )?,
+            encoders,
+            head,
+            fusion,
+            config: self.clone(),
+            #[cfg(feature = "train")]
+            faults: Default::default(),
+        })
+    }
+}
+
+impl<E, H, P, F> Mla<E, H, P, F>
+where
+    E: Encoders,
+    H: SharedHead,
+    P: OrthogonalProjector,
+    F: UncertaintyFusion,
+{
+    /// A model with the paper's options; [`MlaConfig`] has others.
+    ///
+    /// # Errors
+    ///
+    /// As [`MlaConfig::init`].
+    pub fn new(encoders: E, head: H, projector: P, fusion: F) -> Result<Self> {
+        MlaConfig::new().init(encoders, head, projector, fusion)
+    }
+
+    /// Number of modalities.
+    pub fn n_modalities(&self) -> usize {
+        self.encoders.n_modalities()
+    }
+
+    /// Number of classes.
+    pub fn n_classes(&self) -> usize {
+        self.head.n_classes()
+    }
+
+    /// The projector at work: its state, and the number of steps taken.
+    pub fn projection(&self) -> &Projection<P> {
+        &self.projection
+    }
+
+    /// The options.
+    pub fn config(&self) -> &MlaConfig {
+        &self.config
+    }
+
+    /// Replaces the fusion, for example by a calibrated one.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::ModalityCount`] when it was made for another number of modalities.
+    pub fn with_fusion<G: UncertaintyFusion>(self, fusion: G) -> Result<Mla<E, H, P, G>> {
+        fusion.check(self.n_modalities())?;
+        Ok(Mla {
+            encoders: self.encoders,
+            head: self.head,
+            fusion,
+            projection: self.projection,
+            config: self.config,
+            #[cfg(feature = "train")]
+            faults: self.faults,
+        })
+    }
+
+    /// Features, logits and the inputs of the protected layers for one modality's input.
+    ///
+    /// # Panics
+    ///
+    /// Where the encoder panics on a shape it does not take.
+    pub fn forward(&self, input: <E::Inputs as ModalityInputs>::One) -> HeadOutput {
+        self.head.forward(self.encoders.encode(input))
+    }
+
+    /// Predicts the samples of a batch from the modalities they have. The targets are not
+    /// looked at.
+    ///
+    /// Call it on [`valid`](Module::valid) so that no graph is kept, dropout is off and batch
+    /// normalization uses its running statistics.
+    ///
+    /// # Errors
+    ///
+    /// - as [`MultimodalBatch::presence`] for a batch that is not well formed;
+    /// - [`MlaError::ModalityCount`] when it has another number of modalities;
+    /// - [`MlaError::Size`] when an encoder returns another number of rows than it was given;
+    /// - [`MlaError::NonFinite`] for logits that are not finite, unless the check is off.
+    pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<Prediction> {
+        let presence = batch.presence()?;
+        let n_modalities = self.n_modalities();
+        if presence.n_modalities() != n_modalities {
+            return Err(MlaError::ModalityCount {
+                what: "the batch",
+                expected: n_modalities,
+                got: presence.n_modalities(),
+            });
+        }
+        let n_samples = presence.n_samples();
+        let rows: Vec<Option<Rows>> = (0..n_modalities)
+            .map(|modality| batch.inputs.rows(modality).cloned())
+            .collect();
+        let mut computed = Vec::with_capacity(n_modalities);
+        for (turn, rows) in batch.into_checked_turns().into_iter().zip(rows) {
+            let logits = match (turn, rows) {
+                (Some(turn), Some(rows)) => {
+                    let n_rows = turn.targets.len();
+                    let logits = self.forward(turn.input).logits;
+                    check_rows(&logits, n_rows)?;
+                    Some(match rows {
+                        Rows::All => logits,
+                        Rows::Some(rows) => logits.place_rows(&rows, n_samples)?,
+                    })
+                }
+                _ => None,
+            };
+            computed.push(logits);
+        }
+        if self.config.finite_check
+            && let Some(modality) = first_not_finite(&computed)?
+        {
+            return Err(MlaError::NonFinite {
+                what: NonFinite::Logits,
+                modality,
+                step: self.projection.n_steps(),
+            });
+        }
+        let zeros = computed.iter().flatten().next().map(Tensor::zeros_like);
+        let zeros = zeros.ok_or(MlaError::NothingPresent { sample: 0 })?;
+        let logits = computed.into_iter();
+        let logits = logits.map(|logits| logits.unwrap_or_else(|| zeros.clone()));
+        let modalities = ModalityLogits::new(logits.collect(), presence)?;
+        let fused = self.fusion.fuse(&modalities);
+        Ok(Prediction {
+            uncertainties: modalities.score(|m, logits| entropy(self.fusion.calibrated(m, logits))),
+            weights: fused.weights,
+            fused: fused.logits,
+            modalities,
+        })
+    }
+}
+
+/// An encoder must return one row a sample.
+pub(crate) fn check_rows(rows: &Tensor<2>, n_samples: usize) -> Result<()> {
+    same_size(
+        "rows of the encoder's features (one a label)",
+        n_samples,
+        rows.dims()[0],
+    )
+}
+
+fn check_widths(d_features: &[usize], d_head: usize) -> Result<()> {
+    let Some(&d_first) = d_features.first() else {
+        return Err(MlaError::NoModalities { what: "the model" });
+    };
+    if let Some(second) = d_features.iter().position(|&width| width != d_first) {
+        return Err(MlaError::FeatureWidths {
+            first: 0,
+            d_first,
+            second,
+            d_second: d_features[second],
+        });
+    }
+    if d_first != d_head {
+        return Err(MlaError::HeadWidth {
+            d_encoder: d_first,
+            d_head,
+        });
+    }
+    Ok(())
+}
+
+/// Paths of a module's float parameters, by id.
+#[derive(Default)]
+struct Paths {
+    path: Vec<String>,
+    found: HashMap<ParamId, String>,
+    twice: Option<(String, String)>,
+}
+
+impl ModuleVisitor for Paths {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.path.join(".");
+        if let Some(first) = self.found.insert(param.id, path.clone()) {
+            self.twice.get_or_insert((first, path));
+        }
+    }
+}
+
+pub(crate) fn check_distinct<E: Module, H: Module>(encoders: &E, head: &H) -> Result<()> {
+    let mut paths = Paths::default();
+    paths.enter_module("encoders", "");
+    encoders.visit(&mut paths);
+    paths.exit_module("encoders", "");
+    paths.enter_module("head", "");
+    head.visit(&mut paths);
+    match paths.twice {
+        None => Ok(()),
+        Some((first, second)) => Err(MlaError::SharedParameter { first, second }),
+    }
+}
+
+/// Shapes of a module's float parameters, by id.
+struct Shapes(Vec<(ParamId, Vec<usize>)>);
+
+impl ModuleVisitor for Shapes {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push((param.id, param.lazy_shape().to_vec()));
+    }
+}
+
+fn check_protected<H: SharedHead>(head: &H, protected: &[ProtectedLayer]) -> Result<()> {
+    let mut shapes = Shapes(vec![]);
+    head.visit(&mut shapes);
+    let shape = |id: ParamId| shapes.0.iter().find(|(of, _)| *of == id).map(|(_, s)| s);
+    for (layer, named) in protected.iter().enumerate() {
+        let wrong = |problem| MlaError::ProtectedLayer { layer, problem };
+        let weight = shape(named.weight).ok_or(wrong("the head holds no such weight"))?;
+        let [d_input, d_output] = weight[..] else {
+            return Err(wrong("the weight is not a matrix [d_input, d_output]"));
+        };
+        if d_input != named.d_input {
+            return Err(wrong("the weight's first dimension is not d_input"));
+        }
+        if let Some(bias) = named.bias {
+            let bias = shape(bias).ok_or(wrong("the head holds no such bias"))?;
+            if bias[..] != [d_output] {
+                return Err(wrong("the bias does not fit the weight"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! What a projection does at a step: take the feature in (Eq. 4, 5) and project (Eq. 3).
+
+use burn::module::{Param, ParamId};
+use burn::tensor::{DType, Tensor};
+
+use crate::error::{MlaError, Result};
+use crate::mla::Projection;
+use crate::mla::projection::state::{FactorIds, LayerProjection};
+use crate::numeric::product;
+use crate::projector::{IllConditioned, OrthogonalProjector, Watch};
+
+impl<P: OrthogonalProjector> Projection<P> {
+    pub(crate) fn layers(&self) -> &[LayerProjection<P::State>] {
+        &self.layers
+    }
+
+    /// Looks at the squared norms of the mean features of a step, one a layer, before they are
+    /// taken in: warns once when they come near to what the rule bears in f32, and at the limit
+    /// refuses the step or has the rule switch to its square root before the next update.
+    pub(crate) fn watch(&self, modality: usize, squared_norms: &[f64]) -> Result<()> {
+        let pairs = self.layers.iter().zip(squared_norms);
+        for (layer, (of, &squared_norm)) in pairs.enumerate() {
+            let Some(conditioning) = self.rule.conditioning(squared_norm, &of.state) else {
+                continue;
+            };
+            let (kappa, limit) = (conditioning.kappa, conditioning.limit);
+            let step = self.n_steps.get();
+            if conditioning.is_near() && self.watch.first_warning() {
+                log::warn!(
+                    "kappa = |r|^2 / alpha = {kappa:.1e} of modality {modality} at step {step} \
+                     comes near to what the projector of protected layer {layer} bears in f32, \
+                     {limit:.1e}"
+                );
+            }
+            if !conditioning.is_ill() {
+                continue;
+            }
+            match conditioning.remedy {
+                IllConditioned::SwitchToSquareRoot => self.watch.ask_for_switch(),
+                IllConditioned::Error => {
+                    return Err(MlaError::IllConditioned {
+                        layer,
+                        modality,
+                        step,
+                        kappa,
+                        limit,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn single_pass(&self) -> ParamId {
+        self.single_pass
+    }
+
+    pub(crate) fn watcher(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// Does what [`watch`](Self::watch) asked for. After an error nothing has changed.
+    pub(crate) fn stabilize(&mut self) -> Result<()> {
+        if !self.watch.switch_wanted() {
+            return Ok(());
+        }
+        let layers = self.layers.iter();
+        let states = layers
+            .map(|layer| self.rule.stabilize(layer.state.clone()))
+            .collect::<Result<Vec<_>>>()?;
+        for (layer, state) in self.layers.iter_mut().zip(states) {
+            layer.state = state;
+        }
+        self.watch.forget_switch();
+        log::warn!("the projector goes on in square-root form, which f32 does not endanger");
+        Ok(())
+    }
+
+    /// Takes in the features of a step, one a layer, and tells whether this step is projected.
+    pub(crate) fn advance(&mut self, modality: usize, sums: Vec<Tensor<1>>) -> bool {
+        let started = self.n_steps.get() > 0;
+        let last_modality = self.last_modality.get() as usize;
+        let layers = std::mem::take(&mut self.layers);
+        self.layers = layers
+            .into_iter()
+            .zip(sums)
+            .map(|(mut layer, sum)| {
+                let feature = layer.mean_feature(modality, sum);
+                let (seen, whose) = match &mut layer.previous {
+                    None => (feature, modality),
+                    Some(previous) => {
+                        let seen = previous.get();
+                        previous.set(feature);
+                        (seen, last_modality)
+                    }
+                };
+                if started {
+                    layer.state = self.rule.update(seen, whose, layer.state);
+                }
+                layer
+            })
+            .collect();
+        self.last_modality.set(modality as u64);
+        self.n_steps.set(self.n_steps.get() + 1);
+        started
+    }
+
+    /// Projects the change of a layer, in its own precision. What does not change, a frozen
+    /// weight or bias, counts as 0 and stays out of the result.
+    ///
+    /// Given the factors of a gradient, uses them instead of the gradient where that is the same.
+    pub(crate) fn project(
+        &self,
+        layer: usize,
+        modality: usize,
+        change: LayerChange,
+        factors: Option<Factors>,
+    ) -> LayerChange {
+        let of = &self.layers[layer];
+        let augmented = of.d_input > of.width;
+        let LayerChange { weight, bias } = change;
+        let (has_weight, has_bias) = (weight.is_some(), bias.is_some());
+        let Some(dtype) = weight
+            .as_ref()
+            .map(Tensor::dtype)
+            .or(bias.as_ref().filter(|_| augmented).map(Tensor::dtype))
+        else {
+            return LayerChange { weight, bias };
+        };
+        let single = |change: Tensor<2>| change.cast(DType::F32);
+        let rule = |change| self.rule.project(change, modality, &of.state);
+        let projected = match (factors, weight) {
+            (Some(factors), Some(_)) if has_bias || !augmented => {
+                let inputs = of.augment(single(factors.inputs));
+                product(rule(inputs.transpose()), single(factors.errors))
+            }
+            (_, Some(weight)) if !augmented => rule(single(weight)),
+            (_, weight) => {
+                let row = bias.clone().map(|bias| bias.unsqueeze_dim::<2>(0));
+                let (weight, row) = match (weight, row) {
+                    (Some(weight), Some(row)) => (weight, row),
+                    (Some(weight), None) => {
+                        let row = weight.clone().slice([0..1]).zeros_like();
+                        (weight, row)
+                    }
+                    (None, row) => {
+                        let row = row.expect("a weight or a bias changes");
+                        (row.zeros_like().repeat_dim(0, of.width), row)
+                    }
+                };
+                rule(single(Tensor::cat(vec![weight, row], 0)))
+            }
+        };
+        let projected = projected.cast(dtype);
+        if !augmented {
+            return LayerChange {
+                weight: Some(projected),
+                bias,
+            };
+        }
+        let row = projected.clone().slice([of.width..of.d_input]);
+        LayerChange {
+            weight: has_weight.then(|| projected.slice([0..of.width])),
+            bias: has_bias.then(|| row.squeeze_dim(0)),
+        }
+    }
+}
+
+/// The factors of a weight's gradient `H^T D`.
+#[derive(Debug)]
+pub(crate) struct Factors {
+    /// `H`, `[n_samples, width]`.
+    pub(crate) inputs: Tensor<2>,
+    /// `D`, `[n_samples, d_output]`.
+    pub(crate) errors: Tensor<2>,
+}
+
+/// The gradients or the changes of a layer's weight, `[width, d_output]`, and bias, `[d_output]`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LayerChange {
+    pub(crate) weight: Option<Tensor<2>>,
+    pub(crate) bias: Option<Tensor<1>>,
+}
+
+impl<S> LayerProjection<S> {
+    /// The sum of `input`'s rows, augmented by a 1 a row where the bias is protected, the number of
+    /// rows, and 1 for one backward pass: `[d_input + 2]`, off the tape, in f32.
+    pub(crate) fn feature_sum(&self, input: Tensor<2>) -> Tensor<1> {
+        let input = input.without_autodiff().cast(DType::F32);
+        let [n_samples, width] = input.dims();
+        let single = (&input.device(), DType::F32);
+        let counts = Tensor::full([self.d_input + 1 - width], n_samples as f32, single);
+        let pass = Tensor::ones([1], single);
+        let sum = input.sum_dim(0).squeeze_dim(0);
+        Tensor::cat(vec![sum, counts, pass], 0)
+    }
+
+    /// The mean of the rows whose [`feature_sum`](Self::feature_sum) is given, `[d_input]`.
+    pub(crate) fn mean_of(&self, sum: Tensor<1>) -> Tensor<1> {
+        let d = self.d_input;
+        sum.clone().slice([0..d]) / sum.slice([d..d + 1])
+    }
+
+    /// Of how many backward passes a [`feature_sum`](Self::feature_sum) is the sum, `[1]`.
+    pub(crate) fn passes_of(&self, sum: &Tensor<1>) -> Tensor<1> {
+        let d = self.d_input;
+        sum.clone().slice([d + 1..d + 2])
+    }
+
+    /// Appends a 1 to each row where the bias is protected.
+    fn augment(&self, inputs: Tensor<2>) -> Tensor<2> {
+        let [n_samples, width] = inputs.dims();
+        if self.d_input == width {
+            return inputs;
+        }
+        let shape = [n_samples, self.d_input - width];
+        let ones = Tensor::<2>::ones(shape, (&inputs.device(), DType::F32));
+        Tensor::cat(vec![inputs, ones], 1)
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(crate) fn d_input(&self) -> usize {
+        self.d_input
+    }
+
+    pub(crate) fn state(&self) -> &S {
+        &self.state
+    }
+
+    pub(crate) fn factors(&self) -> FactorIds {
+        self.factors
+    }
+
+    pub(crate) fn carriers(&self) -> &[Param<Tensor<1>>] {
+        &self.carriers
+    }
+
+    /// Eq. 4, from a [`feature_sum`](Self::feature_sum).
+    fn mean_feature(&mut self, modality: usize, sum: Tensor<1>) -> Tensor<1> {
+        let d = self.d_input;
+        let mean = self.mean_of(sum.clone());
+        let count = sum.slice([d..d + 1]);
+        let Some(running) = &mut self.running else {
+            return mean;
+        };
+        let all = running.get();
+        let row = all
+            .clone()
+            .slice([modality..modality + 1])
+            .squeeze_dim::<1>(0);
+        let total = row.clone().slice([d..d + 1]) + count.clone();
+        let old = row.slice([0..d]);
+        let mean = old.clone() + (mean - old) * (count / total.clone());
+        let row = Tensor::cat(vec![mean.clone(), total], 0).unsqueeze_dim::<2>(0);
+        running.set(all.slice_assign([modality..modality + 1, 0..d + 1], row));
+        mean
+    }
+}

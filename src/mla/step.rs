@@ -1,0 +1,237 @@
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Tensor};
+use burn::train::TrainOutput;
+
+use crate::encoder::Encoders;
+use crate::error::{MlaError, NonFinite, Result, same_size};
+use crate::fusion::UncertaintyFusion;
+use crate::head::{HeadOutput, SharedHead};
+use crate::method::StepOutput;
+use crate::mla::Mla;
+use crate::mla::ProjectionTarget;
+use crate::mla::check_rows;
+use crate::modality::{ModalityInputs, Turn};
+use crate::module::discard_pending_updates;
+use crate::projector::OrthogonalProjector;
+
+impl<E, H, P, F> Mla<E, H, P, F>
+where
+    E: Encoders,
+    H: SharedHead,
+    P: OrthogonalProjector,
+    F: UncertaintyFusion,
+{
+    /// The forward and backward pass of one modality's turn (Eq. 2): gradients for its encoder
+    /// and the head only, together with the mean feature of Eq. 4.
+    ///
+    /// The model must be on an autodiff device. Hand the gradients to
+    /// [`try_optimize`](Self::try_optimize), as they are or summed over several batches of the
+    /// same modality by Burn's `GradientsAccumulator` (it takes their mean then). Do not change the gradient of a protected
+    /// weight in between: with many classes and few samples its factors travel with it and are
+    /// projected in its place (see
+    /// [`prefers_factors`](OrthogonalProjector::prefers_factors)).
+    ///
+    /// # Errors
+    ///
+    /// - [`MlaError::ModalityOutOfRange`] for a turn of a modality that does not exist;
+    /// - [`MlaError::Empty`] for a turn without samples;
+    /// - [`MlaError::LabelOutOfRange`] for a label that is no class of the head;
+    /// - [`MlaError::Size`] when the encoder returns another number of rows than there are
+    ///   labels, or the head another number of inputs than protected layers, or one of another
+    ///   width;
+    /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
+    ///   that the squared norm of their mean is not;
+    /// - [`MlaError::IllConditioned`] for features that the projector does not bear in f32, where
+    ///   it is told to refuse them.
+    ///
+    /// After an error the model is as it was, running statistics included.
+    ///
+    /// # Panics
+    ///
+    /// Without autodiff, and where the encoder panics on a shape it does not take.
+    pub fn try_step(
+        &self,
+        turn: Turn<<E::Inputs as ModalityInputs>::One>,
+    ) -> Result<TrainOutput<StepOutput>> {
+        let Turn { input, targets } = turn;
+        let modality = E::Inputs::modality(&input);
+        let n_modalities = self.n_modalities();
+        if modality >= n_modalities {
+            return Err(MlaError::ModalityOutOfRange {
+                modality,
+                n_modalities,
+            });
+        }
+        if targets.is_empty() {
+            return Err(MlaError::Empty { what: "the turn" });
+        }
+        targets.check(self.n_classes())?;
+
+        let encoder_refused = |error| {
+            discard_pending_updates(&self.encoders, Some(&[modality]));
+            error
+        };
+        let refused = |error| {
+            discard_pending_updates(&self.head, None);
+            encoder_refused(error)
+        };
+        let features = self.encoders.encode(input);
+        check_rows(&features, targets.len()).map_err(encoder_refused)?;
+        let output = self.head.forward(features.clone());
+        let errors = self.errors(&output);
+        let logits = match &errors {
+            Some((_, zeros)) => output.logits.clone() + zeros.clone(),
+            None => output.logits.clone(),
+        };
+        let loss = CrossEntropyLossConfig::new()
+            .with_smoothing(
+                self.config
+                    .label_smoothing
+                    .map(|smoothing| smoothing as f32),
+            )
+            .init(&features.device())
+            .forward(logits, targets.tensor());
+        let sums = self.feature_sums(&output.inputs).map_err(refused)?;
+        self.check_numbers(&features, &sums, &loss, modality)
+            .map_err(refused)?;
+
+        let total = match self.carried(modality, sums) {
+            Some(carried) => loss.clone() + carried.cast(loss.dtype()),
+            None => loss.clone(),
+        };
+        let mut gradients = total.backward();
+        let mut grads = GradientsParams::from_module(&mut gradients, self);
+        if let Some((layer, zeros)) = errors
+            && let Some(errors) = zeros.grad_remove(&mut gradients)
+        {
+            let ids = self.projection.layers()[layer].factors();
+            let inputs = output.inputs[layer].clone().without_autodiff();
+            grads.register(ids.inputs, inputs);
+            grads.register(ids.errors, errors);
+        }
+        let loss = loss.without_autodiff();
+        grads.register(self.projection.single_pass(), loss.clone());
+        Ok(TrainOutput {
+            grads,
+            item: StepOutput {
+                modality: Some(modality),
+                loss,
+                logits: output.logits.without_autodiff(),
+                targets,
+            },
+        })
+    }
+
+    /// Zeros to add to the logits, whose gradient is that of the logits, and the protected layer
+    /// whose gradient they are a factor of; `None` where its gradient is cheaper to project as it
+    /// is, or not projected at all.
+    fn errors(&self, output: &HeadOutput) -> Option<(usize, Tensor<2>)> {
+        let target = self.projection.config().target;
+        if target != ProjectionTarget::Gradient || self.projection.n_steps() == 0 {
+            return None;
+        }
+        let protected = self.head.protected();
+        let layer = protected.iter().position(|layer| layer.is_output)?;
+        // Where Burn reduces gradients over devices, factors would be those of one device only.
+        if is_distributed(&self.head, protected[layer].weight) {
+            return None;
+        }
+        let [n_samples, n_classes] = output.logits.dims();
+        let d_input = self.projection.layers().get(layer)?.d_input();
+        let rule = self.projection.rule();
+        if output.inputs.len() <= layer || !rule.prefers_factors(n_samples, d_input, n_classes) {
+            return None;
+        }
+        let logits = &output.logits;
+        let zeros = Tensor::zeros([n_samples, n_classes], (&logits.device(), logits.dtype()));
+        Some((layer, zeros.require_grad()))
+    }
+
+    /// Sum and number of the inputs of each protected layer.
+    fn feature_sums(&self, inputs: &[Tensor<2>]) -> Result<Vec<Tensor<1>>> {
+        let layers = self.projection.layers();
+        let inputs_of_layers = "inputs of protected layers that the head hands out";
+        same_size(inputs_of_layers, layers.len(), inputs.len())?;
+        let pairs = layers.iter().zip(inputs);
+        pairs
+            .map(|(layer, input)| {
+                let width = input.dims()[1];
+                same_size("width of a protected layer's input", layer.width(), width)?;
+                Ok(layer.feature_sum(input.clone()))
+            })
+            .collect()
+    }
+
+    /// Reads the loss and the squared norms of the mean features, which Eq. 5 takes, from the
+    /// device at once: refuses what is not finite, and what the projector does not bear.
+    fn check_numbers(
+        &self,
+        features: &Tensor<2>,
+        sums: &[Tensor<1>],
+        loss: &Tensor<1>,
+        modality: usize,
+    ) -> Result<()> {
+        if !self.config.finite_check {
+            return Ok(());
+        }
+        let [n_samples, _] = features.dims();
+        let features = features.clone().without_autodiff().cast(DType::F32);
+        let squared_norm = |mean: Tensor<1>| mean.square().sum();
+        let mut numbers = vec![
+            loss.clone().without_autodiff().cast(DType::F32),
+            squared_norm(features.sum_dim(0).squeeze_dim(0) / n_samples as f32),
+        ];
+        let layers = self.projection.layers().iter().zip(sums);
+        numbers.extend(layers.map(|(layer, sum)| squared_norm(layer.mean_of(sum.clone()))));
+        let numbers: Vec<f64> = Tensor::cat(numbers, 0)
+            .try_to_vec_as()
+            .map_err(MlaError::read("the loss and the norms"))?;
+        let non_finite = |what| MlaError::NonFinite {
+            what,
+            modality,
+            step: self.projection.n_steps(),
+        };
+        if numbers[1..].iter().any(|norm| !norm.is_finite()) {
+            return Err(non_finite(NonFinite::Features));
+        }
+        if !numbers[0].is_finite() {
+            return Err(non_finite(NonFinite::Loss));
+        }
+        self.projection.watch(modality, &numbers[2..])
+    }
+
+    /// A term of value 0 whose gradient, in the carriers of `modality`, is the sum of each
+    /// protected layer's inputs and their number.
+    fn carried(&self, modality: usize, sums: Vec<Tensor<1>>) -> Option<Tensor<1>> {
+        let layers = self.projection.layers().iter().zip(sums);
+        layers
+            .map(|(layer, sum)| {
+                let carrier = layer.carriers()[modality].val().cast(DType::F32);
+                (carrier * sum).sum()
+            })
+            .reduce(|total, term| total + term)
+    }
+}
+
+/// Whether Burn reduces the gradient of a parameter over devices.
+fn is_distributed<M: Module>(module: &M, id: ParamId) -> bool {
+    struct Find {
+        id: ParamId,
+        distributed: bool,
+    }
+    impl ModuleVisitor for Find {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.id == self.id {
+                self.distributed = param.val().is_distributed();
+            }
+        }
+    }
+    let mut find = Find {
+        id,
+        distributed: false,
+    };
+    module.visit(&mut find);
+    find.distributed
+}

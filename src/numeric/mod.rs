@@ -1,0 +1,13 @@
+//! Numbers: f32 on the host, products in full f32, finiteness, eigenvalues.
+
+mod eye;
+mod finite;
+mod host;
+mod product;
+mod symmetric;
+
+pub(crate) use eye::eye;
+pub(crate) use finite::first_not_finite;
+pub(crate) use host::{Numbers, add_scaled, dot, is_cube, is_flex, is_host, largest, sum};
+pub(crate) use product::product;
+pub(crate) use symmetric::{Symmetric, orthonormal};

@@ -1,0 +1,14 @@
+//! Recursive least squares: Eq. 5, its square-root form, and the rules derived from it.
+
+mod conventional;
+mod fold;
+mod leaky;
+mod recursion;
+mod square_root;
+mod trace_rescaled;
+
+pub use conventional::{RlsForm, RlsProjector, RlsProjectorConfig, RlsState};
+pub use leaky::{LeakyRlsProjector, LeakyRlsProjectorConfig, LeakyRlsState};
+pub use trace_rescaled::{
+    TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig, TraceRescaledRlsState,
+};
