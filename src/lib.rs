@@ -7,7 +7,6 @@ mod atomic_file;
 pub mod baseline;
 #[cfg(feature = "train")]
 pub mod checkpoint;
-pub mod data;
 pub mod encoder;
 mod error;
 pub mod evaluation;

@@ -2,7 +2,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use burn_mla::data::{HashedText, HashedTextConfig};
+use burn_mla_data::text::{HashedText, HashedTextConfig};
 use image::RgbImage;
 use serde::Deserialize;
 

@@ -1,7 +1,7 @@
 use burn::config::Config;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::error::{Result, at_least_one, check_order};
+use crate::error::{DataError, Result};
 
 /// Configuration of [`HashedText`].
 ///
@@ -34,7 +34,7 @@ pub struct HashedTextConfig {
 /// in lower case. The hash is FNV-1a of 64 bits, so that vectors are the same on every machine.
 ///
 /// ```
-/// use burn_mla::data::HashedTextConfig;
+/// use burn_mla_data::text::HashedTextConfig;
 ///
 /// let texts = ["grinning face", "dog face", "red apple"];
 /// let hashed = HashedTextConfig::new(1024).init(&texts)?;
@@ -42,7 +42,7 @@ pub struct HashedTextConfig {
 /// let length: f32 = vector.iter().map(|x| x * x).sum();
 /// assert!((length - 1.0).abs() < 1e-6);
 /// assert!(hashed.vector("?!").iter().all(|&x| x == 0.0));
-/// # Ok::<(), burn_mla::MlaError>(())
+/// # Ok::<(), burn_mla_data::DataError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct HashedText {
@@ -58,14 +58,25 @@ impl HashedTextConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside of the
+    /// [`DataError::HyperParameter`] for a value outside of the
     /// ranges above.
     pub fn init<T: AsRef<str>>(&self, texts: &[T]) -> Result<HashedText> {
-        at_least_one("d_output", self.d_output)?;
-        if self.max_n > 0 {
-            at_least_one("min_n", self.min_n)?;
-            check_order("max_n", self.max_n, "0 or at least min_n", self.min_n)?;
-        }
+        let range = |name, requirement, value, holds| {
+            if holds {
+                Ok(())
+            } else {
+                Err(DataError::HyperParameter {
+                    name,
+                    requirement,
+                    value,
+                })
+            }
+        };
+        let (min_n, max_n) = (self.min_n, self.max_n);
+        range("d_output", "at least 1", self.d_output, self.d_output > 0)?;
+        range("min_n", "at least 1", min_n, max_n == 0 || min_n > 0)?;
+        let ordered = max_n == 0 || max_n >= min_n;
+        range("max_n", "0 or at least min_n", max_n, ordered)?;
         let mut hashed = HashedText {
             d_output: self.d_output,
             words: self.words,

@@ -1,0 +1,5 @@
+//! Front ends for text.
+
+mod hashed;
+
+pub use hashed::{HashedText, HashedTextConfig};
