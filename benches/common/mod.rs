@@ -13,6 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub fn devices() -> Vec<(&'static str, Device)> {
     vec![
         ("flex", Device::flex()),
+        #[cfg(feature = "ndarray")]
         ("ndarray", Device::ndarray()),
         #[cfg(feature = "cuda")]
         ("cuda", Device::cuda(0)),
