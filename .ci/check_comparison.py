@@ -1,4 +1,4 @@
-"""Checks the report of `examples/compare.rs`: every method, with scores that are scores."""
+"""Checks the report of `burn-mla-studies compare`: every method, with scores that are scores."""
 
 import json
 import sys

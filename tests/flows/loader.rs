@@ -11,7 +11,7 @@ use burn_mla::prelude::*;
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 use proptest::{collection, sample, strategy::Strategy};
 
-use crate::common::{D_A, D_B, MlpInputs, MlpTurn, ndarray};
+use crate::common::{D_A, D_B, MlpInputs, MlpTurn, devices};
 
 /// An item's label, and whether it has modality 0 and 1.
 type Item = (usize, bool, bool);
@@ -261,7 +261,8 @@ fn copies_on_other_devices_count_together() {
     let loader = AlternatingLoader::paired(complete(5), 2, RoundRobin)
         .unwrap()
         .with_step(1);
-    let copy = loader.to_device(&ndarray());
+    let other = devices().pop().unwrap();
+    let copy = loader.to_device(&other);
     assert_eq!(epoch(&*copy)[0].0, 1, "the schedule starts at step 1");
     assert_eq!(loader.step(), 7);
 }
@@ -322,10 +323,11 @@ fn slices_part_the_samples() {
         .flat_map(|turn| turn.1)
         .collect();
     assert_eq!(labels, [0, 1, 2, 3, 4, 5, 6, 7]);
-    let moved = first.to_device(&ndarray());
+    let other = devices().pop().unwrap();
+    let moved = first.to_device(&other);
     let turn = moved.iter().next().unwrap().unwrap();
     let OneOf2::A(input) = turn.input else {
         panic!("modality 0 comes first")
     };
-    assert!(input.device() == ndarray());
+    assert!(input.device() == other);
 }

@@ -96,11 +96,12 @@ fn the_history_is_saved_with_the_model() {
             assert_eq!(update(&mut loaded, &mut sgd(), 0.05, batch), expected);
         }
         assert_eq!(state(&loaded), state(&model));
-        // On another backend as well.
-        let [_, ndarray] = devices();
-        let moved = model.clone().fork(&ndarray.clone().autodiff());
-        assert!(moved.devices().iter().all(|device| *device == ndarray));
-        assert_eq!(history(&moved), history(&model));
+        // On every backend.
+        for other in devices() {
+            let moved = model.clone().fork(&other.clone().autodiff());
+            assert!(moved.devices().iter().all(|device| *device == other));
+            assert_eq!(history(&moved), history(&model));
+        }
     }
 }
 

@@ -1,0 +1,6 @@
+//! Data sets: one room per set.
+
+pub mod emoji;
+mod split;
+
+pub use split::Split;

@@ -1,0 +1,39 @@
+use std::error::Error;
+
+use burn::tensor::Tensor;
+use burn_mla::analysis::{ModalityGap, Pca};
+
+use crate::compare::cell::Gap;
+
+/// The gap of features that come in batches, one tensor a modality, all of one width.
+pub fn of(batches: Vec<Vec<Tensor<2>>>) -> Result<Gap, Box<dyn Error>> {
+    let n_modalities = batches.first().map_or(0, Vec::len);
+    let mut gap = ModalityGap::new(n_modalities)?;
+    let mut each = vec![vec![]; n_modalities];
+    for batch in batches {
+        for (modality, features) in batch.into_iter().enumerate() {
+            gap.add(modality, &features)?;
+            each[modality].push(normalized(features));
+        }
+    }
+    let each: Vec<Tensor<2>> = each.into_iter().map(|of| Tensor::cat(of, 0)).collect();
+    let pca = Pca::fit(&Tensor::cat(each.clone(), 0), 2)?;
+    let [first, second] = pca.explained_variance_ratio()[..] else {
+        return Err("two components were asked for".into());
+    };
+    let points = each.iter().map(|of| {
+        let rows = pca.transform(of)?;
+        Ok(rows.into_iter().map(|row| [row[0], row[1]]).collect())
+    });
+    Ok(Gap {
+        distance: gap.mean()?,
+        explained: [first, second],
+        points: points.collect::<Result<_, burn_mla::MlaError>>()?,
+    })
+}
+
+/// Rows of length 1; a row of zeros stays.
+fn normalized(features: Tensor<2>) -> Tensor<2> {
+    let length = features.clone().square().sum_dim(1).sqrt();
+    features / length.clamp_min(f32::MIN_POSITIVE)
+}

@@ -1,0 +1,231 @@
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::emoji::saved;
+use burn_mla_data::dataset::emoji::Modality;
+
+/// MLA on emoji, images and texts, against joint training.
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
+pub struct Arguments {
+    /// Modalities, separated by commas
+    #[arg(long, value_delimiter = ',', default_values = ["fluent", "label"])]
+    pub modalities: Vec<Modality>,
+
+    /// Where to compute; all but flex and ndarray need the cargo feature of that name
+    #[arg(long, value_enum, default_value = "flex")]
+    pub device: DeviceName,
+
+    /// Passes over the data
+    #[arg(long, default_value_t = 17, value_parser = at_least_one)]
+    pub epochs: usize,
+
+    /// Samples of a step
+    #[arg(long, default_value_t = 64, value_parser = at_least_one)]
+    pub batch_size: usize,
+
+    /// Number of seeds, each with both methods; scores are their mean
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    pub seeds: usize,
+
+    /// Where results go, or where --predict finds a model [default: a fresh folder under
+    /// target/emoji; for --predict the newest one there]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+
+    /// Rate at which modalities are missing, in training and test, the same for both methods
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub missing: Option<f64>,
+
+    /// Make a checkpoint of MLA every so many turns, not only after each epoch
+    #[arg(long, value_name = "TURNS", value_parser = at_least_one)]
+    pub checkpoint_every: Option<usize>,
+
+    /// Go on with a run that was stopped or killed, with the options that it was started with
+    #[arg(long, value_name = "DIR", conflicts_with_all =
+        ["modalities", "device", "epochs", "batch_size", "seeds", "out", "missing",
+         "checkpoint_every", "quick", "predict"])]
+    pub resume: Option<PathBuf>,
+
+    /// Show MLA's training in Burn's terminal dashboard; needs --features tui
+    #[arg(long)]
+    pub dashboard: bool,
+
+    /// A short run, to see that everything works: 3 epochs
+    #[arg(long, conflicts_with = "epochs")]
+    pub quick: bool,
+
+    /// Predict instead of training: an emoji's index, with all its modalities, or a text, for
+    /// the text modalities of the model
+    #[arg(long, value_name = "TEXT OR INDEX")]
+    pub predict: Option<String>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number from 1 on is needed".to_string()),
+        Ok(n) => Ok(n),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.0..1.0).contains(rate));
+    rate.ok_or_else(|| "a number from 0 to below 1 is needed".to_string())
+}
+
+/// What a run was started with, for `--resume`.
+const ARGUMENTS: &str = "arguments.json";
+
+/// A device by the name of its cargo feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub enum DeviceName {
+    Flex,
+    Ndarray,
+    #[cfg(feature = "cuda")]
+    Cuda,
+    #[cfg(feature = "wgpu")]
+    Wgpu,
+}
+
+impl DeviceName {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Ndarray => "ndarray",
+            #[cfg(feature = "cuda")]
+            Self::Cuda => "cuda",
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => "wgpu",
+        }
+    }
+
+    // Burn marks ndarray deprecated; it is here since it was asked for.
+    #[allow(deprecated)]
+    pub fn device(self) -> Device {
+        match self {
+            Self::Flex => Device::flex(),
+            Self::Ndarray => Device::ndarray(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => Device::cuda(0),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => Device::wgpu(Default::default()),
+        }
+    }
+}
+
+impl Arguments {
+    /// Those of the run that is to be resumed, if one is.
+    pub fn of_run(self) -> Result<Self, Box<dyn Error>> {
+        let Some(folder) = &self.resume else {
+            return Ok(self);
+        };
+        let path = folder.join(ARGUMENTS);
+        let place = |error: &dyn Error| format!("nothing to resume: {}: {error}", path.display());
+        let text = std::fs::read_to_string(&path).map_err(|error| place(&error))?;
+        let started: Self = serde_json::from_str(&text).map_err(|error| place(&error))?;
+        Ok(Self {
+            out: Some(folder.clone()),
+            dashboard: self.dashboard,
+            resume: self.resume,
+            ..started
+        })
+    }
+
+    /// Keeps what the run is started with. A run that is there already is not begun anew.
+    pub fn save(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
+        if self.resume.is_some() {
+            return Ok(());
+        }
+        let path = folder.join(ARGUMENTS);
+        if path.exists() {
+            let folder = folder.display();
+            return Err(format!(
+                "there is a run in {folder} already: go on with --resume {folder}, or take another \
+                 --out"
+            )
+            .into());
+        }
+        std::fs::write(path, serde_json::to_string_pretty(self)?)?;
+        Ok(())
+    }
+
+    /// What clap cannot check.
+    pub fn check(&self) -> Result<(), Box<dyn Error>> {
+        if self.dashboard && !cfg!(feature = "tui") {
+            return Err("--dashboard needs the cargo option --features tui".into());
+        }
+        let twice = |(at, modality)| self.modalities[..at].contains(modality);
+        match self
+            .modalities
+            .iter()
+            .enumerate()
+            .find(|&found| twice(found))
+        {
+            None => Ok(()),
+            Some((_, twice)) => Err(format!("--modalities has {} twice", twice.name()).into()),
+        }
+    }
+
+    /// The folder for results, made if it is not there.
+    pub fn out_folder(&self) -> Result<PathBuf, Box<dyn Error>> {
+        let folder = match &self.out {
+            Some(folder) => folder.clone(),
+            None => fresh_folder()?,
+        };
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// The folder of a saved model.
+    pub fn model_folder(&self) -> Result<PathBuf, Box<dyn Error>> {
+        if let Some(folder) = &self.out {
+            return Ok(folder.clone());
+        }
+        let finished = |number: &u32| run_folder(*number).join(saved::SETTINGS).exists();
+        let newest = runs(&runs_folder())?.into_iter().filter(finished).max();
+        Ok(run_folder(newest.ok_or(
+            "no saved model under target/emoji: train one first",
+        )?))
+    }
+}
+
+fn runs_folder() -> PathBuf {
+    PathBuf::from("target/emoji")
+}
+
+/// Numbers of the runs that are there.
+fn runs(folder: &Path) -> Result<Vec<u32>, Box<dyn Error>> {
+    if !folder.exists() {
+        return Ok(vec![]);
+    }
+    let mut found = vec![];
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("run-"));
+        found.extend(number.and_then(|number| number.parse::<u32>().ok()));
+    }
+    Ok(found)
+}
+
+fn run_folder(number: u32) -> PathBuf {
+    runs_folder().join(format!("run-{number}"))
+}
+
+fn fresh_folder() -> Result<PathBuf, Box<dyn Error>> {
+    let folder = runs_folder();
+    std::fs::create_dir_all(&folder)?;
+    let mut number = runs(&folder)?.into_iter().max().unwrap_or(0) + 1;
+    loop {
+        let fresh = run_folder(number);
+        match std::fs::create_dir(&fresh) {
+            Ok(()) => return Ok(fresh),
+            // Another run took it in the meantime.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(format!("{}: {error}", fresh.display()).into()),
+        }
+    }
+}

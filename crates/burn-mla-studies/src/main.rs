@@ -1,0 +1,69 @@
+//! The programs behind the numbers in `docs/`: one subcommand per study.
+
+mod cells;
+mod charts;
+mod compare;
+mod distinct;
+mod emoji;
+mod fusion;
+mod paired;
+mod projectors;
+mod reliability;
+mod report;
+mod share;
+mod spread;
+mod stability;
+mod summary;
+mod train;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+// A CPU backend allocates each result anew; glibc returns freed blocks of that size to the system,
+// whose page faults then cost more than small products do.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The studies behind the numbers in burn-mla's documents.
+#[derive(Debug, Parser)]
+#[command(name = "burn-mla-studies")]
+struct Cli {
+    #[command(subcommand)]
+    study: Study,
+}
+
+#[derive(Debug, Subcommand)]
+enum Study {
+    /// MLA, its ablation and the baselines on four sets of emoji modalities
+    Compare(compare::Arguments),
+    /// MLA against joint training on emoji, by the protocol of docs/results.md
+    Emoji(emoji::Arguments),
+    /// All rules of fusion, calibrated or not, clean and corrupted
+    Fusion(fusion::Arguments),
+    /// All rules of the projector
+    Projectors(projectors::Arguments),
+    /// Projector rules in long runs in f32, against f64
+    Stability(stability::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result: Result<(), Box<dyn Error>> = match Cli::parse().study {
+        Study::Compare(arguments) => compare::main(arguments),
+        Study::Emoji(arguments) => return emoji::main(arguments),
+        Study::Fusion(arguments) => fusion::main(arguments),
+        Study::Projectors(arguments) => projectors::main(arguments),
+        Study::Stability(arguments) => {
+            stability::main(&arguments);
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The report of a comparison: `report.json` and a table.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use burn_mla::evaluation::Confusion;
+use serde::{Deserialize, Serialize};
+
+use crate::spread::Spread;
+
+/// Accuracy and macro-F1, in 0..1.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Score {
+    pub accuracy: f64,
+    pub macro_f1: f64,
+}
+
+impl From<&Confusion> for Score {
+    fn from(confusion: &Confusion) -> Self {
+        Self {
+            accuracy: confusion.accuracy(),
+            macro_f1: confusion.macro_f1(),
+        }
+    }
+}
+
+/// Each modality on its own, and all together.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Scores {
+    pub modalities: BTreeMap<String, Score>,
+    pub multi: Score,
+}
+
+impl Scores {
+    /// The mean over several runs.
+    pub fn mean(runs: &[Scores]) -> Self {
+        let mean = |of: &dyn Fn(&Scores) -> Score| {
+            let scores: Vec<Score> = runs.iter().map(of).collect();
+            let n = scores.len() as f64;
+            Score {
+                accuracy: scores.iter().map(|score| score.accuracy).sum::<f64>() / n,
+                macro_f1: scores.iter().map(|score| score.macro_f1).sum::<f64>() / n,
+            }
+        };
+        let names = runs
+            .first()
+            .map(|run| run.modalities.keys())
+            .into_iter()
+            .flatten();
+        Self {
+            modalities: names
+                .map(|name| (name.clone(), mean(&|run| run.modalities[name])))
+                .collect(),
+            multi: mean(&|run| run.multi),
+        }
+    }
+}
+
+/// The scores of a method, their mean and each seed's.
+#[derive(Debug, Serialize)]
+pub struct Method {
+    pub name: String,
+    #[serde(flatten)]
+    pub mean: Scores,
+    pub per_seed: Vec<Scores>,
+}
+
+impl Method {
+    pub fn new(name: &str, per_seed: Vec<Scores>) -> Self {
+        Self {
+            name: name.to_string(),
+            mean: Scores::mean(&per_seed),
+            per_seed,
+        }
+    }
+}
+
+/// Everything that a run of the example found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub dataset: String,
+    pub device: String,
+    pub seeds: Vec<u64>,
+    pub epochs: usize,
+    /// Rate at which modalities are missing.
+    pub missing_rate: f64,
+    pub wall_s: f64,
+    pub methods: Vec<Method>,
+}
+
+impl Report {
+    /// A table for the terminal, in percent, with the standard deviation over the seeds.
+    pub fn table(&self, modalities: &[&str]) -> String {
+        let mut columns: Vec<String> = modalities.iter().map(|name| name.to_string()).collect();
+        columns.push("fused".to_string());
+        let mut table = format!("{:<22}", "test, %");
+        for column in &columns {
+            let _ = write!(table, "{column:>24}");
+        }
+        let _ = write!(table, "\n{:<22}", "");
+        for _ in &columns {
+            let _ = write!(table, "{:>24}", "accuracy  macro-F1");
+        }
+        table.push('\n');
+        for method in &self.methods {
+            let _ = write!(table, "{:<22}", method.name);
+            for (i, column) in columns.iter().enumerate() {
+                let of = |scores: &Scores| match i < modalities.len() {
+                    true => scores.modalities[column],
+                    false => scores.multi,
+                };
+                let seeds = method.per_seed.iter();
+                let accuracies: Vec<f64> = seeds.map(|scores| of(scores).accuracy).collect();
+                let cell = Spread::of(&accuracies).map_or(String::new(), |cell| cell.to_string());
+                let f1 = 100.0 * of(&method.mean).macro_f1;
+                let _ = write!(table, "{:>24}", format!("{cell}  {f1:>8.1}"));
+            }
+            table.push('\n');
+        }
+        table
+    }
+}
