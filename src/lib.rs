@@ -26,6 +26,7 @@ pub mod module;
 mod numeric;
 pub mod projector;
 
+pub use burn;
 pub use error::{MlaError, NonFinite, Result};
 pub use mla::{Mla, MlaConfig, Prediction};
 

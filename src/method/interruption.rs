@@ -1,3 +1,5 @@
+//! How an error of a step stops Burn's training loop, whose steps cannot return one.
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,33 +8,34 @@ use burn::train::{Interrupter, TrainingError};
 
 use crate::error::MlaError;
 
-/// Where an error of a step goes within Burn's training loop, whose steps cannot return one.
+/// The interrupter of a model's training, and the error that stopped the training.
 ///
-/// Clones of a model share it.
+/// A field of a [`MultimodalMethod`](crate::method::MultimodalMethod). Clones of a model share it.
 #[derive(Clone, Default)]
-pub(crate) struct Faults {
+pub struct Interruption {
     interrupter: Arc<Mutex<Option<Interrupter>>>,
     first: Arc<Mutex<Option<MlaError>>>,
 }
 
-impl Faults {
-    pub(crate) fn new(interrupter: Interrupter) -> Self {
-        let faults = Self::default();
-        faults.attach(&interrupter);
-        faults
+impl Interruption {
+    /// Stops a training through `interrupter`.
+    pub fn new(interrupter: Interrupter) -> Self {
+        let interruption = Self::default();
+        interruption.attach(&interrupter);
+        interruption
     }
 
     /// Replaces the interrupter, for all clones of the model.
-    pub(crate) fn attach(&self, interrupter: &Interrupter) {
+    pub fn attach(&self, interrupter: &Interrupter) {
         *lock(&self.interrupter) = Some(interrupter.clone());
     }
 
-    /// Keeps the error and stops the training.
+    /// Stops the training with an error. The first error is kept.
     ///
     /// # Panics
     ///
-    /// With the error's message when there is no interrupter to stop the training with.
-    pub(crate) fn raise(&self, error: MlaError) {
+    /// With the message of the error if there is no interrupter.
+    pub fn raise(&self, error: MlaError) {
         let Some(interrupter) = lock(&self.interrupter).clone() else {
             panic!("{error} (give the model an interrupter to stop the training instead)");
         };
@@ -40,12 +43,13 @@ impl Faults {
         interrupter.fail(TrainingError::Dataset(DatasetError::new(error)));
     }
 
-    pub(crate) fn first(&self) -> Option<MlaError> {
+    /// The error that stopped the training.
+    pub fn fault(&self) -> Option<MlaError> {
         lock(&self.first).clone()
     }
 
-    /// Whether the training is being stopped by an error.
-    pub(crate) fn is_failing(&self) -> bool {
+    /// Whether an error is stopping the training.
+    pub fn is_failing(&self) -> bool {
         let interrupter = lock(&self.interrupter);
         interrupter
             .as_ref()
@@ -57,11 +61,11 @@ fn lock<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl fmt::Debug for Faults {
+impl fmt::Debug for Interruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Faults")
+        f.debug_struct("Interruption")
             .field("interrupter", &lock(&self.interrupter).is_some())
-            .field("first", &self.first())
+            .field("fault", &self.fault())
             .finish()
     }
 }

@@ -1,24 +1,28 @@
+//! The trait that MLA and its baselines have in common.
+
 use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
-use burn::train::{InferenceStep, Interrupter, LearnerModel, TrainOutput, TrainStep};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::train::{InferenceStep, LearnerModel, TrainOutput, TrainStep};
 
 #[cfg(doc)]
 use crate::Mla;
-use crate::error::{MlaError, Result};
+use crate::error::Result;
 use crate::loader::{LoaderHandle, Passes};
-use crate::method::{EvaluationOutput, StepOutput};
-use crate::modality::{ModalityInputs, MultimodalBatch};
+use crate::method::{EvaluationOutput, Interruption, StepOutput};
+use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 
-/// A way to train a model of several modalities: what [`ResumableTraining`], [`evaluate`] and the
-/// other functions of this module need of a model, besides what Burn's loop does.
+/// A multimodal model and the way it is trained.
 ///
-/// [`Mla`] is one, and so is [`Joint`](crate::baseline::Joint) with any of its heads: they train in
-/// the same loop, with the same checkpoints and metrics. So does whatever else implements this.
+/// This is what [`ResumableTraining`], [`evaluate`], [`evaluate_subsets`] and [`fit_temperatures`] need
+/// from a model. [`Mla`] is a method, and so is [`Joint`](crate::baseline::Joint) with any of its
+/// heads: all of them train in the same loop, with the same checkpoints and metrics.
 ///
 /// # Implementing your own
 ///
-/// The ablation of a joint model that sees but the text in training:
+/// A joint model that is trained on the text only:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -28,11 +32,13 @@ use crate::modality::{ModalityInputs, MultimodalBatch};
 /// use burn::module::Module;
 /// use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 /// use burn::tensor::{Device, Tensor};
-/// use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
+/// use burn::train::{TrainOutput, TrainStep};
 /// use burn_mla::baseline::{Joint, JointConfig, Sum, SumConfig};
 /// use burn_mla::prelude::*;
 /// use burn_mla::loader::Passes;
-/// use burn_mla::method::{EvaluationOutput, MultimodalMethod, StepOutput, TrainingLoader};
+/// use burn_mla::method::{
+///     EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader,
+/// };
 ///
 /// /// An audio and a text encoder.
 /// type Pair = (MlpEncoder, MlpEncoder);
@@ -46,6 +52,7 @@ use crate::modality::{ModalityInputs, MultimodalBatch};
 ///
 /// impl MultimodalMethod for TextOnly {
 ///     type Inputs = Inputs;
+///     type TrainingInput = Batch;
 ///
 ///     fn n_modalities(&self) -> usize {
 ///         self.model.n_modalities()
@@ -63,11 +70,11 @@ use crate::modality::{ModalityInputs, MultimodalBatch};
 ///     fn modality(_: &Batch) -> Option<usize> {
 ///         Some(1)
 ///     }
-///     fn attach(&self, interrupter: &Interrupter) {
-///         self.model.attach(interrupter);
+///     fn targets(batch: &Batch) -> &Targets {
+///         &batch.targets
 ///     }
-///     fn report(&self, error: MlaError) {
-///         self.model.report(error);
+///     fn interruption(&self) -> &Interruption {
+///         self.model.interruption()
 ///     }
 ///     fn try_train_step(&self, mut batch: Batch) -> Result<TrainOutput<StepOutput>> {
 ///         batch.inputs.0 = None;
@@ -75,38 +82,21 @@ use crate::modality::{ModalityInputs, MultimodalBatch};
 ///         output.item.modality = Some(1);
 ///         Ok(output)
 ///     }
+///     fn try_update(
+///         &mut self,
+///         optimizer: &mut ModuleOptimizer,
+///         learning_rate: ModuleLearningRate,
+///         gradients: GradientsParams,
+///     ) -> Result<()> {
+///         self.model.try_update(optimizer, learning_rate, gradients)
+///     }
 ///     fn try_inference_step(&self, batch: Batch) -> Result<EvaluationOutput> {
 ///         self.model.try_evaluate(batch)
 ///     }
 /// }
 ///
-/// /// For Burn's own loop; a `ResumableTraining` calls `try_train_step`.
-/// impl TrainStep for TextOnly {
-///     type Input = Batch;
-///     type Output = StepOutput;
-///
-///     fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
-///         self.try_train_step(batch).expect("a batch with texts")
-///     }
-///     fn optimize(
-///         mut self,
-///         optimizer: &mut ModuleOptimizer,
-///         learning_rate: ModuleLearningRate,
-///         gradients: GradientsParams,
-///     ) -> Self {
-///         self.model = self.model.optimize(optimizer, learning_rate, gradients);
-///         self
-///     }
-/// }
-///
-/// impl InferenceStep for TextOnly {
-///     type Input = Batch;
-///     type Output = EvaluationOutput;
-///
-///     fn step(&self, batch: Batch) -> EvaluationOutput {
-///         InferenceStep::step(&self.model, batch)
-///     }
-/// }
+/// // `TrainStep` and `InferenceStep`, for Burn's own loop.
+/// burn_mla::burn_steps!(TextOnly);
 ///
 /// let device = Device::flex().autodiff();
 /// let audio = MlpEncoderConfig::new(20, 16).init(&device)?;
@@ -129,13 +119,18 @@ use crate::modality::{ModalityInputs, MultimodalBatch};
 ///
 /// [`ResumableTraining`]: crate::checkpoint::ResumableTraining
 /// [`evaluate`]: crate::evaluation::evaluate
+/// [`evaluate_subsets`]: crate::evaluation::evaluate_subsets
+/// [`fit_temperatures`]: crate::evaluation::fit_temperatures
 pub trait MultimodalMethod:
     LearnerModel
-    + TrainStep<Output = StepOutput>
+    + TrainStep<Input = Self::TrainingInput, Output = StepOutput>
     + InferenceStep<Input = MultimodalBatch<Self::Inputs>, Output = EvaluationOutput>
 {
-    /// The inputs of all modalities of a batch.
+    /// Inputs of all modalities of a batch.
     type Inputs: ModalityInputs;
+
+    /// Input of a training step: one modality's turn, or a batch of all modalities.
+    type TrainingInput: Send + 'static;
 
     /// Number of modalities.
     fn n_modalities(&self) -> usize;
@@ -143,9 +138,10 @@ pub trait MultimodalMethod:
     /// Number of classes.
     fn n_classes(&self) -> usize;
 
-    /// What the method trains on, made from batches of paired data, and the position of that
-    /// loader. `passes` count the passes over `batches`, in
-    /// [`SeededLoader::passes`](crate::loader::SeededLoader::passes).
+    /// Loader of training inputs, made from a loader of paired data, with a handle of its position.
+    ///
+    /// `passes` count the passes over `batches`, as
+    /// [`SeededLoader::passes`](crate::loader::SeededLoader::passes) does.
     ///
     /// # Errors
     ///
@@ -154,27 +150,39 @@ pub trait MultimodalMethod:
         &self,
         batches: Arc<dyn DataLoader<MultimodalBatch<Self::Inputs>>>,
         passes: Vec<Passes>,
-    ) -> Result<TrainingLoader<<Self as TrainStep>::Input>>;
+    ) -> Result<TrainingLoader<Self::TrainingInput>>;
 
-    /// Whose turn it is, `None` for a step of all modalities at once; turns of different modalities
-    /// are not accumulated together.
-    fn modality(turn: &<Self as TrainStep>::Input) -> Option<usize>;
+    /// Modality of a training input, `None` for a step of all modalities at once. Gradients of
+    /// different modalities are not accumulated.
+    fn modality(input: &Self::TrainingInput) -> Option<usize>;
 
-    /// Gives the model the interrupter of its training, through which it reports an error of
-    /// [`TrainStep::optimize`] and those of [`report`](Self::report).
-    fn attach(&self, interrupter: &Interrupter);
+    /// Labels of a training input.
+    fn targets(input: &Self::TrainingInput) -> &Targets;
 
-    /// Stops the training with an error.
-    fn report(&self, error: MlaError);
+    /// Interruption of the training, through which an error stops Burn's loop.
+    fn interruption(&self) -> &Interruption;
 
-    /// [`TrainStep::step`] with its errors.
+    /// Forward and backward pass of a training input.
     ///
     /// # Errors
     ///
-    /// Those of the model; it is as it was then.
-    fn try_train_step(&self, turn: <Self as TrainStep>::Input) -> Result<TrainOutput<StepOutput>>;
+    /// Those of the model, which is unchanged then.
+    fn try_train_step(&self, input: Self::TrainingInput) -> Result<TrainOutput<StepOutput>>;
 
-    /// [`InferenceStep::step`] with its errors.
+    /// Update of the parameters with the gradients of
+    /// [`try_train_step`](Self::try_train_step), or their sum over several steps or devices.
+    ///
+    /// # Errors
+    ///
+    /// Those of the model, which is unchanged then.
+    fn try_update(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
+        gradients: GradientsParams,
+    ) -> Result<()>;
+
+    /// Prediction of a batch and its loss.
     ///
     /// # Errors
     ///
@@ -182,9 +190,9 @@ pub trait MultimodalMethod:
     fn try_inference_step(&self, batch: MultimodalBatch<Self::Inputs>) -> Result<EvaluationOutput>;
 }
 
-/// What a [`MultimodalMethod`] trains on.
+/// Training data of a [`MultimodalMethod`].
 pub struct TrainingLoader<I> {
-    /// The loader of what the method's training step takes.
+    /// Loader of training inputs.
     pub loader: Arc<dyn DataLoader<I>>,
     /// Its position, for [`ResumableTraining`](crate::checkpoint::ResumableTraining).
     pub handle: LoaderHandle,

@@ -2,23 +2,21 @@ use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
-use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
+use burn::train::{Interrupter, TrainOutput};
 
 use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::{ModalityLogits, UncertaintyFusion};
 use crate::head::SharedHead;
 use crate::loader::{AlternatingLoader, Passes, RoundRobin};
-use crate::method::gathered;
 use crate::method::{
-    EvaluationOutput, Faults, MultimodalMethod, Probe, Probed, StepOutput, TrainingLoader,
+    EvaluationOutput, Interruption, MultimodalMethod, Probe, Probed, StepOutput, TrainingLoader,
 };
 use crate::mla::{Mla, Projection};
-use crate::modality::{ModalityInputs, MultimodalBatch, Presence, Turn};
+use crate::modality::{ModalityInputs, MultimodalBatch, Presence, Targets, Turn};
 use crate::projector::{Gains, OrthogonalProjector};
 
 impl<E, H, P, F> Mla<E, H, P, F>
@@ -28,16 +26,16 @@ where
     P: OrthogonalProjector,
     F: UncertaintyFusion,
 {
-    /// Lets an error within Burn's training loop stop the training through `interrupter`, the
-    /// one of the training. Without, such an error panics, since Burn's steps cannot return one.
+    /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
+    /// interrupter a failed step panics, because Burn's steps cannot return errors.
     pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
-        self.faults = Faults::new(interrupter);
+        self.interruption = Interruption::new(interrupter);
         self
     }
 
-    /// The error that stopped Burn's training loop, if one did.
+    /// The error that stopped Burn's training loop.
     pub fn fault(&self) -> Option<MlaError> {
-        self.faults.first()
+        self.interruption.fault()
     }
 
     /// [`predict`](Self::predict) together with the loss of the fused prediction.
@@ -69,91 +67,13 @@ where
     }
 }
 
-/// # Panics
-///
-/// [`step`](TrainStep::step) and [`optimize`](TrainStep::optimize) panic on the errors of
-/// [`Mla::try_step`] and [`Mla::try_optimize`] unless the model has an interrupter
-/// ([`Mla::with_interrupter`]), which then stops the training; the model is as it was before the
-/// step.
-impl<E, H, P, F> TrainStep for Mla<E, H, P, F>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
-    type Input = Turn<<E::Inputs as ModalityInputs>::One>;
-    type Output = StepOutput;
-
-    fn step(&self, turn: Self::Input) -> TrainOutput<StepOutput> {
-        let modality = E::Inputs::modality(&turn.input);
-        let targets = turn.targets.clone();
-        self.try_step(turn).unwrap_or_else(|error| {
-            self.faults.raise(error);
-            TrainOutput {
-                grads: GradientsParams::new(),
-                item: StepOutput::failed(Some(modality), &targets, self.n_classes()),
-            }
-        })
-    }
-
-    fn optimize(
-        mut self,
-        optimizer: &mut ModuleOptimizer,
-        learning_rate: ModuleLearningRate,
-        gradients: GradientsParams,
-    ) -> Self
-    where
-        Self: Module + Sized,
-    {
-        // No gradients, or an error elsewhere, of another part of the batch: the step failed, and
-        // the model stays what it was.
-        if !gradients.is_empty()
-            && !self.faults.is_failing()
-            && let Err(error) = self.try_optimize(optimizer, learning_rate, gradients)
-        {
-            self.faults.raise(error);
-        }
-        self
-    }
-
-    /// Brings the gradients of all devices together on the model's: the projector needs the mean
-    /// feature of all of them, so that nothing of the update can be shared out.
-    fn optimize_multi(
-        self,
-        optimizer: &mut ModuleOptimizer,
-        learning_rate: ModuleLearningRate,
-        gradients: MultiGradientsParams,
-    ) -> Self
-    where
-        Self: Module + Sized,
-    {
-        let gradients = gathered(&self, gradients);
-        self.optimize(optimizer, learning_rate, gradients)
-    }
-}
-
-/// # Panics
-///
-/// On the errors of [`Mla::try_evaluate`] unless the model has an interrupter
-/// ([`Mla::with_interrupter`]), which then stops the training.
-impl<E, H, P, F> InferenceStep for Mla<E, H, P, F>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
-    type Input = MultimodalBatch<E::Inputs>;
-    type Output = EvaluationOutput;
-
-    fn step(&self, batch: Self::Input) -> EvaluationOutput {
-        let targets = batch.targets.clone();
-        self.try_evaluate(batch).unwrap_or_else(|error| {
-            self.faults.raise(error);
-            EvaluationOutput::failed(&targets, self.n_classes())
-        })
-    }
+crate::burn_steps! {
+    impl[
+        E: Encoders + 'static,
+        H: SharedHead + 'static,
+        P: OrthogonalProjector + 'static,
+        F: UncertaintyFusion + 'static
+    ] Mla<E, H, P, F>
 }
 
 impl<E, H, P, F> MultimodalMethod for Mla<E, H, P, F>
@@ -164,6 +84,7 @@ where
     F: UncertaintyFusion + 'static,
 {
     type Inputs = E::Inputs;
+    type TrainingInput = Turn<<E::Inputs as ModalityInputs>::One>;
 
     fn n_modalities(&self) -> usize {
         self.n_modalities()
@@ -178,7 +99,7 @@ where
         &self,
         batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
         passes: Vec<Passes>,
-    ) -> Result<TrainingLoader<<Self as TrainStep>::Input>> {
+    ) -> Result<TrainingLoader<Self::TrainingInput>> {
         let loader = AlternatingLoader::paired(batches, self.n_modalities(), RoundRobin)?;
         let loader = loader.with_passes(passes);
         Ok(TrainingLoader {
@@ -187,20 +108,29 @@ where
         })
     }
 
-    fn modality(turn: &<Self as TrainStep>::Input) -> Option<usize> {
+    fn modality(turn: &Self::TrainingInput) -> Option<usize> {
         Some(E::Inputs::modality(&turn.input))
     }
 
-    fn attach(&self, interrupter: &Interrupter) {
-        self.faults.attach(interrupter);
+    fn targets(turn: &Self::TrainingInput) -> &Targets {
+        &turn.targets
     }
 
-    fn report(&self, error: MlaError) {
-        self.faults.raise(error);
+    fn interruption(&self) -> &Interruption {
+        &self.interruption
     }
 
-    fn try_train_step(&self, turn: <Self as TrainStep>::Input) -> Result<TrainOutput<StepOutput>> {
+    fn try_train_step(&self, turn: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
         self.try_step(turn)
+    }
+
+    fn try_update(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
+        gradients: GradientsParams,
+    ) -> Result<()> {
+        self.try_optimize(optimizer, learning_rate, gradients)
     }
 
     fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {

@@ -82,13 +82,13 @@ pub struct Mla<E, H, P: OrthogonalProjector, F> {
     pub(crate) projection: Projection<P>,
     pub(crate) config: MlaConfig,
     #[cfg(feature = "train")]
-    pub(crate) faults: crate::method::Faults,
+    pub(crate) interruption: crate::method::Interruption,
 }
 
 module_fields! {
     impl[E: Module, H: Module, P: OrthogonalProjector, F: Module] Mla[E, H, P, F]
     modules: [encoders, head, fusion, projection],
-    others: [config, #[cfg(feature = "train")] faults]
+    others: [config, #[cfg(feature = "train")] interruption]
 }
 
 impl<E, H, P, F> ModuleDisplayDefault for Mla<E, H, P, F>
@@ -193,7 +193,7 @@ impl MlaConfig {
             fusion,
             config: self.clone(),
             #[cfg(feature = "train")]
-            faults: Default::default(),
+            interruption: Default::default(),
         })
     }
 }
@@ -248,7 +248,7 @@ where
             projection: self.projection,
             config: self.config,
             #[cfg(feature = "train")]
-            faults: self.faults,
+            interruption: self.interruption,
         })
     }
 

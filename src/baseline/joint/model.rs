@@ -73,13 +73,13 @@ pub struct Joint<E, H> {
     pub(crate) single_pass: ParamId,
     pub(crate) config: JointConfig,
     #[cfg(feature = "train")]
-    pub(crate) faults: crate::method::Faults,
+    pub(crate) interruption: crate::method::Interruption,
 }
 
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
     modules: [encoders, head, passes, n_steps],
-    others: [single_pass, config, #[cfg(feature = "train")] faults]
+    others: [single_pass, config, #[cfg(feature = "train")] interruption]
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
@@ -143,7 +143,7 @@ impl JointConfig {
             single_pass: ParamId::new(),
             config: self.clone(),
             #[cfg(feature = "train")]
-            faults: Default::default(),
+            interruption: Default::default(),
         })
     }
 }

@@ -2,36 +2,34 @@ use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
-use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
+use burn::train::{Interrupter, TrainOutput};
 
 use crate::baseline::joint::modulate::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result};
 use crate::loader::{LoaderHandle, Passes};
-use crate::method::Parameters;
-use crate::method::gathered;
 use crate::method::{
-    EvaluationOutput, Faults, MultimodalMethod, Probe, Probed, StepOutput, TrainingLoader,
+    EvaluationOutput, Interruption, MultimodalMethod, Parameters, Probe, Probed, StepOutput,
+    TrainingLoader,
 };
-use crate::modality::{MultimodalBatch, Presence};
+use crate::modality::{MultimodalBatch, Presence, Targets};
 use crate::module::discard_pending_updates;
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
-    /// Lets an error within Burn's training loop stop the training through `interrupter`, the
-    /// one of the training. Without, such an error panics, since Burn's steps cannot return one.
+    /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
+    /// interrupter a failed step panics, because Burn's steps cannot return errors.
     pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
-        self.faults = Faults::new(interrupter);
+        self.interruption = Interruption::new(interrupter);
         self
     }
 
-    /// The error that stopped Burn's training loop, if one did.
+    /// The error that stopped Burn's training loop.
     pub fn fault(&self) -> Option<MlaError> {
-        self.faults.first()
+        self.interruption.fault()
     }
 
     /// The forward and backward pass of a batch, of all modalities at once.
@@ -206,80 +204,11 @@ impl<H: JointHead> Probed for JointProbe<H> {
     }
 }
 
-/// # Panics
-///
-/// [`step`](TrainStep::step) and [`optimize`](TrainStep::optimize) panic on the errors of
-/// [`Joint::try_step`] and [`Joint::try_optimize`] unless the model has an interrupter
-/// ([`Joint::with_interrupter`]), which then stops the training; the model is as it was before the
-/// step.
-impl<E: Encoders, H: JointHead> TrainStep for Joint<E, H> {
-    type Input = MultimodalBatch<E::Inputs>;
-    type Output = StepOutput;
-
-    fn step(&self, batch: Self::Input) -> TrainOutput<StepOutput> {
-        let targets = batch.targets.clone();
-        self.try_step(batch).unwrap_or_else(|error| {
-            self.faults.raise(error);
-            TrainOutput {
-                grads: GradientsParams::new(),
-                item: StepOutput::failed(None, &targets, self.n_classes()),
-            }
-        })
-    }
-
-    fn optimize(
-        mut self,
-        optimizer: &mut ModuleOptimizer,
-        learning_rate: ModuleLearningRate,
-        gradients: GradientsParams,
-    ) -> Self
-    where
-        Self: Module + Sized,
-    {
-        // As in an Mla: no gradients, or an error elsewhere, and the model stays what it was.
-        if !gradients.is_empty()
-            && !self.faults.is_failing()
-            && let Err(error) = self.try_optimize(optimizer, learning_rate, gradients)
-        {
-            self.faults.raise(error);
-        }
-        self
-    }
-
-    /// Brings the gradients of all devices together on the model's.
-    fn optimize_multi(
-        self,
-        optimizer: &mut ModuleOptimizer,
-        learning_rate: ModuleLearningRate,
-        gradients: MultiGradientsParams,
-    ) -> Self
-    where
-        Self: Module + Sized,
-    {
-        let gradients = gathered(&self, gradients);
-        self.optimize(optimizer, learning_rate, gradients)
-    }
-}
-
-/// # Panics
-///
-/// On the errors of [`Joint::try_evaluate`] unless the model has an interrupter
-/// ([`Joint::with_interrupter`]), which then stops the training.
-impl<E: Encoders, H: JointHead> InferenceStep for Joint<E, H> {
-    type Input = MultimodalBatch<E::Inputs>;
-    type Output = EvaluationOutput;
-
-    fn step(&self, batch: Self::Input) -> EvaluationOutput {
-        let targets = batch.targets.clone();
-        self.try_evaluate(batch).unwrap_or_else(|error| {
-            self.faults.raise(error);
-            EvaluationOutput::failed(&targets, self.n_classes())
-        })
-    }
-}
+crate::burn_steps!(impl[E: Encoders + 'static, H: JointHead] Joint<E, H>);
 
 impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
     type Inputs = E::Inputs;
+    type TrainingInput = MultimodalBatch<E::Inputs>;
 
     fn n_modalities(&self) -> usize {
         self.n_modalities()
@@ -294,27 +223,36 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         &self,
         batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
         passes: Vec<Passes>,
-    ) -> Result<TrainingLoader<<Self as TrainStep>::Input>> {
+    ) -> Result<TrainingLoader<Self::TrainingInput>> {
         Ok(TrainingLoader {
             loader: batches,
             handle: LoaderHandle::of_passes(passes),
         })
     }
 
-    fn modality(_: &<Self as TrainStep>::Input) -> Option<usize> {
+    fn modality(_: &Self::TrainingInput) -> Option<usize> {
         None
     }
 
-    fn attach(&self, interrupter: &Interrupter) {
-        self.faults.attach(interrupter);
+    fn targets(batch: &Self::TrainingInput) -> &Targets {
+        &batch.targets
     }
 
-    fn report(&self, error: MlaError) {
-        self.faults.raise(error);
+    fn interruption(&self) -> &Interruption {
+        &self.interruption
     }
 
-    fn try_train_step(&self, batch: <Self as TrainStep>::Input) -> Result<TrainOutput<StepOutput>> {
+    fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
         self.try_step(batch)
+    }
+
+    fn try_update(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
+        gradients: GradientsParams,
+    ) -> Result<()> {
+        self.try_optimize(optimizer, learning_rate, gradients)
     }
 
     fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {

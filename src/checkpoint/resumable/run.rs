@@ -62,7 +62,7 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
             interrupter: components.interrupter,
             accumulation,
         };
-        run.learner.model().attach(&run.interrupter);
+        run.learner.model().interruption().attach(&run.interrupter);
         if components.checkpoint.is_some() {
             run.fail(
                 "Burn's checkpoints and those of a resumable training exclude each other".into(),
@@ -214,7 +214,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
             let output = match model.try_train_step(turn) {
                 Ok(output) => output,
                 Err(error) => {
-                    model.report(error);
+                    model.interruption().raise(error);
                     return None;
                 }
             };
@@ -306,7 +306,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
             });
             let output = match output {
                 Ok(output) => output,
-                Err(error) => return model.report(error),
+                Err(error) => return model.interruption().raise(error),
             };
             let item = TrainingItem::new(output, progress, Some(iteration), None);
             let sent = self.events.process_valid(LearnerEvent::ProcessedItem(item));
