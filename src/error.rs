@@ -313,6 +313,12 @@ pub enum MlaError {
         /// What is wrong.
         message: String,
     },
+    /// An error of a data loader.
+    #[error("data: {message}")]
+    Data {
+        /// Message of the loader.
+        message: String,
+    },
     /// Values could not be read back from the device.
     #[error("reading {what} from the device failed: {message}")]
     DeviceRead {
@@ -324,6 +330,13 @@ pub enum MlaError {
 }
 
 impl MlaError {
+    #[cfg(feature = "train")]
+    pub(crate) fn data(error: impl std::fmt::Display) -> Self {
+        Self::Data {
+            message: error.to_string(),
+        }
+    }
+
     pub(crate) fn read(what: &'static str) -> impl FnOnce(burn::tensor::TensorReadError) -> Self {
         move |error| Self::DeviceRead {
             what,

@@ -91,12 +91,15 @@ impl Confusion {
         self.counts[truth * self.n_classes + predicted]
     }
 
+    /// Number of samples whose class was predicted.
+    pub fn n_correct(&self) -> usize {
+        let correct = (0..self.n_classes).map(|class| self.count(class, class));
+        correct.sum::<u64>() as usize
+    }
+
     /// Share of samples whose class was predicted; NaN without samples.
     pub fn accuracy(&self) -> f64 {
-        let right: u64 = (0..self.n_classes)
-            .map(|class| self.count(class, class))
-            .sum();
-        right as f64 / self.n_samples() as f64
+        self.n_correct() as f64 / self.n_samples() as f64
     }
 
     /// Mean over the classes of `2 tp / (2 tp + fp + fn)`, leaving out classes that occur

@@ -1,15 +1,16 @@
+//! Scores of a model on all batches of a loader.
+
 use burn::data::dataloader::DataLoader;
-use burn::data::dataset::DatasetError;
 use burn::train::InferenceStep;
 
 use crate::error::{MlaError, Result};
 use crate::evaluation::Confusion;
 use crate::method::{EvaluationOutput, MultimodalMethod};
 
-/// How well a model does on a split.
+/// Scores of a model on a split.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
-    /// Each modality on its own, over the samples that have it.
+    /// Each modality alone, over the samples that have it.
     pub modalities: Vec<Confusion>,
     /// The fused prediction, over all samples.
     pub fused: Confusion,
@@ -17,30 +18,38 @@ pub struct Evaluation {
     pub loss: f64,
 }
 
-/// Evaluates a model on all batches of a loader: each modality, and their fusion.
+/// Evaluates a model on all batches of a loader: each modality alone, and the fused prediction.
 ///
-/// Give it [`model.valid()`](burn::module::Module::valid).
+/// Pass [`model.valid()`](burn::module::Module::valid).
 ///
 /// # Errors
 ///
-/// What the loader reports, and the errors of the model's
-/// [`try_inference_step`](MultimodalMethod::try_inference_step), wrapped.
+/// [`MlaError::Data`] for an error of the loader, and those of the model's
+/// [`try_inference_step`](MultimodalMethod::try_inference_step).
 pub fn evaluate<M: MultimodalMethod>(
     model: &M,
     loader: &dyn DataLoader<<M as InferenceStep>::Input>,
-) -> Result<Evaluation, DatasetError> {
+) -> Result<Evaluation> {
     let (n_modalities, n_classes) = (
         MultimodalMethod::n_modalities(model),
         MultimodalMethod::n_classes(model),
     );
     let mut evaluation = Evaluation::new(n_modalities, n_classes);
-    for batch in loader.iter() {
-        let output = model
-            .try_inference_step(batch?)
-            .map_err(DatasetError::new)?;
-        evaluation.add_output(&output).map_err(DatasetError::new)?;
-    }
+    for_each_output(model, loader, |output| evaluation.add_output(&output))?;
     Ok(evaluation.finish())
+}
+
+/// Evaluates each batch of a loader.
+pub(super) fn for_each_output<M: MultimodalMethod>(
+    model: &M,
+    loader: &dyn DataLoader<<M as InferenceStep>::Input>,
+    mut f: impl FnMut(EvaluationOutput) -> Result<()>,
+) -> Result<()> {
+    for batch in loader.iter() {
+        let batch = batch.map_err(MlaError::data)?;
+        f(model.try_inference_step(batch)?)?;
+    }
+    Ok(())
 }
 
 impl Evaluation {

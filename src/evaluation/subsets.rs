@@ -1,18 +1,12 @@
 use std::fmt;
 
 use burn::data::dataloader::DataLoader;
-use burn::data::dataset::DatasetError;
-use burn::tensor::{Int, Tensor};
 use burn::train::InferenceStep;
 
 use crate::error::{MlaError, Result, same_size};
 use crate::evaluation::Confusion;
-use crate::method::members;
-use crate::method::{EvaluationOutput, MultimodalMethod};
-use crate::modality::Presence;
-
-/// The most modalities of which all subsets are evaluated.
-const MOST_MODALITIES: usize = 16;
+use crate::evaluation::evaluate::for_each_output;
+use crate::method::{EvaluationOutput, MultimodalMethod, SubsetPrediction, check_subsets, members};
 
 /// How well a model does with each non-empty subset of its modalities, from
 /// [`evaluate_subsets`].
@@ -89,35 +83,26 @@ pub struct SubsetScore {
 ///
 /// # Errors
 ///
-/// What the loader reports; wrapped, [`MlaError::TooManyModalities`] for more than 16, the errors
-/// of the model's [`try_inference_step`](MultimodalMethod::try_inference_step), and
-/// [`MlaError::Empty`] for a model whose evaluation has no [`Probe`](crate::method::Probe).
+/// - [`MlaError::Data`] for an error of the loader;
+/// - [`MlaError::TooManyModalities`] for more than 16;
+/// - those of the model's [`try_inference_step`](MultimodalMethod::try_inference_step);
+/// - [`MlaError::Empty`] for a model whose evaluation has no
+///   [`EvaluatedBatch`](crate::method::EvaluatedBatch).
 pub fn evaluate_subsets<M: MultimodalMethod>(
     model: &M,
     loader: &dyn DataLoader<<M as InferenceStep>::Input>,
-) -> Result<SubsetEvaluation, DatasetError> {
-    let evaluation = SubsetEvaluation::new(
+) -> Result<SubsetEvaluation> {
+    let mut evaluation = SubsetEvaluation::new(
         MultimodalMethod::n_modalities(model),
         MultimodalMethod::n_classes(model),
-    );
-    let mut evaluation = evaluation.map_err(DatasetError::new)?;
-    for batch in loader.iter() {
-        let output = model.try_inference_step(batch?);
-        output
-            .and_then(|output| evaluation.add_output(&output))
-            .map_err(DatasetError::new)?;
-    }
+    )?;
+    for_each_output(model, loader, |output| evaluation.add_output(&output))?;
     Ok(evaluation)
 }
 
 impl SubsetEvaluation {
     fn new(n_modalities: usize, n_classes: usize) -> Result<Self> {
-        if n_modalities > MOST_MODALITIES {
-            return Err(MlaError::TooManyModalities {
-                n_modalities,
-                limit: MOST_MODALITIES,
-            });
-        }
+        check_subsets(n_modalities)?;
         let score = |mask: usize| SubsetScore {
             modalities: members(mask, n_modalities),
             confusion: Confusion::new(n_classes),
@@ -132,46 +117,20 @@ impl SubsetEvaluation {
     }
 
     fn add_output(&mut self, output: &EvaluationOutput) -> Result<()> {
-        let nothing = |what| MlaError::Empty { what };
-        let probe = output.probe.as_ref();
-        let probe = probe.ok_or(nothing("the probe of an evaluation"))?;
-        let modalities = output.modalities.as_ref();
-        let modalities = modalities.ok_or(nothing("the prediction of an evaluation"))?;
+        let evaluated = output.evaluated.as_ref().ok_or(MlaError::Empty {
+            what: "the evaluated batch of an evaluation",
+        })?;
         let labels = output.targets.labels();
-        self.add(modalities.presence(), labels, |rows, modalities| {
-            probe.fuse(rows, modalities)
-        })
+        self.add(&evaluated.subsets()?, labels)
     }
 
-    /// Counts the samples of a batch; labels are classes, and `fuse` predicts rows from a subset.
-    fn add(
-        &mut self,
-        presence: &Presence,
-        labels: &[i64],
-        fuse: impl Fn(&[usize], &[usize]) -> Result<Tensor<2>>,
-    ) -> Result<()> {
-        let mut rows_of = Vec::with_capacity(self.scores.len());
-        let mut predicted = Vec::with_capacity(self.scores.len());
-        for score in &self.scores {
-            let rows = presence.rows_with_any(&score.modalities);
-            if !rows.is_empty() {
-                let logits = fuse(&rows, &score.modalities)?;
-                predicted.push(logits.argmax(1).squeeze_dim::<1>(1));
-            }
-            rows_of.push(rows);
-        }
-        // One read for all subsets.
-        let predicted: Vec<i64> = match predicted.is_empty() {
-            true => vec![],
-            false => Tensor::<1, Int>::cat(predicted, 0)
-                .try_into_vec_as()
-                .map_err(MlaError::read("predictions"))?,
-        };
-        let mut predicted = predicted.into_iter();
-        for (score, rows) in self.scores.iter_mut().zip(rows_of) {
-            score.n_left_out += labels.len() - rows.len();
-            for (row, class) in rows.into_iter().zip(predicted.by_ref()) {
-                score.confusion.add(labels[row] as usize, class as usize)?;
+    /// Counts the samples of a batch. Labels are classes.
+    fn add(&mut self, subsets: &[SubsetPrediction], labels: &[i64]) -> Result<()> {
+        same_size("subsets of modalities", self.scores.len(), subsets.len())?;
+        for (score, subset) in self.scores.iter_mut().zip(subsets) {
+            score.n_left_out += labels.len() - subset.rows.len();
+            for (&row, &class) in subset.rows.iter().zip(&subset.classes) {
+                score.confusion.add(labels[row] as usize, class)?;
             }
         }
         self.n_samples += labels.len();
@@ -248,10 +207,8 @@ impl SubsetEvaluation {
     pub fn values(&self) -> Vec<f64> {
         let chance = 1.0 / self.n_classes as f64;
         let value = |score: &SubsetScore| {
-            let correct: u64 = (0..self.n_classes)
-                .map(|class| score.confusion.count(class, class))
-                .sum();
-            (correct as f64 + score.n_left_out as f64 * chance) / self.n_samples as f64
+            (score.confusion.n_correct() as f64 + score.n_left_out as f64 * chance)
+                / self.n_samples as f64
         };
         std::iter::once(chance)
             .chain(self.scores.iter().map(value))
@@ -298,24 +255,22 @@ impl fmt::Display for SubsetEvaluation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fusion::{MeanFusion, ModalityLogits, UncertaintyFusion};
-    use burn::tensor::Device;
 
     /// Three samples of class 0, 1, 1 and two modalities. The first is right on sample 0 only, the
     /// second, which sample 0 lacks, is right on 1 and 2; where both are there the second is surer.
     fn evaluation() -> SubsetEvaluation {
-        let device = Device::flex();
-        let first = Tensor::from_floats([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], &device);
-        let second = Tensor::from_floats([[0.0, 9.0], [0.0, 2.0], [0.0, 2.0]], &device);
-        let presence = Presence::from_mask(vec![true, false, true, true, true, true], 2).unwrap();
-        let logits = ModalityLogits::new(vec![first, second], presence).unwrap();
+        let subset = |modalities: &[usize], rows: &[usize], classes: &[usize]| SubsetPrediction {
+            modalities: modalities.to_vec(),
+            rows: rows.to_vec(),
+            classes: classes.to_vec(),
+        };
+        let subsets = [
+            subset(&[0], &[0, 1, 2], &[0, 0, 0]),
+            subset(&[1], &[1, 2], &[1, 1]),
+            subset(&[0, 1], &[0, 1, 2], &[0, 1, 1]),
+        ];
         let mut evaluation = SubsetEvaluation::new(2, 2).unwrap();
-        evaluation
-            .add(logits.presence(), &[0, 1, 1], |rows, modalities| {
-                let subset = logits.restricted(rows, modalities)?;
-                Ok(MeanFusion::new().fuse(&subset).logits)
-            })
-            .unwrap();
+        evaluation.add(&subsets, &[0, 1, 1]).unwrap();
         evaluation
     }
 

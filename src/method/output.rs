@@ -1,46 +1,47 @@
+//! The outputs of a training and of an evaluation step.
+
 use burn::tensor::{ExecutionError, Tensor};
 use burn::train::metric::{AccuracyInput, Adaptor, ConfusionStatsInput, LossInput};
 use burn::train::{ClassificationOutput, ItemLazy};
 
 use crate::fusion::ModalityLogits;
-use crate::method::Probe;
+use crate::method::EvaluatedBatch;
 use crate::modality::Targets;
 
-/// What a training step tells besides its gradients.
+/// Output of a training step, besides its gradients.
 #[derive(Debug)]
 pub struct StepOutput {
-    /// Whose turn it was; `None` for a method that trains all modalities at once.
+    /// Modality of the turn; `None` for a method that trains all modalities at once.
     pub modality: Option<usize>,
-    /// What was minimised, `[1]`: of a turn the mean cross-entropy of the modality's predictions
+    /// Minimised loss, `[1]`: for a turn the mean cross-entropy of the modality's predictions
     /// (Eq. 2).
     pub loss: Tensor<1>,
-    /// The logits of the modality, or of all together, `[batch, n_classes]`.
+    /// Logits of the modality, or of all modalities together, `[batch, n_classes]`.
     pub logits: Tensor<2>,
-    /// The labels of the same samples.
+    /// Labels of the same samples.
     pub targets: Targets,
 }
 
-/// What an evaluation step tells.
+/// Output of an evaluation step.
 #[derive(Debug)]
 pub struct EvaluationOutput {
     /// Mean cross-entropy of the fused prediction, `[1]`.
     pub loss: Tensor<1>,
-    /// The predictions of each modality on its own; `None` when the step failed and the training
-    /// is being stopped.
+    /// Predictions of each modality alone; `None` if the step failed, which stops the training.
     pub modalities: Option<ModalityLogits>,
-    /// The weight of each modality, `[batch, n_modalities]`; `None` for a method that does not
-    /// weigh them, or when the step failed.
+    /// Weight of each modality, `[batch, n_modalities]`; `None` for a method without weights, or if
+    /// the step failed.
     pub weights: Option<Tensor<2>>,
-    /// The fused logits, `[batch, n_classes]`.
+    /// Fused logits, `[batch, n_classes]`.
     pub logits: Tensor<2>,
-    /// The labels.
+    /// Labels.
     pub targets: Targets,
-    /// What the model tells of this batch when a metric asks; `None` when the step failed.
-    pub probe: Option<Probe>,
+    /// Source of further predictions for this batch; `None` if the step failed.
+    pub evaluated: Option<EvaluatedBatch>,
 }
 
 impl StepOutput {
-    /// Plainly no result, for a step that failed while the loop stops.
+    /// NaN in the place of a result, for a step that failed.
     pub(crate) fn failed(modality: Option<usize>, targets: &Targets, n_classes: usize) -> Self {
         let (loss, logits, targets) = no_result(targets, n_classes);
         Self {
@@ -53,7 +54,7 @@ impl StepOutput {
 }
 
 impl EvaluationOutput {
-    /// Plainly no result, for a step that failed while the loop stops.
+    /// NaN in the place of a result, for a step that failed.
     pub(crate) fn failed(targets: &Targets, n_classes: usize) -> Self {
         let (loss, logits, targets) = no_result(targets, n_classes);
         Self {
@@ -62,12 +63,12 @@ impl EvaluationOutput {
             weights: None,
             logits,
             targets,
-            probe: None,
+            evaluated: None,
         }
     }
 }
 
-/// The labels are 0: those given may be what the step failed on, and metrics would fail again.
+/// The labels are 0, because the given ones may be what the step failed on.
 fn no_result(targets: &Targets, n_classes: usize) -> (Tensor<1>, Tensor<2>, Targets) {
     let device = targets.tensor().device();
     let n_samples = targets.len();

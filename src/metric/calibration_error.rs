@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
 use burn::tensor::TensorReadError;
-use burn::tensor::activation::softmax;
 use burn::train::metric::MetricName;
 
 use crate::error::Result as MlaResult;
 use crate::evaluation::CalibrationError;
 use crate::metric::epoch::{EpochStatistic, epoch_metric};
-use crate::metric::{ClassificationViews, View};
+use crate::metric::{Branch, MetricInput};
 
 /// The expected calibration error of one modality or of the fused prediction, in percent:
 /// [`CalibrationError`] over the samples of an epoch that have the view. 0 to 100, lower is better;
@@ -15,25 +14,25 @@ use crate::metric::{ClassificationViews, View};
 #[derive(Debug, Clone)]
 pub struct CalibrationErrorMetric {
     name: MetricName,
-    view: View,
+    branch: Branch,
     error: CalibrationError,
 }
 
 impl CalibrationErrorMetric {
     /// "ECE `name`", of modality `modality`, counted from 0.
     pub fn of_modality(modality: usize, name: &str) -> Self {
-        Self::new(View::Modality(modality), name)
+        Self::new(Branch::Modality(modality), name)
     }
 
     /// "ECE fused".
     pub fn fused() -> Self {
-        Self::new(View::Fused, "fused")
+        Self::new(Branch::Fused, "fused")
     }
 
-    fn new(view: View, name: &str) -> Self {
+    fn new(branch: Branch, name: &str) -> Self {
         Self {
             name: Arc::new(format!("ECE {name}")),
-            view,
+            branch,
             error: CalibrationError::default(),
         }
     }
@@ -55,20 +54,21 @@ impl CalibrationErrorMetric {
     }
 }
 
-impl EpochStatistic<ClassificationViews> for CalibrationErrorMetric {
+impl EpochStatistic<MetricInput> for CalibrationErrorMetric {
     const UNIT: Option<&'static str> = Some("%");
     const HIGHER_IS_BETTER: bool = false;
     const DESCRIPTION: &'static str =
         "Expected calibration error: how far confidence is from accuracy";
 
-    fn add(&mut self, views: &ClassificationViews) -> Result<(), TensorReadError> {
-        let Some((logits, targets)) = views.logits(self.view) else {
+    fn add(&mut self, input: &MetricInput) -> Result<(), TensorReadError> {
+        let Some(predicted) = input.branch(self.branch) else {
             return Ok(());
         };
-        let [_, n_classes] = logits.dims();
-        let probabilities: Vec<f64> = softmax(logits, 1).try_into_vec_as()?;
+        let [_, n_classes] = predicted.output.dims();
+        let probabilities: Vec<f64> = predicted.output.try_into_vec_as()?;
+        let labels: Vec<i64> = predicted.targets.try_into_vec_as()?;
         let rows = probabilities.chunks_exact(n_classes);
-        for (row, &label) in rows.zip(targets.labels()) {
+        for (row, label) in rows.zip(labels) {
             self.error.add_prediction(row, label as usize);
         }
         Ok(())
@@ -87,4 +87,4 @@ impl EpochStatistic<ClassificationViews> for CalibrationErrorMetric {
     }
 }
 
-epoch_metric!(CalibrationErrorMetric, ClassificationViews);
+epoch_metric!(CalibrationErrorMetric, MetricInput);

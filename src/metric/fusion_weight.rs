@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use burn::tensor::{DType, Tensor, TensorReadError};
-use burn::train::metric::{Adaptor, MetricName};
+use burn::tensor::{DType, TensorReadError};
+use burn::train::metric::MetricName;
 
-use crate::method::EvaluationOutput;
+use crate::metric::MetricInput;
 use crate::metric::epoch::{EpochStatistic, epoch_metric};
 
 /// The mean weight of one modality in the fused predictions of an epoch (Eq. 8, or whatever rule
@@ -17,20 +17,6 @@ pub struct FusionWeightMetric {
     modality: usize,
     sum: f64,
     n_samples: usize,
-}
-
-/// What [`FusionWeightMetric`] takes of an [`EvaluationOutput`].
-#[derive(Debug, Clone)]
-pub struct FusionWeightInput {
-    weights: Option<Tensor<2>>,
-}
-
-impl Adaptor<FusionWeightInput> for EvaluationOutput {
-    fn adapt(&self) -> FusionWeightInput {
-        FusionWeightInput {
-            weights: self.weights.clone(),
-        }
-    }
 }
 
 impl FusionWeightMetric {
@@ -51,13 +37,13 @@ impl FusionWeightMetric {
     }
 }
 
-impl EpochStatistic<FusionWeightInput> for FusionWeightMetric {
+impl EpochStatistic<MetricInput> for FusionWeightMetric {
     const UNIT: Option<&'static str> = None;
     const HIGHER_IS_BETTER: bool = true;
     const DESCRIPTION: &'static str = "Mean weight of a modality in the fused prediction";
 
-    fn add(&mut self, input: &FusionWeightInput) -> Result<(), TensorReadError> {
-        let Some(weights) = &input.weights else {
+    fn add(&mut self, input: &MetricInput) -> Result<(), TensorReadError> {
+        let Some(weights) = input.weights() else {
             return Ok(());
         };
         let [n_samples, n_modalities] = weights.dims();
@@ -84,4 +70,4 @@ impl EpochStatistic<FusionWeightInput> for FusionWeightMetric {
     }
 }
 
-epoch_metric!(FusionWeightMetric, FusionWeightInput);
+epoch_metric!(FusionWeightMetric, MetricInput);

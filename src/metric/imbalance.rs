@@ -3,7 +3,7 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor, TensorReadError};
 use burn::train::metric::MetricName;
 
-use crate::metric::ClassificationViews;
+use crate::metric::MetricInput;
 use crate::metric::epoch::{EpochStatistic, epoch_metric};
 
 /// How far the modalities are apart: over an epoch, the accuracy of the best one minus that of the
@@ -40,15 +40,15 @@ impl Default for ImbalanceMetric {
     }
 }
 
-impl EpochStatistic<ClassificationViews> for ImbalanceMetric {
+impl EpochStatistic<MetricInput> for ImbalanceMetric {
     const UNIT: Option<&'static str> = Some("%");
     const HIGHER_IS_BETTER: bool = false;
     const DESCRIPTION: &'static str =
         "Accuracy of the best modality minus that of the worst, in percentage points";
 
-    fn add(&mut self, views: &ClassificationViews) -> Result<(), TensorReadError> {
-        let views = views.modalities();
-        let right: Vec<Tensor<1, Int>> = views
+    fn add(&mut self, input: &MetricInput) -> Result<(), TensorReadError> {
+        let branches = input.modalities();
+        let right: Vec<Tensor<1, Int>> = branches
             .iter()
             .map(|(_, logits, targets)| {
                 let predicted: Tensor<1, Int> = logits.clone().argmax(1).squeeze_dim(1);
@@ -60,7 +60,7 @@ impl EpochStatistic<ClassificationViews> for ImbalanceMetric {
             return Ok(());
         }
         let right: Vec<f64> = Tensor::cat(right, 0).try_into_vec_as()?;
-        for ((modality, _, targets), right) in views.into_iter().zip(right) {
+        for ((modality, _, targets), right) in branches.into_iter().zip(right) {
             if self.counts.len() <= modality {
                 self.counts.resize(modality + 1, (0.0, 0));
             }
@@ -92,4 +92,4 @@ impl EpochStatistic<ClassificationViews> for ImbalanceMetric {
     }
 }
 
-epoch_metric!(ImbalanceMetric, ClassificationViews);
+epoch_metric!(ImbalanceMetric, MetricInput);

@@ -7,17 +7,19 @@ mod calibration_error;
 mod epoch;
 mod fusion_weight;
 mod imbalance;
+mod input;
 mod modality;
 mod projector_gain;
 mod register;
 mod shapley;
-mod views;
 
 pub use calibration_error::CalibrationErrorMetric;
-pub use fusion_weight::{FusionWeightInput, FusionWeightMetric};
+pub use fusion_weight::FusionWeightMetric;
 pub use imbalance::ImbalanceMetric;
+pub use input::MetricInput;
 pub use modality::ModalityMetric;
-pub use projector_gain::{ProjectorGain, ProjectorGainInput, ProjectorGainMetric};
+pub use projector_gain::{ProjectorGain, ProjectorGainMetric};
 pub use register::ModalityMetrics;
-pub use shapley::{ShapleyInput, ShapleyMetric};
-pub use views::{ClassificationViews, View};
+pub use shapley::ShapleyMetric;
+
+pub use crate::method::Branch;

@@ -7,14 +7,13 @@ use burn::train::metric::{
     SerializedEntry,
 };
 
-use crate::metric::{ClassificationViews, View, epoch};
+use crate::metric::{Branch, MetricInput, epoch};
 
 /// Any of Burn's classification metrics, of one modality or of the fused prediction.
 ///
-/// The metric is given probabilities, as [`ClassificationViews::view`] makes them, of those samples
-/// that have the view, and nothing at all in a batch where none has: then there is no entry. In an
-/// epoch where none has its value is NaN. In training, only the modality whose turn it is has a
-/// view.
+/// The metric receives the probabilities of [`MetricInput::branch`] for the samples that have the
+/// branch. A batch without such samples has no entry, and an epoch without them the value NaN. In
+/// training, only the modality of the turn has a branch.
 ///
 /// ```
 /// use burn::train::metric::{AccuracyMetric, AurocMetric, ClassReduction, Metric};
@@ -28,9 +27,9 @@ use crate::metric::{ClassificationViews, View, epoch};
 #[derive(Debug, Clone)]
 pub struct ModalityMetric<M> {
     metric: M,
-    view: View,
+    branch: Branch,
     name: MetricName,
-    /// Whether the last batch, and any of the epoch, had the view.
+    /// Whether the last batch, and any batch of the epoch, had the branch.
     seen_last: bool,
     seen: bool,
 }
@@ -39,19 +38,19 @@ impl<M: Metric> ModalityMetric<M> {
     /// A metric of modality `modality`, counted from 0; the name of the modality goes after that
     /// of the metric.
     pub fn of_modality(metric: M, modality: usize, name: &str) -> Self {
-        Self::new(metric, View::Modality(modality), name)
+        Self::new(metric, Branch::Modality(modality), name)
     }
 
     /// A metric of the fused prediction.
     pub fn fused(metric: M) -> Self {
-        Self::new(metric, View::Fused, "fused")
+        Self::new(metric, Branch::Fused, "fused")
     }
 
-    fn new(metric: M, view: View, name: &str) -> Self {
+    fn new(metric: M, branch: Branch, name: &str) -> Self {
         Self {
             name: Arc::new(format!("{} {name}", metric.name())),
             metric,
-            view,
+            branch,
             seen_last: false,
             seen: false,
         }
@@ -63,9 +62,9 @@ impl<M: Metric> ModalityMetric<M> {
         self
     }
 
-    /// What the metric looks at.
-    pub fn view(&self) -> View {
-        self.view
+    /// Branch that the metric scores.
+    pub fn branch(&self) -> Branch {
+        self.branch
     }
 
     fn unit(&self) -> Option<String> {
@@ -81,7 +80,7 @@ where
     M: Metric,
     ClassificationOutput: Adaptor<M::Input>,
 {
-    type Input = ClassificationViews;
+    type Input = MetricInput;
 
     fn name(&self) -> MetricName {
         self.name.clone()
@@ -97,11 +96,11 @@ where
 
     fn update(
         &mut self,
-        views: &ClassificationViews,
+        input: &MetricInput,
         metadata: &MetricMetadata,
     ) -> Result<SerializedEntry, TensorReadError> {
         self.seen_last = false;
-        let Some(output) = views.view(self.view) else {
+        let Some(output) = input.branch(self.branch) else {
             return Ok(SerializedEntry::not_available(self.unit().as_deref()));
         };
         let entry = self.metric.update(&output.adapt(), metadata)?;

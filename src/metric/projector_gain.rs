@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use burn::tensor::TensorReadError;
-use burn::train::metric::{Adaptor, MetricName};
+use burn::train::metric::MetricName;
 
-use crate::method::{EvaluationOutput, Probe};
+use crate::metric::MetricInput;
 use crate::metric::epoch::{EpochStatistic, epoch_metric, failure};
 use crate::projector::Gains;
 
@@ -30,20 +30,6 @@ pub struct ProjectorGainMetric {
     layer: usize,
     modality: usize,
     found: Option<Gains>,
-}
-
-/// What [`ProjectorGainMetric`] takes of an [`EvaluationOutput`].
-#[derive(Debug, Clone)]
-pub struct ProjectorGainInput {
-    probe: Option<Probe>,
-}
-
-impl Adaptor<ProjectorGainInput> for EvaluationOutput {
-    fn adapt(&self) -> ProjectorGainInput {
-        ProjectorGainInput {
-            probe: self.probe.clone(),
-        }
-    }
 }
 
 impl ProjectorGainMetric {
@@ -87,14 +73,16 @@ impl ProjectorGainMetric {
     }
 }
 
-impl EpochStatistic<ProjectorGainInput> for ProjectorGainMetric {
+impl EpochStatistic<MetricInput> for ProjectorGainMetric {
     const UNIT: Option<&'static str> = None;
     const HIGHER_IS_BETTER: bool = true;
     const DESCRIPTION: &'static str = "Share of a gradient that the projector lets through";
 
-    fn add(&mut self, input: &ProjectorGainInput) -> Result<(), TensorReadError> {
-        if let (None, Some(probe)) = (self.found, &input.probe) {
-            self.found = probe.gains(self.layer, self.modality).map_err(failure)?;
+    fn add(&mut self, input: &MetricInput) -> Result<(), TensorReadError> {
+        if let (None, Some(evaluated)) = (self.found, input.evaluated()) {
+            self.found = evaluated
+                .gains(self.layer, self.modality)
+                .map_err(failure)?;
         }
         Ok(())
     }
@@ -117,4 +105,4 @@ impl EpochStatistic<ProjectorGainInput> for ProjectorGainMetric {
     }
 }
 
-epoch_metric!(ProjectorGainMetric, ProjectorGainInput);
+epoch_metric!(ProjectorGainMetric, MetricInput);

@@ -3,7 +3,7 @@ use burn::train::metric::{
 };
 use burn::train::{InferenceStep, LearnerModel, SupervisedTraining, TrainStep};
 
-use crate::method::{EvaluationOutput, Probe, StepOutput};
+use crate::method::{EvaluationOutput, StepOutput};
 use crate::metric::{
     CalibrationErrorMetric, FusionWeightMetric, ImbalanceMetric, ModalityMetric, ShapleyMetric,
 };
@@ -33,7 +33,7 @@ pub trait ModalityMetrics: Sized {
     /// | `ECE image` | each modality; fused | validation | % |
     /// | `Imbalance` | all modalities | validation | percentage points |
     /// | `Fusion weight image` | each modality | validation | |
-    /// | `Shapley image` | each modality, if at most [`Probe::MAX_MODALITIES`] | validation | percentage points |
+    /// | `Shapley image` | each modality, if at most [`ShapleyMetric::MAX_MODALITIES`] | validation | percentage points |
     ///
     /// Names tell metrics apart: they should differ from each other, and from `fused`. Macro F1,
     /// mAP (mean average precision) and AUROC are means over the classes, each against the others;
@@ -61,7 +61,7 @@ where
                 .metric_train_numeric(of.metric(LossMetric::new(), "Loss"))
                 .metric_train_numeric(of.metric(AccuracyMetric::new(), "Accuracy"))
                 .metric_valid_numeric(FusionWeightMetric::of_modality(modality, name));
-            if names.len() <= Probe::MAX_MODALITIES {
+            if names.len() <= ShapleyMetric::MAX_MODALITIES {
                 let shapley = ShapleyMetric::of_modality(modality, name);
                 training = training.metric_valid_numeric(shapley);
             }

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use burn::tensor::TensorReadError;
-use burn::train::metric::{Adaptor, MetricName};
+use burn::train::metric::MetricName;
 
 use crate::evaluation::shapley_values;
-use crate::method::{EvaluationOutput, Probe};
+use crate::metric::MetricInput;
 use crate::metric::epoch::{EpochStatistic, epoch_metric, failure};
 
 /// What one modality contributes to the fused accuracy of an epoch, in percentage points: its
@@ -14,8 +14,8 @@ use crate::metric::epoch::{EpochStatistic, epoch_metric, failure};
 /// none of them, and every sample for the empty set, counts `1 / n_classes`: a guess. The values of
 /// all modalities thus sum to what the fused accuracy is above guessing.
 ///
-/// Each batch is fused `2^M` times for `M` modalities, once for all metrics of this kind; for more
-/// than [`Probe::MAX_MODALITIES`] the value is NaN.
+/// Each batch is fused `2^M - 1` times for `M` modalities, once for all metrics of this kind. For
+/// more than [`MAX_MODALITIES`](Self::MAX_MODALITIES) the value is NaN.
 #[derive(Debug, Clone)]
 pub struct ShapleyMetric {
     name: MetricName,
@@ -24,21 +24,10 @@ pub struct ShapleyMetric {
     n_samples: usize,
 }
 
-/// What [`ShapleyMetric`] takes of an [`EvaluationOutput`].
-#[derive(Debug, Clone)]
-pub struct ShapleyInput {
-    probe: Option<Probe>,
-}
-
-impl Adaptor<ShapleyInput> for EvaluationOutput {
-    fn adapt(&self) -> ShapleyInput {
-        ShapleyInput {
-            probe: self.probe.clone(),
-        }
-    }
-}
-
 impl ShapleyMetric {
+    /// Largest number of modalities with a value: a batch is fused `2^M - 1` times.
+    pub const MAX_MODALITIES: usize = 8;
+
     /// "Shapley `name`", of modality `modality`, counted from 0.
     pub fn of_modality(modality: usize, name: &str) -> Self {
         Self {
@@ -56,24 +45,29 @@ impl ShapleyMetric {
     }
 }
 
-impl EpochStatistic<ShapleyInput> for ShapleyMetric {
+impl EpochStatistic<MetricInput> for ShapleyMetric {
     const UNIT: Option<&'static str> = Some("%");
     const HIGHER_IS_BETTER: bool = true;
     const DESCRIPTION: &'static str =
         "Shapley value of a modality's contribution to the fused accuracy, in percentage points";
 
-    fn add(&mut self, input: &ShapleyInput) -> Result<(), TensorReadError> {
-        let Some(probe) = &input.probe else {
+    fn add(&mut self, input: &MetricInput) -> Result<(), TensorReadError> {
+        let (Some(evaluated), Some(n_classes)) = (input.evaluated(), input.n_classes()) else {
             return Ok(());
         };
-        let Some(batch) = probe.coalitions().map_err(failure)? else {
+        if evaluated.n_modalities() > Self::MAX_MODALITIES {
             return Ok(());
-        };
-        self.n_right.resize(batch.n_right.len(), 0.0);
-        for (sum, right) in self.n_right.iter_mut().zip(&batch.n_right) {
-            *sum += right;
         }
-        self.n_samples += batch.n_samples;
+        let subsets = evaluated.subsets().map_err(failure)?;
+        let labels = input.targets().labels();
+        let guess = 1.0 / n_classes as f64;
+        self.n_right.resize(subsets.len() + 1, 0.0);
+        self.n_right[0] += guess * labels.len() as f64;
+        for (sum, subset) in self.n_right[1..].iter_mut().zip(&*subsets) {
+            let n_left_out = labels.len() - subset.rows.len();
+            *sum += subset.n_correct(labels) as f64 + guess * n_left_out as f64;
+        }
+        self.n_samples += labels.len();
         Ok(())
     }
 
@@ -95,4 +89,4 @@ impl EpochStatistic<ShapleyInput> for ShapleyMetric {
     }
 }
 
-epoch_metric!(ShapleyMetric, ShapleyInput);
+epoch_metric!(ShapleyMetric, MetricInput);

@@ -13,7 +13,8 @@ use crate::fusion::{ModalityLogits, UncertaintyFusion};
 use crate::head::SharedHead;
 use crate::loader::{AlternatingLoader, Passes, RoundRobin};
 use crate::method::{
-    EvaluationOutput, Interruption, MultimodalMethod, Probe, Probed, StepOutput, TrainingLoader,
+    EvaluatedBatch, EvaluationOutput, Interruption, MultimodalMethod, StepOutput, SubsetPredictor,
+    TrainingLoader,
 };
 use crate::mla::{Mla, Projection};
 use crate::modality::{ModalityInputs, MultimodalBatch, Presence, Targets, Turn};
@@ -51,7 +52,7 @@ where
         let loss = CrossEntropyLossConfig::new()
             .init(&logits.device())
             .forward(logits.clone(), targets.tensor());
-        let probe = MlaProbe {
+        let predictor = MlaSubsets {
             fusion: self.fusion.clone(),
             projection: self.projection.clone(),
             logits: prediction.modalities.clone(),
@@ -61,7 +62,7 @@ where
             modalities: Some(prediction.modalities),
             weights: Some(prediction.weights),
             logits,
-            probe: Some(Probe::new(probe, targets.clone())),
+            evaluated: Some(EvaluatedBatch::new(predictor)),
             targets,
         })
     }
@@ -138,14 +139,14 @@ where
     }
 }
 
-/// An evaluated batch of an [`Mla`](crate::Mla).
-struct MlaProbe<P: OrthogonalProjector, F> {
+/// Predictions of an evaluated batch from subsets of its modalities.
+struct MlaSubsets<P: OrthogonalProjector, F> {
     fusion: F,
     projection: Projection<P>,
     logits: ModalityLogits,
 }
 
-impl<P: OrthogonalProjector, F: UncertaintyFusion> Probed for MlaProbe<P, F> {
+impl<P: OrthogonalProjector, F: UncertaintyFusion> SubsetPredictor for MlaSubsets<P, F> {
     fn presence(&self) -> &Presence {
         self.logits.presence()
     }

@@ -573,7 +573,7 @@ fn ranks_of_probabilities_are_those_worked_by_hand() {
         let mut map =
             ModalityMetric::of_modality(AucPrMetric::multiclass(ClassReduction::Macro), 1, "b");
         for (p, labels) in [([0.9, 0.8], [1, 0]), ([0.4, 0.3], [1, 0])] {
-            let views: ClassificationViews = output(&p, &labels).adapt();
+            let views: MetricInput = output(&p, &labels).adapt();
             auroc.update(&views, &metadata()).unwrap();
             map.update(&views, &metadata()).unwrap();
         }
@@ -597,7 +597,7 @@ fn a_metric_stays_as_it_is_where_its_view_is_absent() {
             logits: matrix(vec![2.0, 0.0, 2.0, 0.0], 2, &device),
             targets: Targets::new([0, 1], &device),
         };
-        let views: ClassificationViews = turn.adapt();
+        let views: MetricInput = turn.adapt();
         let mut seen = ModalityMetric::of_modality(AccuracyMetric::new(), 0, "a");
         assert!(!seen.update(&views, &metadata()).unwrap().is_not_available());
         assert_eq!(seen.value().unwrap().current(), 50.0);
@@ -606,7 +606,7 @@ fn a_metric_stays_as_it_is_where_its_view_is_absent() {
             modality: Some(1),
             ..turn
         };
-        let other: ClassificationViews = other.adapt();
+        let other: MetricInput = other.adapt();
         let entry = seen.update(&other, &metadata()).unwrap();
         assert_eq!(entry.formatted, "epoch N/A % - batch N/A %");
         assert!(seen.value().is_none(), "not the value of an earlier batch");
@@ -626,9 +626,9 @@ fn a_metric_stays_as_it_is_where_its_view_is_absent() {
                 .unwrap()
                 .is_not_available()
         );
-        let evaluated: ClassificationViews = evaluation(5, &device).adapt();
-        assert!(evaluated.view(View::Modality(2)).is_none());
-        assert_eq!(evaluated.view(View::Fused).unwrap().loss.dims(), [5]);
+        let evaluated: MetricInput = evaluation(5, &device).adapt();
+        assert!(evaluated.branch(Branch::Modality(2)).is_none());
+        assert_eq!(evaluated.branch(Branch::Fused).unwrap().loss.dims(), [5]);
     }
 }
 
@@ -660,9 +660,9 @@ fn a_failed_evaluation_tells_metrics_nothing() {
     let mut bad = batch(3, 0, &device);
     bad.targets = Targets::from_labels(vec![0, 1, 7], &device);
     let output = InferenceStep::step(&model.valid(), bad);
-    assert!(output.modalities.is_none() && output.probe.is_none());
-    let views: ClassificationViews = output.adapt();
-    assert!(views.view(View::Fused).is_none());
+    assert!(output.modalities.is_none() && output.evaluated.is_none());
+    let views: MetricInput = output.adapt();
+    assert!(views.branch(Branch::Fused).is_none());
     let mut imbalance = ImbalanceMetric::new();
     imbalance.update(&views, &metadata()).unwrap();
     assert!(imbalance.running_value().is_none());
@@ -674,7 +674,7 @@ fn a_failed_evaluation_tells_metrics_nothing() {
 }
 
 #[test]
-fn more_modalities_than_coalitions_are_looked_at_have_no_shapley_value() {
+fn more_modalities_than_subsets_are_fused_for_have_no_shapley_value() {
     let device = Device::flex();
     let encoders: Vec<MlpEncoder> = (0..9)
         .map(|_| MlpEncoderConfig::new(2, D_FEATURE).init(&device).unwrap())
@@ -684,14 +684,13 @@ fn more_modalities_than_coalitions_are_looked_at_have_no_shapley_value() {
     let inputs = vec![Tensor::<2>::ones([2, 2], &device); 9];
     let batch = MultimodalBatch::paired(inputs, Targets::new([0, 1], &device));
     let output = model.try_evaluate(batch).unwrap();
-    let probe = output.probe.as_ref().unwrap();
-    assert_eq!(probe.coalitions().unwrap(), None);
+    let evaluated = output.evaluated.as_ref().unwrap();
     let mut shapley = ShapleyMetric::of_modality(0, "first");
     shapley.update(&output.adapt(), &metadata()).unwrap();
     assert!(shapley.running_value().is_none());
     assert!(shapley.final_value().current().is_nan());
-    assert!(probe.gains(0, 8).unwrap().is_some());
-    assert!(probe.gains(0, 9).unwrap().is_none());
+    assert!(evaluated.gains(0, 8).unwrap().is_some());
+    assert!(evaluated.gains(0, 9).unwrap().is_none());
 }
 
 /// As those of a turn that failed, or of a model whose check for them is off.
@@ -705,7 +704,7 @@ fn logits_that_are_not_finite_panic_nowhere() {
     for device in devices() {
         let mut logits = vec![0.5, 0.2, 0.1, f32::NAN, 1.0, 2.0, 0.3, 0.9, 0.4];
         for _ in 0..2 {
-            let views: ClassificationViews = StepOutput {
+            let views: MetricInput = StepOutput {
                 modality: Some(0),
                 loss: Tensor::full([1], f32::NAN, &device),
                 logits: matrix(logits.clone(), 3, &device),
@@ -746,14 +745,14 @@ fn a_model_in_training_mode_may_be_evaluated_too() {
         let batch = || SampleBatcher { keep: some }.batch(vec![0, 1, 2, 0], &device);
         let output = model.try_evaluate(batch()).unwrap();
         let expected = model.valid().try_evaluate(batch()).unwrap();
-        for view in [View::Modality(0), View::Modality(1), View::Fused] {
+        for view in [Branch::Modality(0), Branch::Modality(1), Branch::Fused] {
             let [found, expected] = [&output, &expected].map(|output| {
-                let views: ClassificationViews = output.adapt();
-                values(views.view(view).unwrap().loss)
+                let views: MetricInput = output.adapt();
+                values(views.branch(view).unwrap().loss)
             });
             assert_eq!(found, expected);
         }
-        let coalitions = |output: &EvaluationOutput| output.probe.clone().unwrap().coalitions();
-        assert_eq!(coalitions(&output), coalitions(&expected));
+        let subsets = |output: &EvaluationOutput| output.evaluated.clone().unwrap().subsets();
+        assert_eq!(subsets(&output), subsets(&expected));
     }
 }

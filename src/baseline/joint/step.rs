@@ -13,8 +13,8 @@ use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result};
 use crate::loader::{LoaderHandle, Passes};
 use crate::method::{
-    EvaluationOutput, Interruption, MultimodalMethod, Parameters, Probe, Probed, StepOutput,
-    TrainingLoader,
+    EvaluatedBatch, EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput,
+    SubsetPredictor, TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets};
 use crate::module::discard_pending_updates;
@@ -147,7 +147,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let loss = CrossEntropyLossConfig::new()
             .init(&logits.device())
             .forward(logits.clone(), targets.tensor());
-        let probe = JointProbe {
+        let predictor = JointSubsets {
             head: self.head.clone(),
             features,
         };
@@ -156,7 +156,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             modalities: Some(prediction.modalities),
             weights: prediction.weights,
             logits,
-            probe: Some(Probe::new(probe, targets.clone())),
+            evaluated: Some(EvaluatedBatch::new(predictor)),
             targets,
         })
     }
@@ -187,13 +187,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     }
 }
 
-/// An evaluated batch.
-struct JointProbe<H> {
+/// Predictions of an evaluated batch from subsets of its modalities.
+struct JointSubsets<H> {
     head: H,
     features: ModalityFeatures,
 }
 
-impl<H: JointHead> Probed for JointProbe<H> {
+impl<H: JointHead> SubsetPredictor for JointSubsets<H> {
     fn presence(&self) -> &Presence {
         self.features.presence()
     }

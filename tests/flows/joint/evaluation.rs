@@ -153,7 +153,7 @@ fn a_subset_of_concat_is_its_layer_on_zeros() {
         let features = model.features(batch.clone()).unwrap();
         let output = model.try_evaluate(batch).unwrap();
         let layer = Layer::of(&model.head, "linear");
-        let found = output.probe.unwrap().fuse(&[4, 1], &[1]).unwrap();
+        let found = output.evaluated.unwrap().fuse(&[4, 1], &[1]).unwrap();
         let h = rows(features.modality(1));
         let mut expected = vec![];
         for row in [4, 1] {
@@ -166,24 +166,23 @@ fn a_subset_of_concat_is_its_layer_on_zeros() {
 }
 
 #[test]
-fn coalitions_are_the_subsets_of_a_batch() {
+fn subsets_of_batches_add_up_to_those_of_a_split() {
     for device in devices() {
         for kind in ALL {
             let model = trained(kind, &device);
-            let mut right = [0.0; 8];
+            let mut correct = [0; 7];
             for batch in batches(&device) {
-                let probe = model.try_evaluate(batch).unwrap().probe.unwrap();
-                let coalitions = probe.coalitions().unwrap().unwrap();
-                assert_eq!(coalitions.n_samples, 5);
-                let sums = right.iter_mut().zip(coalitions.n_right);
-                sums.for_each(|(sum, n)| *sum += n);
-                assert_eq!(probe.gains(0, 0), Ok(None), "no projector");
+                let labels = batch.targets.labels().to_vec();
+                let evaluated = model.try_evaluate(batch).unwrap().evaluated.unwrap();
+                let subsets = evaluated.subsets().unwrap();
+                let sums = correct.iter_mut().zip(&*subsets);
+                sums.for_each(|(sum, subset)| *sum += subset.n_correct(&labels));
+                assert_eq!(evaluated.gains(0, 0), Ok(None), "no projector");
             }
-            let expected = evaluate_subsets(&model, &*loader(&device))
-                .unwrap()
-                .values();
-            for (right, expected) in right.iter().zip(expected) {
-                assert!((right / N as f64 - expected).abs() < 1e-9, "{kind:?}");
+            let expected = evaluate_subsets(&model, &*loader(&device)).unwrap();
+            for (mask, correct) in (1..).zip(correct) {
+                let score = expected.mask(mask).unwrap();
+                assert_eq!(score.confusion.n_correct(), correct, "{kind:?}");
             }
         }
     }

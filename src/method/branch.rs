@@ -1,0 +1,10 @@
+//! The predictions of a multimodal model that a metric can score.
+
+/// A prediction of a multimodal model: of one modality alone, or fused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Branch {
+    /// Prediction of one modality alone, for the samples that have it.
+    Modality(usize),
+    /// Fused prediction, for all samples.
+    Fused,
+}
