@@ -70,6 +70,13 @@ pub enum CheckpointProblem {
         /// The newest format this crate reads.
         known: u32,
     },
+    /// Written by an earlier version of the crate in a format that is no longer read.
+    OlderFormat {
+        /// The format of the file.
+        format: u32,
+        /// The format that this crate reads.
+        known: u32,
+    },
     /// A part does not fit the model, the optimizer, the scheduler or the loader given.
     Mismatch {
         /// The part.
@@ -99,6 +106,10 @@ impl fmt::Display for CheckpointProblem {
             Self::NewerFormat { format, known } => write!(
                 f,
                 "written by a newer burn-mla: format {format}, this one reads up to {known}"
+            ),
+            Self::OlderFormat { format, known } => write!(
+                f,
+                "written by an older burn-mla: format {format}, this one reads format {known}"
             ),
             Self::Mismatch { part, message } => write!(f, "the {part} does not fit: {message}"),
             Self::Configuration { at, saved, given } => {

@@ -12,8 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{CheckpointProblem, TrainingProgress};
 
 const MAGIC: &[u8] = b"burn-mla checkpoint\n";
-/// Raise it with every change that an older reader would misread.
-const FORMAT: u32 = 1;
+/// Raised with every change that a reader of another version would misread, and with every change of
+/// the order of the data or the seeds of turns, on which an exact resume depends.
+///
+/// - 1: order and seeds by `StdRng` and `SliceRandom` of rand 0.10.
+/// - 2: order by ChaCha12 and a shuffle of this crate.
+const FORMAT: u32 = 2;
 const FIXED: usize = MAGIC.len() + 4 + 8;
 const CHECKSUM: usize = 4;
 
@@ -65,6 +69,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Contents, CheckpointProblem> {
     let format = u32::from_le_bytes(format.try_into().expect("4 bytes"));
     if format > FORMAT {
         return Err(CheckpointProblem::NewerFormat {
+            format,
+            known: FORMAT,
+        });
+    }
+    if format < FORMAT {
+        return Err(CheckpointProblem::OlderFormat {
             format,
             known: FORMAT,
         });
@@ -160,6 +170,18 @@ mod tests {
             known: FORMAT,
         };
         assert_eq!(decode(&newer).unwrap_err(), expected);
+        let mut older = example();
+        older[MAGIC.len()] = 1;
+        let problem = decode(&older).unwrap_err();
+        let expected = CheckpointProblem::OlderFormat {
+            format: 1,
+            known: FORMAT,
+        };
+        assert_eq!(problem, expected);
+        assert_eq!(
+            problem.to_string(),
+            "written by an older burn-mla: format 1, this one reads format 2"
+        );
         let mut longer = example();
         longer.push(0);
         assert_eq!(decode(&longer).unwrap_err(), CheckpointProblem::Corrupted);

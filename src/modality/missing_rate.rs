@@ -1,4 +1,4 @@
-use rand::rngs::StdRng;
+use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
 
 use crate::error::{MlaError, Result, fraction};
@@ -38,9 +38,8 @@ use crate::modality::Presence;
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
 ///
-/// The numbers come from `rand`'s `StdRng`, which another version of that crate may change: keep a
-/// `MissingManifest` (feature `train`), which holds the masks themselves, with results that must be
-/// repeated.
+/// The numbers come from ChaCha12, which gives the same masks on every machine. A `MissingManifest`
+/// (feature `train`) keeps the masks themselves in a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MissingRate {
     rate: f64,
@@ -102,17 +101,17 @@ impl MissingRate {
         Presence::from_mask(mask, n_modalities)
     }
 
-    fn numbers(&self, split: &str, n_modalities: usize) -> StdRng {
+    fn numbers(&self, split: &str, n_modalities: usize) -> ChaCha12Rng {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         seed[8..16].copy_from_slice(&fnv1a(split.as_bytes()).to_le_bytes());
         seed[16..24].copy_from_slice(&(n_modalities as u64).to_le_bytes());
-        StdRng::from_seed(seed)
+        ChaCha12Rng::from_seed(seed)
     }
 }
 
 /// Uniform in `[0, 1)`, a multiple of `2^-53`.
-fn uniform(numbers: &mut StdRng) -> f64 {
+fn uniform(numbers: &mut ChaCha12Rng) -> f64 {
     (numbers.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 

@@ -14,7 +14,7 @@ use crate::error::Result;
 
 #[cfg(feature = "train")]
 pub(crate) use conditioning::Watch;
-pub use conditioning::{Conditioning, IllConditioned};
+pub use conditioning::{Conditioning, IllConditionedPolicy};
 pub use gains::Gains;
 pub use identity::{IdentityProjector, IdentityState};
 pub use rls::{
@@ -133,7 +133,7 @@ pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
 
     /// Makes a state immune to ill conditioning: asked for before an update whose
     /// [`conditioning`](Self::conditioning) is [ill](Conditioning::is_ill) with the remedy
-    /// [`SwitchToSquareRoot`](IllConditioned::SwitchToSquareRoot).
+    /// [`SwitchToSquareRoot`](IllConditionedPolicy::SwitchToSquareRoot).
     ///
     /// # Errors
     ///

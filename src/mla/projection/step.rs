@@ -7,7 +7,7 @@ use crate::error::{MlaError, Result};
 use crate::mla::Projection;
 use crate::mla::projection::state::{FactorIds, LayerProjection};
 use crate::numeric::product;
-use crate::projector::{IllConditioned, OrthogonalProjector, Watch};
+use crate::projector::{IllConditionedPolicy, OrthogonalProjector, Watch};
 
 impl<P: OrthogonalProjector> Projection<P> {
     pub(crate) fn layers(&self) -> &[LayerProjection<P::State>] {
@@ -36,8 +36,8 @@ impl<P: OrthogonalProjector> Projection<P> {
                 continue;
             }
             match conditioning.remedy {
-                IllConditioned::SwitchToSquareRoot => self.watch.ask_for_switch(),
-                IllConditioned::Error => {
+                IllConditionedPolicy::SwitchToSquareRoot => self.watch.ask_for_switch(),
+                IllConditionedPolicy::Error => {
                     return Err(MlaError::IllConditioned {
                         layer,
                         modality,
