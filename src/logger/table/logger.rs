@@ -179,8 +179,8 @@ impl TableLogger {
     fn begin(&mut self, running: &mut RunningEpoch) {
         if !running.begun {
             running.begun = true;
-            let removed = self.file.remove_from(running.epoch, &running.split);
-            let removed = removed.and_then(|()| self.file.flush());
+            self.file.remove_from(running.epoch, &running.split);
+            let removed = self.file.flush();
             self.report(removed);
         }
     }
@@ -211,7 +211,7 @@ impl TableLogger {
             log::warn!("{metric:?} is left out of the log: Burn has not introduced it");
             return;
         };
-        self.file.push(&Row {
+        self.file.push(Row {
             epoch: running.epoch,
             split: running.split.clone(),
             iteration,
@@ -263,10 +263,9 @@ impl MetricLogger for TableLogger {
         epoch: usize,
         split: &Split,
     ) -> Result<Vec<NumericEntry>, String> {
-        let rows = self.file.rows(epoch, &split_name(split));
-        let rows = rows.map_err(|error| TableLogError::io(self.file.path())(error).to_string())?;
-        let name = one_line(name);
-        let rows = rows.into_iter().filter(|row| row.metric == name);
+        let (name, split) = (one_line(name), split_name(split));
+        let rows = self.file.rows(epoch, &split);
+        let rows = rows.filter(|row| row.metric == name);
         Ok(rows
             .map(|row| match (row.iteration, row.count) {
                 (None, _) => NumericEntry::Final(row.value),

@@ -1,223 +1,159 @@
+//! One value of a metric, and its two encodings as a line of text.
+
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The columns, in their order.
-const HEADER: &str = "epoch,split,iteration,metric,value,count,unit";
-const N_COLUMNS: usize = 7;
-
-/// How every line of JSON begins.
-const JSON_START: &str = "{\"epoch\":";
-
-/// A value of a metric.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
+/// Value of a metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Row<V = f64> {
     pub epoch: usize,
     pub split: String,
     /// `None` for the value of the whole epoch.
     pub iteration: Option<usize>,
     pub metric: String,
-    pub value: f64,
+    pub value: V,
     pub count: Option<usize>,
     pub unit: Option<String>,
 }
 
-/// How rows are written. One line is one row in both.
+/// Encoding of rows. One line is one row in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Csv,
     JsonLines,
 }
 
-/// A name as it is written: a row is one line.
+/// A name without line breaks, because a row is one line.
 pub(super) fn one_line(name: &str) -> Cow<'_, str> {
-    match name.contains(['\n', '\r']) {
-        true => Cow::Owned(name.replace(['\n', '\r'], " ")),
-        false => Cow::Borrowed(name),
+    if name.contains(['\n', '\r']) {
+        Cow::Owned(name.replace(['\n', '\r'], " "))
+    } else {
+        Cow::Borrowed(name)
     }
 }
 
+const COLUMNS: [&str; 7] = [
+    "epoch",
+    "split",
+    "iteration",
+    "metric",
+    "value",
+    "count",
+    "unit",
+];
+
+/// A line that is no row, counted from 1.
+pub(super) type BadLine = (usize, String);
+
 impl Format {
-    /// The first line, with its end; nothing where there is none.
+    /// First line with its end; empty for a format without one.
     pub fn header(self) -> String {
         match self {
-            Self::Csv => format!("{HEADER}\n"),
+            Self::Csv => COLUMNS.join(",") + "\n",
             Self::JsonLines => String::new(),
         }
     }
 
-    /// Whether a file that ends before its first line does may be one of this format.
+    /// Whether a file that ends within its first line can be one of this format.
     pub fn may_begin_with(self, torn: &[u8]) -> bool {
-        let start = match self {
-            Self::Csv => HEADER,
-            Self::JsonLines => JSON_START,
-        };
-        let n = start.len().min(torn.len());
-        torn[..n] == start.as_bytes()[..n] && (self == Self::JsonLines || torn.len() <= n)
+        match self {
+            Self::Csv => self.header().as_bytes().starts_with(torn),
+            Self::JsonLines => {
+                let start = &b"{\"epoch\":"[..];
+                start.starts_with(torn) || torn.starts_with(start)
+            }
+        }
     }
 
-    /// The line of a row, with its end.
-    pub fn line(self, row: &Row) -> String {
+    /// Lines of rows, each with its end.
+    pub fn lines<'a>(self, rows: impl IntoIterator<Item = &'a Row>) -> std::io::Result<Vec<u8>> {
         match self {
             Self::Csv => {
-                let optional = |n: Option<usize>| n.map(|n| n.to_string()).unwrap_or_default();
-                format!(
-                    "{},{},{},{},{:?},{},{}\n",
-                    row.epoch,
-                    quoted(&row.split),
-                    optional(row.iteration),
-                    quoted(&row.metric),
-                    row.value,
-                    optional(row.count),
-                    quoted(row.unit.as_deref().unwrap_or_default()),
-                )
+                let mut writer = csv::WriterBuilder::new()
+                    .has_headers(false)
+                    .from_writer(vec![]);
+                for row in rows {
+                    writer.serialize(row)?;
+                }
+                writer.into_inner().map_err(|error| error.into_error())
             }
             Self::JsonLines => {
-                let text = |text: &str| Value::from(text).to_string();
-                let optional = |n: Option<usize>| n.map_or("null".to_string(), |n| n.to_string());
-                format!(
-                    "{JSON_START}{},\"split\":{},\"iteration\":{},\"metric\":{},\"value\":{},\
-                     \"count\":{},\"unit\":{}}}\n",
-                    row.epoch,
-                    text(&row.split),
-                    optional(row.iteration),
-                    text(&row.metric),
-                    json_number(row.value),
-                    optional(row.count),
-                    row.unit.as_deref().map_or("null".to_string(), text),
-                )
-            }
-        }
-    }
-
-    /// The row of a line without its end.
-    pub fn parse(self, line: &[u8]) -> Result<Row, String> {
-        let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-        match self {
-            Self::Csv => parse_csv(line),
-            Self::JsonLines => parse_json(line),
-        }
-    }
-}
-
-fn quoted(text: &str) -> Cow<'_, str> {
-    match text.contains([',', '"']) {
-        true => Cow::Owned(format!("\"{}\"", text.replace('"', "\"\""))),
-        false => Cow::Borrowed(text),
-    }
-}
-
-fn parse_csv(line: &str) -> Result<Row, String> {
-    let fields = fields(line).ok_or("a quote that does not end a field")?;
-    let n_fields = fields.len();
-    let fields: [String; N_COLUMNS] = fields
-        .try_into()
-        .map_err(|_| format!("{n_fields} columns instead of {N_COLUMNS}"))?;
-    let [epoch, split, iteration, metric, value, count, unit] = fields;
-    Ok(Row {
-        epoch: parse("epoch", &epoch)?,
-        split,
-        iteration: optional("iteration", &iteration)?,
-        metric,
-        value: parse("value", &value)?,
-        count: optional("count", &count)?,
-        unit: Some(unit).filter(|unit| !unit.is_empty()),
-    })
-}
-
-fn parse<T: std::str::FromStr>(column: &str, text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("{column} `{text}`"))
-}
-
-fn optional(column: &str, text: &str) -> Result<Option<usize>, String> {
-    match text.is_empty() {
-        true => Ok(None),
-        false => parse(column, text).map(Some),
-    }
-}
-
-/// The fields of a line, `None` where quotes are not in pairs.
-fn fields(line: &str) -> Option<Vec<String>> {
-    let mut fields = vec![];
-    let mut rest = line;
-    loop {
-        let (field, after) = match rest.strip_prefix('"') {
-            None => {
-                let end = rest.find(',').unwrap_or(rest.len());
-                let (field, after) = rest.split_at(end);
-                if field.contains('"') {
-                    return None;
+                let mut lines = vec![];
+                for row in rows {
+                    serde_json::to_writer(&mut lines, &json(row))?;
+                    lines.push(b'\n');
                 }
-                (field.to_string(), after)
+                Ok(lines)
             }
-            Some(inner) => quoted_field(inner)?,
-        };
-        fields.push(field);
-        match after.strip_prefix(',') {
-            Some(next) => rest = next,
-            None => return after.is_empty().then_some(fields),
+        }
+    }
+
+    /// Rows of whole lines, the header included.
+    pub fn parse(self, lines: &[u8]) -> Result<Vec<Row>, BadLine> {
+        match self {
+            Self::Csv => {
+                let mut reader = csv::Reader::from_reader(lines);
+                let header = reader.headers().map_err(|error| (1, error.to_string()))?;
+                if !lines.is_empty() && header != &COLUMNS[..] {
+                    return Err((1, format!("expected {}", COLUMNS.join(","))));
+                }
+                let bad = |error: csv::Error| {
+                    let line = error.position().map_or(1, |position| position.line());
+                    (line as usize, error.to_string())
+                };
+                reader
+                    .into_deserialize()
+                    .map(|row| row.map_err(bad))
+                    .collect()
+            }
+            Self::JsonLines => {
+                let lines = lines.split_inclusive(|&byte| byte == b'\n');
+                let row = |(n, line): (usize, &[u8])| {
+                    let row = serde_json::from_slice(line).map_err(|error| error.to_string());
+                    row.and_then(from_json).map_err(|message| (n, message))
+                };
+                (1..).zip(lines).map(row).collect()
+            }
         }
     }
 }
 
-/// A field after its opening quote, and what comes after its closing one.
-fn quoted_field(mut rest: &str) -> Option<(String, &str)> {
-    let mut field = String::new();
-    loop {
-        let (part, after) = rest.split_once('"')?;
-        field.push_str(part);
-        match after.strip_prefix('"') {
-            Some(next) => {
-                field.push('"');
-                rest = next;
-            }
-            None => return Some((field, after)),
-        }
-    }
+/// JSON has no numbers that are not finite: null, which pandas reads as NaN, and texts that it reads as
+/// infinities.
+fn json(row: &Row) -> Row<Value> {
+    let value = if row.value.is_infinite() {
+        Value::from(format!("{:?}", row.value))
+    } else {
+        Value::from(row.value)
+    };
+    with_value(row.clone(), value)
 }
 
-/// JSON has no numbers that are not finite: null, which pandas reads as NaN, and texts that it
-/// reads as infinities.
-fn json_number(value: f64) -> String {
-    match value {
-        value if value.is_nan() => "null".to_string(),
-        value if value.is_infinite() => format!("\"{value:?}\""),
-        value => format!("{value:?}"),
-    }
+fn from_json(row: Row<Value>) -> Result<Row, String> {
+    let value = match &row.value {
+        Value::Null => Some(f64::NAN),
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) if text == "inf" => Some(f64::INFINITY),
+        Value::String(text) if text == "-inf" => Some(f64::NEG_INFINITY),
+        _ => None,
+    };
+    let value = value.ok_or_else(|| format!("value {}", row.value))?;
+    Ok(with_value(row, value))
 }
 
-fn parse_json(line: &str) -> Result<Row, String> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct JsonRow {
-        epoch: usize,
-        split: String,
-        iteration: Option<usize>,
-        metric: String,
-        #[serde(rename = "value")]
-        _value: Value,
-        count: Option<usize>,
-        unit: Option<String>,
-    }
-    let row: JsonRow = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    // `serde_json` may be off by a bit, so the number is taken from the text. No name can look
-    // like its key, as a quote within a name follows a backslash.
-    let number = line.split_once("\"value\":");
-    let number = number.and_then(|(_, after)| Some(after.split_once(',')?.0));
-    let number = number.ok_or("columns in another order")?;
-    Ok(Row {
+fn with_value<V, W>(row: Row<V>, value: W) -> Row<W> {
+    Row {
         epoch: row.epoch,
         split: row.split,
         iteration: row.iteration,
         metric: row.metric,
-        value: match number {
-            "null" => f64::NAN,
-            number => parse("value", number.trim_matches('"'))?,
-        },
+        value,
         count: row.count,
         unit: row.unit,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -249,7 +185,10 @@ mod tests {
             },
             row("Loss", f64::NEG_INFINITY),
         ];
-        let lines = |format: Format| rows.each_ref().map(|row| format.line(row));
+        let lines = |format: Format| {
+            rows.each_ref()
+                .map(|row| String::from_utf8(format.lines([row]).unwrap()).unwrap())
+        };
         assert_eq!(
             lines(Format::Csv),
             [
@@ -272,17 +211,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn other_readers_of_csv_agree() {
-        let row = row("a \"b\", c,", 1e300);
-        let text = format!("{}{}", Format::Csv.header(), Format::Csv.line(&row));
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
-        assert_eq!(reader.headers().unwrap().len(), N_COLUMNS);
-        let record = reader.records().next().unwrap().unwrap();
-        let expected = ["3", "valid", "", "a \"b\", c,", "1e300", "24", "%"];
-        assert_eq!(record.iter().collect::<Vec<_>>(), expected);
-    }
-
     proptest! {
         #[test]
         fn rows_are_read_back_to_the_last_bit(
@@ -292,8 +220,9 @@ mod tests {
         ) {
             let row = Row { iteration, ..row(&metric, f64::from_bits(bits)) };
             for format in [Format::Csv, Format::JsonLines] {
-                let line = format.line(&row);
-                let read = format.parse(line.trim_end_matches('\n').as_bytes()).unwrap();
+                let mut lines = format.header().into_bytes();
+                lines.extend(format.lines([&row]).unwrap());
+                let read = format.parse(&lines).unwrap().pop().unwrap();
                 prop_assert_eq!(read.value.is_nan(), row.value.is_nan());
                 if !row.value.is_nan() {
                     prop_assert_eq!(read.value.to_bits(), row.value.to_bits());
@@ -305,24 +234,26 @@ mod tests {
 
     #[test]
     fn lines_of_another_kind_are_refused() {
-        let refused = |format: Format, line: &str| format.parse(line.as_bytes()).unwrap_err();
+        let refused = |format: Format, line: &str| {
+            let lines = format.header() + line + "\n";
+            format.parse(lines.as_bytes()).unwrap_err()
+        };
         for line in [
-            "",
             "1,train,,Loss",
             "1,train,,Loss,x,,",
             "1,train,,\"Loss,1,,",
+            "-1,a,,b,1,,",
+            "1,2",
         ] {
-            refused(Format::Csv, line);
+            assert_eq!(refused(Format::Csv, line).0, 2, "{line}");
         }
-        assert_eq!(refused(Format::Csv, "-1,a,,b,1,,"), "epoch `-1`");
-        assert_eq!(refused(Format::Csv, "1,2"), "2 columns instead of 7");
         for line in ["", "{}", "1", "{\"epoch\":1,\"loss\":2}"] {
-            refused(Format::JsonLines, line);
+            assert_eq!(refused(Format::JsonLines, line).0, 1, "{line}");
         }
-        assert!(Format::Csv.parse(b"\xff").is_err());
+        assert!(Format::Csv.parse(b"epoch;split\n").is_err());
         assert!(Format::Csv.may_begin_with(b"epoch,spl"));
         assert!(!Format::Csv.may_begin_with(b"epoch;spl"));
-        assert!(!Format::Csv.may_begin_with(format!("{HEADER},x").as_bytes()));
+        assert!(!Format::Csv.may_begin_with(b"epoch,split,iteration,metric,value,count,unit,x"));
         assert!(Format::JsonLines.may_begin_with(b"{\"epoch\":1,\"sp"));
         assert!(Format::JsonLines.may_begin_with(b"{\"ep"));
         assert!(!Format::JsonLines.may_begin_with(b"{\"loss"));

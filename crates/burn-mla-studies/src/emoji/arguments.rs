@@ -83,6 +83,7 @@ const ARGUMENTS: &str = "arguments.json";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum DeviceName {
     Flex,
+    #[cfg(feature = "ndarray")]
     Ndarray,
     #[cfg(feature = "cuda")]
     Cuda,
@@ -94,6 +95,7 @@ impl DeviceName {
     pub fn name(self) -> &'static str {
         match self {
             Self::Flex => "flex",
+            #[cfg(feature = "ndarray")]
             Self::Ndarray => "ndarray",
             #[cfg(feature = "cuda")]
             Self::Cuda => "cuda",
@@ -107,6 +109,7 @@ impl DeviceName {
     pub fn device(self) -> Device {
         match self {
             Self::Flex => Device::flex(),
+            #[cfg(feature = "ndarray")]
             Self::Ndarray => Device::ndarray(),
             #[cfg(feature = "cuda")]
             Self::Cuda => Device::cuda(0),
