@@ -7,6 +7,7 @@
 mod common;
 
 use burn_mla::fusion::ModalityLogits;
+use burn_mla::fusion::{Confidence, ConfidenceFusionConfig, MeanFusion};
 use burn_mla::prelude::*;
 use common::{devices, random, sync};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};

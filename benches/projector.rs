@@ -9,6 +9,10 @@ mod common;
 
 use burn::tensor::{Device, Tensor};
 use burn_mla::prelude::*;
+use burn_mla::projector::{
+    IdentityProjector, LeakyRlsProjectorConfig, RlsForm, SubspaceProjectorConfig,
+    TraceRescaledRlsProjectorConfig,
+};
 use common::{devices, random, sync};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 

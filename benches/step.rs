@@ -13,8 +13,10 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::Device;
+use burn_mla::fusion::MeanFusion;
 use burn_mla::modality::Indexed;
 use burn_mla::prelude::*;
+use burn_mla::projector::{IdentityProjector, LeakyRlsProjectorConfig};
 use common::{devices, random, sync};
 use criterion::{Criterion, criterion_group, criterion_main};
 

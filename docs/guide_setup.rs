@@ -16,6 +16,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 #[allow(unused_imports)]
 use burn_mla::modality::*;
 #[allow(unused_imports)]
+use burn_mla::loader::EpochLength;
+#[allow(unused_imports)]
 use burn_mla::prelude::*;
 
 /// A sample: audio and text vectors, either of which may be missing, and a label.

@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::nn::{Gru, GruConfig, Linear, LinearConfig};
 use burn::optim::AdamWConfig;
 use burn::tensor::{Device, Distribution, Tensor, s};
+use burn_mla::fusion::MeanFusion;
 use burn_mla::head::{HeadOutput, ProtectedLayer};
 use burn_mla::module::Buffer;
 use burn_mla::prelude::*;

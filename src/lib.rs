@@ -32,27 +32,20 @@ pub use mla::{Mla, MlaConfig, Prediction};
 
 /// What most programs need.
 pub mod prelude {
-    pub use crate::encoder::{
-        CnnEncoder, CnnEncoderConfig, Encoder, Encoders, Frozen, FrozenInput, MlpEncoder,
-        MlpEncoderConfig,
-    };
-    pub use crate::fusion::{
-        Confidence, ConfidenceFusion, ConfidenceFusionConfig, EntropyFusion, EntropyFusionConfig,
-        FixedFusion, MeanFusion, UncertaintyFusion,
-    };
-    pub use crate::head::{LinearHead, LinearHeadConfig, MlpHead, MlpHeadConfig, SharedHead};
+    pub use crate::encoder::{CnnEncoderConfig, Encoder, MlpEncoder, MlpEncoderConfig};
     #[cfg(feature = "train")]
-    pub use crate::loader::{AlternatingLoader, EpochLength};
-    pub use crate::loader::{Blocks, FixedOrder, RoundRobin, Schedule};
-    pub use crate::mla::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget};
-    pub use crate::modality::{ModalityInput, MultimodalBatch, Targets, Turn, UnimodalBatch};
+    pub use crate::evaluation::evaluate;
+    pub use crate::fusion::{EntropyFusion, EntropyFusionConfig, UncertaintyFusion};
+    pub use crate::head::{HeadOutput, LinearHead, LinearHeadConfig, ProtectedLayer, SharedHead};
+    #[cfg(feature = "train")]
+    pub use crate::loader::{AlternatingLoader, RoundRobin, Schedule};
+    pub use crate::modality::{ModalityInput, MultimodalBatch, OneOf2, Targets, Turn};
     pub use crate::projector::{
-        DefaultProjector, IdentityProjector, IllConditionedPolicy, LeakyRlsProjector,
-        LeakyRlsProjectorConfig, OrthogonalProjector, RlsForm, RlsProjector, RlsProjectorConfig,
-        SubspaceProjector, SubspaceProjectorConfig, SubspaceRank, TraceRescaledRlsProjector,
-        TraceRescaledRlsProjectorConfig,
+        DefaultProjector, OrthogonalProjector, RlsProjector, RlsProjectorConfig,
     };
-    pub use crate::{Mla, MlaConfig, MlaError, Prediction, Result};
+    pub use crate::{Mla, MlaConfig, MlaError, Result};
+    #[cfg(feature = "train")]
+    pub use burn::data::dataloader::DataLoader;
 }
 
 /// The CPU backends that unit tests run on: flex, and ndarray with the feature of that name, which

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::{Device, Tensor};
 use burn_mla::prelude::*;
+use burn_mla::projector::{LeakyRlsProjectorConfig, RlsForm, TraceRescaledRlsProjectorConfig};
 
 struct Largest(AtomicUsize);
 

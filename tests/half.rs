@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, SgdConfig};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use burn_mla::baseline::{JointConfig, OgmConfig, QmfConfig};
+use burn_mla::fusion::MeanFusion;
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
 use burn_mla::projector::{Gains, RlsState};

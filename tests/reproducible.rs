@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use burn_mla::mla::{ProjectionConfig, ProjectionTarget};
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
 

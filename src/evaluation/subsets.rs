@@ -53,6 +53,7 @@ pub struct SubsetScore {
 /// # use burn::data::dataset::InMemDataset;
 /// use burn::tensor::{Device, Tensor};
 /// use burn_mla::modality::ModalityInput;
+/// use burn_mla::fusion::MeanFusion;
 /// use burn_mla::prelude::*;
 /// use burn_mla::evaluation::evaluate_subsets;
 /// # type Inputs = (Option<ModalityInput<Tensor<2>>>, Option<ModalityInput<Tensor<2>>>);

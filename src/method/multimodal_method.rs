@@ -34,6 +34,7 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 /// use burn::tensor::{Device, Tensor};
 /// use burn::train::{TrainOutput, TrainStep};
 /// use burn_mla::baseline::{Joint, JointConfig, Sum, SumConfig};
+/// use burn_mla::encoder::Encoders;
 /// use burn_mla::prelude::*;
 /// use burn_mla::loader::Passes;
 /// use burn_mla::method::{

@@ -4,6 +4,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_mla::encoder::CnnEncoder;
 use burn_mla::modality::{OneOf2, PairedInputs};
 use burn_mla::prelude::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn_mla::prelude::*;
 use burn_mla::projector::Gains;
+use burn_mla::projector::IllConditionedPolicy;
 
 use crate::common::*;
 

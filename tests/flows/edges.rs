@@ -3,6 +3,7 @@
 use burn::module::{Module, ParamId};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
+use burn_mla::fusion::MeanFusion;
 use burn_mla::head::{HeadOutput, ProtectedLayer};
 use burn_mla::modality::{Indexed, OneOf2};
 use burn_mla::prelude::*;

@@ -3,8 +3,11 @@
 use burn::module::Module;
 use burn::optim::GradientsAccumulator;
 use burn::tensor::{Device, Tensor};
+use burn_mla::fusion::MeanFusion;
 use burn_mla::head::{HeadOutput, ProtectedLayer};
+use burn_mla::mla::ProjectionConfig;
 use burn_mla::prelude::*;
+use burn_mla::projector::IdentityProjector;
 
 use crate::common::*;
 

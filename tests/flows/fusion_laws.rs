@@ -1,6 +1,7 @@
 //! Laws of Eq. 6-8, and of fusion by confidence, as properties.
 
 use burn::tensor::{Tensor, TensorData};
+use burn_mla::fusion::{Confidence, ConfidenceFusionConfig};
 use burn_mla::fusion::{ModalityLogits, entropy};
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;

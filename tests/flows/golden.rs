@@ -5,6 +5,7 @@ use burn_mla::fusion::{EntropyFusion, ModalityLogits, entropy};
 use burn_mla::loader::{RoundRobin, Schedule};
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
+use burn_mla::projector::RlsForm;
 use burn_mla::projector::RlsState;
 use rstest::rstest;
 use serde_json::Value;

@@ -2,6 +2,7 @@
 
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
+use burn_mla::projector::LeakyRlsProjectorConfig;
 
 use crate::common::*;
 

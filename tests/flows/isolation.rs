@@ -5,6 +5,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
+use burn_mla::fusion::MeanFusion;
 use burn_mla::mla::{encoder_group, head_group};
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;

@@ -6,6 +6,8 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Tensor};
+use burn_mla::loader::{Blocks, EpochLength, FixedOrder};
+use burn_mla::modality::UnimodalBatch;
 use burn_mla::modality::{ModalityInputs, OneOf2};
 use burn_mla::prelude::*;
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};

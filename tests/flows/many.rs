@@ -2,6 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use burn_mla::encoder::{Frozen, FrozenInput};
+use burn_mla::fusion::MeanFusion;
 use burn_mla::modality::{Indexed, OneOf8};
 use burn_mla::prelude::*;
 

@@ -9,7 +9,9 @@ use burn::data::dataset::InMemDataset;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_mla::evaluation::{evaluate, evaluate_subsets};
+use burn_mla::loader::EpochLength;
 use burn_mla::loader::{IndexedBatch, MappedLoader, WithIndex};
+use burn_mla::modality::UnimodalBatch;
 use burn_mla::modality::{
     KeepPresent, MissingManifest, MissingRate, ModalityInputs, OneOf2, Presence, ZeroInput,
 };

@@ -11,6 +11,7 @@ use burn::train::metric::LossMetric;
 use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
+use burn_mla::projector::LeakyRlsProjector;
 
 use crate::common::*;
 

@@ -3,8 +3,10 @@
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn_mla::fusion::MeanFusion;
 use burn_mla::modality::Indexed;
 use burn_mla::prelude::*;
+use burn_mla::projector::IdentityProjector;
 use rstest::rstest;
 
 use crate::common::*;

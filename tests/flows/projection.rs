@@ -3,8 +3,13 @@
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, SgdConfig};
 use burn::tensor::{Device, Tensor};
+use burn_mla::encoder::Encoders;
+use burn_mla::fusion::MeanFusion;
+use burn_mla::head::MlpHeadConfig;
+use burn_mla::mla::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget};
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
+use burn_mla::projector::IdentityProjector;
 use rstest::rstest;
 
 use crate::common::*;

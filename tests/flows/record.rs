@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
+use burn_mla::mla::{FeatureMean, FeatureSource, ProjectionConfig};
 use burn_mla::prelude::*;
 
 use crate::common::*;

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
+use burn_mla::fusion::MeanFusion;
 use burn_mla::prelude::*;
 
 use crate::common::*;

@@ -20,9 +20,13 @@ use burn::train::{
 };
 use burn_mla::checkpoint::ResumableTraining;
 use burn_mla::checkpoint::{CheckpointError, CheckpointStore, History};
+use burn_mla::head::{MlpHead, MlpHeadConfig};
+use burn_mla::loader::Blocks;
 use burn_mla::loader::{Passes, SeededLoader};
+use burn_mla::modality::UnimodalBatch;
 use burn_mla::modality::{ModalityInput, OneOf2};
 use burn_mla::prelude::*;
+use burn_mla::projector::{LeakyRlsProjector, LeakyRlsProjectorConfig};
 
 use crate::common::*;
 

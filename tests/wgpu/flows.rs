@@ -4,6 +4,8 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Device;
 use burn_mla::baseline::{ConcatConfig, JointConfig, JointHead, OgmConfig, QmfConfig};
+use burn_mla::fusion::MeanFusion;
+use burn_mla::mla::{FeatureSource, ProjectionConfig, ProjectionTarget};
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
 

@@ -2,6 +2,9 @@
 
 use burn::tensor::Tensor;
 use burn_mla::prelude::*;
+use burn_mla::projector::{
+    LeakyRlsProjectorConfig, RlsForm, SubspaceProjectorConfig, TraceRescaledRlsProjectorConfig,
+};
 
 use crate::common::{Numbers, devices, values};
 

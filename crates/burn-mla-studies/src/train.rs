@@ -10,6 +10,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
+use burn_mla::fusion::MeanFusion;
 use burn_mla::prelude::*;
 
 use burn_mla_data::dataset::Split;

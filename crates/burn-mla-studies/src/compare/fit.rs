@@ -15,12 +15,15 @@ use burn_mla::baseline::{
 };
 use burn_mla::checkpoint::CheckpointStore;
 use burn_mla::checkpoint::ResumableTraining;
+use burn_mla::encoder::Encoders;
 use burn_mla::evaluation::{Confusion, shapley_values};
 use burn_mla::evaluation::{Evaluation, evaluate, evaluate_subsets, fit_temperatures};
+use burn_mla::fusion::{Confidence, ConfidenceFusionConfig, MeanFusion};
 use burn_mla::logger::PlainRenderer;
 use burn_mla::method::MultimodalMethod;
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
+use burn_mla::projector::{IdentityProjector, LeakyRlsProjectorConfig};
 use serde::Serialize;
 
 use crate::compare::cell::{Gap, Key, Missing, Outcome, Row, Score, SplitScores};

@@ -2,6 +2,7 @@ use std::fmt;
 
 use burn::tensor::Tensor;
 use burn_mla::fusion::ModalityLogits;
+use burn_mla::fusion::{Confidence, ConfidenceFusionConfig, MeanFusion};
 use burn_mla::prelude::*;
 
 /// What a modality is weighted by.

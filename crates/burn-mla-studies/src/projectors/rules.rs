@@ -3,7 +3,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use burn_mla::mla::{FeatureSource, ProjectionConfig, ProjectionTarget};
 use burn_mla::prelude::*;
+use burn_mla::projector::{
+    IdentityProjector, LeakyRlsProjectorConfig, RlsForm, SubspaceProjectorConfig, SubspaceRank,
+    TraceRescaledRlsProjectorConfig,
+};
 
 use crate::projectors::cell::Scores;
 use crate::projectors::run::Run;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn_mla::evaluation::{Evaluation, evaluate, fit_temperatures};
+use burn_mla::mla::ProjectionConfig;
 use burn_mla::prelude::*;
 
 use crate::projectors::cell::{Accuracies, Scores};

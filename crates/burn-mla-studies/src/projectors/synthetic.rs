@@ -9,6 +9,7 @@
 use burn::module::Module;
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_mla::fusion::MeanFusion;
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
 use rand::rngs::StdRng;

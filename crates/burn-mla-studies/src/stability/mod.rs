@@ -14,6 +14,7 @@ use std::fmt;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_mla::prelude::*;
 use burn_mla::projector::{Conditioning, Gains};
+use burn_mla::projector::{LeakyRlsProjectorConfig, RlsForm, TraceRescaledRlsProjectorConfig};
 
 use features::Kind;
 use oracle::Oracle;

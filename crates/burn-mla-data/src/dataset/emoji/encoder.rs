@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use burn_mla::encoder::CnnEncoder;
 use burn_mla::modality::SelectRows;
 use burn_mla::prelude::*;
 use serde::{Deserialize, Serialize};
