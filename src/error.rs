@@ -183,8 +183,11 @@ pub enum MlaError {
     },
     /// A manifest of missing modalities that cannot be saved, read or used.
     #[cfg(feature = "train")]
-    #[error(transparent)]
-    Manifest(#[from] crate::modality::ManifestError),
+    #[error("{message}")]
+    Manifest {
+        /// Message of the [`ManifestError`](crate::modality::ManifestError).
+        message: String,
+    },
     /// A batch that does not tell which samples of the data set it has, for a method that remembers
     /// samples.
     #[error(

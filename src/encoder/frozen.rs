@@ -119,3 +119,31 @@ impl<I: ZeroRows> ZeroRows for FrozenInput<I> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_of_frozen_encoders_stay_what_they_are() {
+        let device = Device::flex();
+        let raw = FrozenInput::Raw(vec![1, 2]);
+        assert_eq!(raw.n_rows(), Ok(2));
+        let raw = raw.select_rows(&[1]).unwrap().place_rows(&[1], 3).unwrap();
+        assert!(matches!(&raw, FrozenInput::Raw(rows) if *rows == [0, 2, 0]));
+        assert!(matches!(raw.zeros(1, &device), FrozenInput::Raw(rows) if rows == [0]));
+
+        let features = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &device);
+        let features = FrozenInput::<Vec<i32>>::Features(features);
+        assert_eq!(features.n_rows(), Ok(2));
+        assert!(
+            matches!(features.zeros(3, &device), FrozenInput::Features(f) if f.dims() == [3, 2])
+        );
+        let features = features.select_rows(&[1]).unwrap();
+        let FrozenInput::Features(features) = features.place_rows(&[1], 2).unwrap() else {
+            panic!("features stay features")
+        };
+        let values: Vec<f32> = features.into_data().iter().collect();
+        assert_eq!(values, [0.0, 0.0, 3.0, 4.0]);
+    }
+}

@@ -175,6 +175,14 @@ impl fmt::Display for ManifestError {
 
 impl std::error::Error for ManifestError {}
 
+impl From<ManifestError> for MlaError {
+    fn from(error: ManifestError) -> Self {
+        Self::Manifest {
+            message: error.to_string(),
+        }
+    }
+}
+
 impl From<ManifestProblem> for ManifestError {
     fn from(problem: ManifestProblem) -> Self {
         Self {
