@@ -1,13 +1,14 @@
-//! A training that is stopped or killed goes on as if nothing had happened.
+//! A training that is stopped or killed resumes as if nothing had happened, and seeds reproduce a model.
 //!
-//! A binary of its own: a backend's random state is global, and a child process is one of these
-//! tests.
+//! In a process of their own, one at a time, because a backend's random state is global; one of these
+//! tests runs in a child process.
 
 #[path = "../flows/common.rs"]
 #[allow(dead_code)]
 mod common;
 
 mod joint;
+mod reproducible;
 mod training;
 
 use std::io::{BufRead, BufReader};

@@ -1,12 +1,4 @@
 //! Seeds: the same seed gives the same model, and the backends agree.
-//!
-//! A binary of its own, one test at a time: a backend's random state is global.
-
-#[path = "flows/common.rs"]
-#[allow(dead_code)]
-mod common;
-
-use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -14,9 +6,8 @@ use burn_mla::mla::{ProjectionConfig, ProjectionTarget};
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
 
-use common::*;
-
-static RANDOM_STATE: Mutex<()> = Mutex::new(());
+use crate::alone;
+use crate::common::*;
 
 /// A model with dropout, initialized and trained from a seed.
 fn from_seed(seed: u64, device: &Device) -> Vec<(String, Vec<f32>)> {
@@ -47,7 +38,7 @@ fn from_seed(seed: u64, device: &Device) -> Vec<(String, Vec<f32>)> {
 
 #[test]
 fn the_same_seed_gives_the_same_model() {
-    let _alone = RANDOM_STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     for device in devices() {
         let first = from_seed(7, &device);
         assert_eq!(first, from_seed(7, &device));
@@ -58,7 +49,7 @@ fn the_same_seed_gives_the_same_model() {
 #[cfg(feature = "ndarray")]
 #[test]
 fn flex_and_ndarray_agree_after_20_steps() {
-    let _alone = RANDOM_STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     for target in [ProjectionTarget::Gradient, ProjectionTarget::Update] {
         let projection = ProjectionConfig::new()
             .with_target(target)
@@ -79,7 +70,7 @@ fn flex_and_ndarray_agree_after_20_steps() {
 
 #[test]
 fn the_projector_is_part_of_the_comparison() {
-    let _alone = RANDOM_STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let device = Device::flex().autodiff();
     let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
     let paths: Vec<String> = state(&model).into_iter().map(|(path, _)| path).collect();
