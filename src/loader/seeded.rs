@@ -218,10 +218,11 @@ mod tests {
         assert_eq!(pass(&*b.to_device(&Device::flex())), pass(&a));
     }
 
-    /// Checkpoints rely on it: another order needs another format of checkpoints.
+    /// Checkpoints rely on it: another order needs another format of checkpoints. Computed apart, by
+    /// ChaCha12 and the shuffle written in Python.
     #[test]
     fn an_order_never_changes() {
-        assert_eq!(pass(&loader(8, 8, 3)), [[4, 7, 2, 1, 6, 0, 5, 3]]);
+        assert_eq!(pass(&loader(8, 8, 3)), [[3, 0, 2, 5, 1, 6, 7, 4]]);
     }
 
     #[test]
