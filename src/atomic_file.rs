@@ -1,69 +1,140 @@
-//! Files that are there whole or not at all.
+//! Files that hold all of their content or do not exist, whatever interrupts a write.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
-/// Writes a file aside, flushes it to the disk and renames it: whatever happens in between, the
-/// file that was there before is still there, whole.
+/// Ending of the names of files and folders that are being written.
+const UNFINISHED: &str = ".unfinished";
+
+/// Writes `bytes` to a file; see [`write_with`].
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let aside = aside(path);
-    let written = write_through(&aside, bytes).and_then(|()| fs::rename(&aside, path));
-    if let Err(error) = written {
-        // What is left of it is of no use; that it cannot be removed changes nothing.
-        let _ = fs::remove_file(&aside);
-        return Err(error);
-    }
-    // The new name itself must survive a power cut, where folders can be flushed.
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// Writes to a new file beside `path`, flushes it to the disk and renames it to `path`.
+///
+/// An interrupted or failed write leaves the previous file whole. Each write has its own file,
+/// which means that two writers of the same path do not mix their content: the last one wins.
+pub(crate) fn write_with(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = path
         .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut prefix = path.file_name().unwrap_or_default().to_os_string();
+    prefix.push(".");
+    // Dropped and thereby removed when anything below fails.
+    let mut unfinished = new_file(&prefix).tempfile_in(folder)?;
+    let mut buffer = BufWriter::new(unfinished.as_file_mut());
+    content(&mut buffer)?;
+    buffer.flush()?;
+    drop(buffer);
+    unfinished.as_file().sync_all()?;
+    unfinished.persist(path).map_err(|error| error.error)?;
+    // The new name itself must survive a power cut, on systems that can flush folders.
+    if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
     Ok(())
 }
 
-const UNFINISHED: &str = "unfinished";
-
-fn aside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".");
-    name.push(UNFINISHED);
-    path.with_file_name(name)
+/// A new folder in `folder`, removed together with its files when it is dropped.
+#[cfg(feature = "train")]
+pub(crate) fn scratch_folder(folder: &Path) -> io::Result<tempfile::TempDir> {
+    tempfile::Builder::new()
+        .suffix(UNFINISHED)
+        .tempdir_in(folder)
 }
 
-/// Whether a file is what a process that died has left of a [`write`].
+fn new_file(prefix: &OsStr) -> tempfile::Builder<'_, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).suffix(UNFINISHED);
+    // As of any new file; the default of the crate hides the file from other users.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
+}
+
+/// Whether a file or folder is what a killed process left of a write.
 #[cfg(feature = "train")]
 pub(crate) fn is_unfinished(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == UNFINISHED)
-}
-
-fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    let name = path.file_name().map(OsStr::as_encoded_bytes);
+    name.is_some_and(|name| name.ends_with(UNFINISHED.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
+    fn n_entries(folder: &Path) -> usize {
+        fs::read_dir(folder).unwrap().count()
+    }
 
     #[test]
     fn a_file_is_replaced_as_a_whole_or_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        fs::write(aside(&path), "left by a process that was killed").unwrap();
         write(&path, b"first").unwrap();
         write(&path, b"second").unwrap();
+        let failed = write_with(&path, |file| {
+            file.write_all(b"half of the th")?;
+            Err(io::Error::other("full"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "full");
         assert_eq!(fs::read(&path).unwrap(), b"second");
-        assert!(!aside(&path).exists());
+        assert_eq!(n_entries(folder.path()), 1);
 
         let in_the_way = folder.path().join("folder");
         fs::create_dir(&in_the_way).unwrap();
         assert!(write(&in_the_way, b"third").is_err());
-        assert!(!aside(&in_the_way).exists());
+        assert_eq!(n_entries(folder.path()), 2);
         assert!(write(&folder.path().join("nowhere/file"), b"").is_err());
+    }
+
+    #[test]
+    fn two_writers_do_not_mix_their_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_with(&path, |first| {
+            first.write_all(b"fir")?;
+            write(&path, b"second")?;
+            first.write_all(b"st")
+        })
+        .unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(n_entries(folder.path()), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_permissions_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |name: &str| {
+            let path = folder.path().join(name);
+            fs::metadata(path).unwrap().permissions().mode()
+        };
+        write(&folder.path().join("ours"), b"").unwrap();
+        fs::write(folder.path().join("any"), b"").unwrap();
+        assert_eq!(mode("ours"), mode("any"));
+    }
+
+    #[cfg(feature = "train")]
+    #[test]
+    fn what_a_killed_process_leaves_is_known_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        write_with(&folder.path().join("file.ckpt"), |_| {
+            let mut names = fs::read_dir(folder.path()).unwrap();
+            assert!(is_unfinished(&names.next().unwrap().unwrap().path()));
+            Ok(())
+        })
+        .unwrap();
+        assert!(is_unfinished(Path::new("turn-2.ckpt.unfinished")));
+        assert!(!is_unfinished(&folder.path().join("file.ckpt")));
     }
 }

@@ -1,3 +1,6 @@
+//! The state of Burn's `Learner`, which shows its optimizer and scheduler to checkpointers only.
+
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use burn::train::checkpoint::{
@@ -7,35 +10,36 @@ use burn::train::checkpoint::{
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{Learner, LearnerModel, LearningCheckpointer};
 
+use crate::checkpoint::part::Part;
 use crate::checkpoint::{CheckpointError, Snapshot, TrainingProgress};
 use crate::module::take_pending_updates;
 
-/// Takes the state out of a [`Learner`], whose optimizer and scheduler nothing else of Burn's
-/// shows: Burn's checkpointing into memory.
+type Recorded = Result<Part, CheckpointerError>;
+
+/// Takes snapshots of a [`Learner`] by Burn's own checkpointing.
 pub(crate) struct Capture<M: LearnerModel> {
     checkpointer: LearningCheckpointer<M>,
-    captured: Receiver<Captured>,
+    model: Receiver<Recorded>,
+    optimizer: Receiver<Recorded>,
+    scheduler: Receiver<Recorded>,
 }
 
-/// A part of a learner, by its name.
-type Captured = (&'static str, Result<Vec<u8>, String>);
-
 impl<M: LearnerModel> Capture<M> {
-    pub(crate) fn new() -> Self {
-        let (sender, captured) = mpsc::channel();
-        let part = |name| Part {
-            name,
-            sender: sender.clone(),
-        };
-        let checkpointer = LearningCheckpointer::new(
-            AsyncCheckpointer::new(part(MODEL)),
-            AsyncCheckpointer::new(part(OPTIMIZER)),
-            AsyncCheckpointer::new(part(SCHEDULER)),
-            Box::new(Always),
-        );
+    /// Snapshots take space in `folder` while they are in use.
+    pub(crate) fn new(folder: &Path) -> Self {
+        let (model, of_model) = Recorder::new(folder);
+        let (optimizer, of_optimizer) = Recorder::new(folder);
+        let (scheduler, of_scheduler) = Recorder::new(folder);
         Self {
-            checkpointer,
-            captured,
+            checkpointer: LearningCheckpointer::new(
+                AsyncCheckpointer::new(model),
+                AsyncCheckpointer::new(optimizer),
+                AsyncCheckpointer::new(scheduler),
+                Box::new(Always),
+            ),
+            model: of_model,
+            optimizer: of_optimizer,
+            scheduler: of_scheduler,
         }
     }
 
@@ -47,42 +51,46 @@ impl<M: LearnerModel> Capture<M> {
     ) -> Result<Snapshot, CheckpointError> {
         take_pending_updates(&learner.model());
         self.checkpointer.checkpoint(learner, progress.epoch, store);
-        let (mut model, mut optimizer, mut scheduler) = (vec![], vec![], vec![]);
-        for _ in 0..3 {
-            let (part, bytes) = self.captured.recv().expect("this has a sender itself");
-            let bytes = bytes.map_err(|message| CheckpointError::Record { part, message })?;
-            match part {
-                MODEL => model = bytes,
-                OPTIMIZER => optimizer = bytes,
-                _ => scheduler = bytes,
-            }
-        }
+        // All are received before an error returns: none stays for the next snapshot.
+        let model = received("model", &self.model);
+        let optimizer = received("optimizer", &self.optimizer);
+        let scheduler = received("scheduler", &self.scheduler);
         Ok(Snapshot {
             path: None,
             progress,
-            model,
-            optimizer,
-            scheduler,
+            model: model?,
+            optimizer: optimizer?,
+            scheduler: scheduler?,
         })
     }
 }
 
-const MODEL: &str = "model";
-const OPTIMIZER: &str = "optimizer";
-const SCHEDULER: &str = "scheduler";
-
-struct Part {
-    name: &'static str,
-    sender: Sender<Captured>,
+fn received(part: &'static str, from: &Receiver<Recorded>) -> Result<Part, CheckpointError> {
+    let message = match from.recv() {
+        Ok(Ok(recorded)) => return Ok(recorded),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Err(CheckpointError::Record { part, message })
 }
 
-impl<R: Checkpoint> Checkpointer<R> for Part {
+/// Writes a part of a learner to a file and hands it to [`Capture`].
+struct Recorder {
+    folder: PathBuf,
+    sender: Sender<Recorded>,
+}
+
+impl Recorder {
+    fn new(folder: &Path) -> (Self, Receiver<Recorded>) {
+        let (sender, receiver) = mpsc::channel();
+        let folder = folder.to_path_buf();
+        (Self { folder, sender }, receiver)
+    }
+}
+
+impl<R: Checkpoint> Checkpointer<R> for Recorder {
     fn save(&self, _epoch: usize, record: R) -> Result<(), CheckpointerError> {
-        let bytes = record.checkpoint_into_bytes();
-        let bytes = bytes
-            .map(|bytes| bytes.to_vec())
-            .map_err(|error| error.to_string());
-        let sent = self.sender.send((self.name, bytes));
+        let sent = self.sender.send(Part::record(&self.folder, record));
         sent.map_err(|error| CheckpointerError::Unknown(error.to_string()))
     }
 
@@ -97,6 +105,7 @@ impl<R: Checkpoint> Checkpointer<R> for Part {
     }
 }
 
+/// Saves at every call.
 struct Always;
 
 impl CheckpointingStrategy for Always {

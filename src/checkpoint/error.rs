@@ -84,6 +84,13 @@ pub enum CheckpointProblem {
         /// How it differs.
         message: String,
     },
+    /// A part cannot be read from the file any more.
+    Unreadable {
+        /// The part: model, optimizer or scheduler.
+        part: &'static str,
+        /// The message of the system.
+        message: String,
+    },
     /// Made with another configuration.
     Configuration {
         /// Path of the first value that differs.
@@ -111,6 +118,9 @@ impl fmt::Display for CheckpointProblem {
                 f,
                 "written by an older burn-mla: format {format}, this one reads format {known}"
             ),
+            Self::Unreadable { part, message } => {
+                write!(f, "the {part} cannot be read: {message}")
+            }
             Self::Mismatch { part, message } => write!(f, "the {part} does not fit: {message}"),
             Self::Configuration { at, saved, given } => {
                 write!(f, "made with {at} = {saved}, but it is {given} now")

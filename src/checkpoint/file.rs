@@ -1,4 +1,4 @@
-//! The format of a checkpoint file.
+//! The format of a checkpoint file, written and read chunk by chunk.
 //!
 //! ```text
 //! magic | format, u32 | bytes of the header, u64 | header, JSON | parts | CRC-32 of all before, u32
@@ -7,9 +7,16 @@
 //! Numbers are little-endian. The header holds the progress of the training and the length of each
 //! part.
 
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{CheckpointProblem, TrainingProgress};
+use crate::checkpoint::part::{self, Part};
+use crate::checkpoint::{CheckpointError, CheckpointProblem, TrainingProgress};
 
 const MAGIC: &[u8] = b"burn-mla checkpoint\n";
 /// Raised with every change that a reader of another version would misread, and with every change of
@@ -29,115 +36,195 @@ struct Header {
     parts: [u64; 3],
 }
 
-/// What a file holds: progress, then the bytes of model, optimizer and scheduler.
-pub(super) type Contents = (TrainingProgress, [Vec<u8>; 3]);
-
-pub(super) fn encode(progress: &TrainingProgress, parts: [&[u8]; 3]) -> Vec<u8> {
-    let header = Header {
+/// Writes a checkpoint of `progress` and the parts of model, optimizer and scheduler.
+pub(super) fn write(
+    progress: &TrainingProgress,
+    parts: [&Part; 3],
+    target: &mut impl Write,
+) -> io::Result<()> {
+    let header = serde_json::to_vec(&Header {
         crate_version: env!("CARGO_PKG_VERSION").to_string(),
         progress: progress.clone(),
-        parts: parts.map(|part| part.len() as u64),
+        parts: parts.map(Part::len),
+    })?;
+    let mut target = Checksummed {
+        target,
+        checksum: crc32fast::Hasher::new(),
     };
-    let header = serde_json::to_vec(&header).expect("the header has string keys only");
-    let mut bytes = Vec::with_capacity(
-        FIXED + header.len() + parts.iter().map(|part| part.len()).sum::<usize>() + CHECKSUM,
-    );
-    bytes.extend(MAGIC);
-    bytes.extend(FORMAT.to_le_bytes());
-    bytes.extend((header.len() as u64).to_le_bytes());
-    bytes.extend(header);
+    target.write_all(MAGIC)?;
+    target.write_all(&FORMAT.to_le_bytes())?;
+    target.write_all(&(header.len() as u64).to_le_bytes())?;
+    target.write_all(&header)?;
     for part in parts {
-        bytes.extend(part);
+        part.copy_to(&mut target)?;
     }
-    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
-    bytes
+    let checksum = target.checksum.finalize();
+    target.target.write_all(&checksum.to_le_bytes())
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Contents, CheckpointProblem> {
+/// Writes to `target` and computes the checksum of what was written.
+struct Checksummed<'a, W> {
+    target: &'a mut W,
+    checksum: crc32fast::Hasher,
+}
+
+impl<W: Write> Write for Checksummed<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.target.write(bytes)?;
+        self.checksum.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.target.flush()
+    }
+}
+
+/// Progress, then model, optimizer and scheduler.
+pub(super) type Contents = (TrainingProgress, [Part; 3]);
+
+/// Opens a checkpoint. Its checksum is verified; its parts stay in the file until they are used.
+pub(super) fn open(path: &Path) -> Result<Contents, CheckpointError> {
+    let mut file = File::open(path).map_err(CheckpointError::io(path))?;
+    let (progress, parts) = decode(&mut file).map_err(|failure| match failure {
+        Failure::Io(error) => CheckpointError::io(path)(error),
+        Failure::Problem(problem) => CheckpointError::unusable(path, problem),
+    })?;
+    let file = Arc::new(Mutex::new(file));
+    Ok((progress, parts.map(|part| Part::new(file.clone(), part))))
+}
+
+#[derive(Debug)]
+enum Failure {
+    Io(io::Error),
+    Problem(CheckpointProblem),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<CheckpointProblem> for Failure {
+    fn from(problem: CheckpointProblem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// Verifies a checkpoint and finds where its parts are.
+fn decode(source: &mut (impl Read + Seek)) -> Result<(TrainingProgress, [Range<u64>; 3]), Failure> {
+    let length = source.seek(SeekFrom::End(0))?;
+    source.rewind()?;
     let truncated = |expected: u64| CheckpointProblem::Truncated {
         expected,
-        got: bytes.len() as u64,
+        got: length,
     };
-    let start = &bytes[..bytes.len().min(MAGIC.len())];
-    if !MAGIC.starts_with(start) {
-        return Err(CheckpointProblem::Foreign);
+    let mut fixed = Vec::with_capacity(FIXED);
+    source.by_ref().take(FIXED as u64).read_to_end(&mut fixed)?;
+    if !MAGIC.starts_with(&fixed[..fixed.len().min(MAGIC.len())]) {
+        return Err(CheckpointProblem::Foreign.into());
     }
-    let Some(numbers) = bytes.get(MAGIC.len()..FIXED) else {
-        return Err(truncated((FIXED + CHECKSUM) as u64));
+    let Some(numbers) = fixed.get(MAGIC.len()..FIXED) else {
+        return Err(truncated((FIXED + CHECKSUM) as u64).into());
     };
     let (format, header_bytes) = numbers.split_at(4);
     let format = u32::from_le_bytes(format.try_into().expect("4 bytes"));
-    if format > FORMAT {
-        return Err(CheckpointProblem::NewerFormat {
-            format,
-            known: FORMAT,
-        });
-    }
-    if format < FORMAT {
-        return Err(CheckpointProblem::OlderFormat {
-            format,
-            known: FORMAT,
-        });
-    }
+    check_format(format)?;
     let header_bytes = u64::from_le_bytes(header_bytes.try_into().expect("8 bytes"));
     let after_header = (FIXED as u64).saturating_add(header_bytes);
-    if after_header.saturating_add(CHECKSUM as u64) > bytes.len() as u64 {
-        return Err(truncated(after_header.saturating_add(CHECKSUM as u64)));
+    let least = after_header.saturating_add(CHECKSUM as u64);
+    if least > length {
+        return Err(truncated(least).into());
     }
-    let after_header = after_header as usize;
-    let header: Result<Header, _> = serde_json::from_slice(&bytes[FIXED..after_header]);
+    let mut header = Vec::new();
+    source
+        .by_ref()
+        .take(header_bytes)
+        .read_to_end(&mut header)?;
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(&fixed);
+    checksum.update(&header);
+    let header: Result<Header, _> = serde_json::from_slice(&header);
     if let Ok(header) = &header {
-        let parts = header
-            .parts
-            .iter()
-            .fold(0, |sum: u64, &n| sum.saturating_add(n));
-        let expected = (after_header + CHECKSUM) as u64;
-        let expected = expected.saturating_add(parts);
-        if expected > bytes.len() as u64 {
-            return Err(truncated(expected));
+        let parts = header.parts.iter();
+        let expected = parts.fold(least, |sum, &part| sum.saturating_add(part));
+        if expected > length {
+            return Err(truncated(expected).into());
         }
-        if expected < bytes.len() as u64 {
-            return Err(CheckpointProblem::Corrupted);
+        if expected < length {
+            return Err(CheckpointProblem::Corrupted.into());
         }
     }
-    let (contents, checksum) = bytes.split_at(bytes.len() - CHECKSUM);
-    if crc32fast::hash(contents).to_le_bytes() != *checksum {
-        return Err(CheckpointProblem::Corrupted);
+    part::copy(&mut source.by_ref().take(length - least), |chunk| {
+        checksum.update(chunk);
+        Ok(())
+    })?;
+    let mut expected = [0; CHECKSUM];
+    source.read_exact(&mut expected)?;
+    if checksum.finalize().to_le_bytes() != expected {
+        return Err(CheckpointProblem::Corrupted.into());
     }
     let header = header.map_err(|error| CheckpointProblem::Mismatch {
         part: "header",
         message: error.to_string(),
     })?;
-    let mut rest = &contents[after_header..];
+    let mut end = after_header;
     let parts = header.parts.map(|length| {
-        let (part, after) = rest.split_at(length as usize);
-        rest = after;
-        part.to_vec()
+        let start = end;
+        end += length;
+        start..end
     });
     Ok((header.progress, parts))
+}
+
+fn check_format(format: u32) -> Result<(), CheckpointProblem> {
+    let known = FORMAT;
+    if format > known {
+        Err(CheckpointProblem::NewerFormat { format, known })
+    } else if format < known {
+        Err(CheckpointProblem::OlderFormat { format, known })
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Cursor;
 
     fn example() -> Vec<u8> {
-        let progress = TrainingProgress::new(7);
-        encode(&progress, [b"model", b"", b"scheduler"])
+        let parts = [&b"model"[..], b"", b"scheduler"].map(Part::of_bytes);
+        let mut bytes = vec![];
+        write(&TrainingProgress::new(7), parts.each_ref(), &mut bytes).unwrap();
+        bytes
+    }
+
+    fn problem(bytes: &[u8]) -> CheckpointProblem {
+        match decode(&mut Cursor::new(bytes)).unwrap_err() {
+            Failure::Problem(problem) => problem,
+            Failure::Io(error) => panic!("{error}"),
+        }
     }
 
     #[test]
     fn what_is_written_is_read() {
-        let (progress, parts) = decode(&example()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, example()).unwrap();
+        let (progress, parts) = open(&path).unwrap();
         assert_eq!(progress, TrainingProgress::new(7));
-        assert_eq!(parts, [b"model".to_vec(), vec![], b"scheduler".to_vec()]);
+        std::fs::remove_file(&path).unwrap();
+        let expected = [&b"model"[..], b"", b"scheduler"];
+        assert_eq!(parts, expected.map(Part::of_bytes), "still readable");
     }
 
     #[test]
     fn a_file_cut_anywhere_is_truncated() {
         let whole = example();
         for length in 0..whole.len() {
-            let problem = decode(&whole[..length]).unwrap_err();
+            let problem = problem(&whole[..length]);
             assert!(
                 matches!(problem, CheckpointProblem::Truncated { .. }),
                 "{length}: {problem}"
@@ -152,38 +239,35 @@ mod tests {
             for bit in 0..8 {
                 let mut flipped = whole.clone();
                 flipped[at] ^= 1 << bit;
-                assert!(decode(&flipped).is_err(), "bit {bit} of byte {at}");
+                let decoded = decode(&mut Cursor::new(flipped));
+                assert!(decoded.is_err(), "bit {bit} of byte {at}");
             }
         }
     }
 
     #[test]
     fn foreign_newer_and_longer_files_are_named() {
-        assert_eq!(
-            decode(b"PK\x03\x04").unwrap_err(),
-            CheckpointProblem::Foreign
-        );
+        assert_eq!(problem(b"PK\x03\x04"), CheckpointProblem::Foreign);
         let mut newer = example();
         newer[MAGIC.len()] = 9;
         let expected = CheckpointProblem::NewerFormat {
             format: 9,
             known: FORMAT,
         };
-        assert_eq!(decode(&newer).unwrap_err(), expected);
+        assert_eq!(problem(&newer), expected);
         let mut older = example();
         older[MAGIC.len()] = 1;
-        let problem = decode(&older).unwrap_err();
         let expected = CheckpointProblem::OlderFormat {
             format: 1,
             known: FORMAT,
         };
-        assert_eq!(problem, expected);
+        assert_eq!(problem(&older), expected);
         assert_eq!(
-            problem.to_string(),
+            expected.to_string(),
             "written by an older burn-mla: format 1, this one reads format 2"
         );
         let mut longer = example();
         longer.push(0);
-        assert_eq!(decode(&longer).unwrap_err(), CheckpointProblem::Corrupted);
+        assert_eq!(problem(&longer), CheckpointProblem::Corrupted);
     }
 }

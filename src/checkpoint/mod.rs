@@ -1,9 +1,10 @@
-//! Checkpoints from which a training goes on as if it had never stopped.
+//! Checkpoints from which a training resumes as if it had never stopped.
 
 mod capture;
 mod error;
 mod file;
 mod history;
+mod part;
 mod progress;
 mod resumable;
 mod snapshot;

@@ -1,4 +1,7 @@
+//! The state of a training, taken from it and applied to it.
+
 use std::fmt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use burn::lr_scheduler::LrSchedulerRecord;
@@ -7,30 +10,32 @@ use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::Bytes;
+use burn::train::checkpoint::Checkpoint;
 
+use crate::checkpoint::part::Part;
 use crate::checkpoint::{CheckpointError, CheckpointProblem, TrainingProgress, file};
 use crate::module::take_pending_updates;
 
-/// Everything a training needs to go on: model (projector and fusion included), optimizer,
+/// Everything that is needed to resume a training: model (with projector and fusion), optimizer,
 /// learning-rate scheduler and progress.
+///
+/// Only the progress is in memory. The rest is in an open file, which takes as much space on the
+/// disk as the state until the last clone of the snapshot is dropped.
 #[derive(Clone)]
 pub struct Snapshot {
     /// How far the training is.
     pub progress: TrainingProgress,
-    /// The file it was read from.
+    /// The file that the snapshot was read from.
     pub(crate) path: Option<PathBuf>,
-    pub(crate) model: Vec<u8>,
-    pub(crate) optimizer: Vec<u8>,
-    pub(crate) scheduler: Vec<u8>,
+    pub(crate) model: Part,
+    pub(crate) optimizer: Part,
+    pub(crate) scheduler: Part,
 }
 
-/// The same state, wherever it was read from.
+/// The same state, whatever file it was read from.
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
-        self.progress == other.progress
-            && self.model == other.model
-            && self.optimizer == other.optimizer
-            && self.scheduler == other.scheduler
+        self.progress == other.progress && self.parts() == other.parts()
     }
 }
 
@@ -43,11 +48,12 @@ impl fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    /// Takes the state of a training.
+    /// Takes the state of a training, into a file of the system's folder for temporary files.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Record`] when a tensor cannot be read from its device.
+    /// [`CheckpointError::Record`] when a tensor cannot be read from its device, or the file cannot
+    /// be written.
     pub fn new<M: Module>(
         model: &M,
         optimizer: &ModuleOptimizer,
@@ -55,12 +61,13 @@ impl Snapshot {
         progress: TrainingProgress,
     ) -> Result<Self, CheckpointError> {
         take_pending_updates(model);
+        // Each record is dropped before the next one is made.
         Ok(Self {
             path: None,
             progress,
-            model: recorded("model", model.clone().into_record().into_bytes())?,
-            optimizer: recorded("optimizer", optimizer.to_record().into_bytes())?,
-            scheduler: recorded("scheduler", scheduler.to_record().into_bytes())?,
+            model: recorded("model", model.clone().into_record())?,
+            optimizer: recorded("optimizer", optimizer.to_record())?,
+            scheduler: recorded("scheduler", scheduler.to_record())?,
         })
     }
 
@@ -68,9 +75,10 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`CheckpointProblem::Mismatch`] for a model of another shape.
+    /// [`CheckpointProblem::Mismatch`] for a model of another shape, and
+    /// [`CheckpointProblem::Unreadable`].
     pub fn restore_model<M: Module>(&self, model: M) -> Result<M, CheckpointProblem> {
-        // Pending running statistics of before would overwrite those that are loaded.
+        // Otherwise pending running statistics would overwrite those of the snapshot.
         take_pending_updates(&model);
         model
             .try_load_record(self.model_record()?)
@@ -81,7 +89,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`CheckpointProblem::Mismatch`] when its record cannot be read.
+    /// [`CheckpointProblem::Mismatch`] for a record that is none of an optimizer, and
+    /// [`CheckpointProblem::Unreadable`].
     pub fn restore_optimizer(
         &self,
         optimizer: ModuleOptimizer,
@@ -93,7 +102,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`CheckpointProblem::Mismatch`] when its record cannot be read.
+    /// [`CheckpointProblem::Mismatch`] for a record that is none of a scheduler, and
+    /// [`CheckpointProblem::Unreadable`].
     pub fn restore_scheduler(
         &self,
         scheduler: ModuleLrScheduler,
@@ -102,49 +112,48 @@ impl Snapshot {
     }
 
     pub(crate) fn model_record(&self) -> Result<ModuleRecord, CheckpointProblem> {
-        ModuleRecord::from_bytes(bytes(&self.model)).map_err(mismatch("model"))
+        ModuleRecord::from_bytes(read("model", &self.model)?).map_err(mismatch("model"))
     }
 
     pub(crate) fn optimizer_record(&self) -> Result<OptimizerRecord, CheckpointProblem> {
-        OptimizerRecord::from_bytes(bytes(&self.optimizer)).map_err(mismatch("optimizer"))
+        OptimizerRecord::from_bytes(read("optimizer", &self.optimizer)?)
+            .map_err(mismatch("optimizer"))
     }
 
     pub(crate) fn scheduler_record(&self) -> Result<LrSchedulerRecord, CheckpointProblem> {
-        LrSchedulerRecord::from_bytes(bytes(&self.scheduler)).map_err(mismatch("scheduler"))
+        LrSchedulerRecord::from_bytes(read("scheduler", &self.scheduler)?)
+            .map_err(mismatch("scheduler"))
     }
 
-    /// Checks that what a training recorded right after it was restored is what it was restored
-    /// from: Burn's optimizers and schedulers leave out, without a word, what they do not know.
+    /// Checks that `recorded`, taken right after a training was restored from this snapshot, equals
+    /// it: Burn's optimizers and schedulers silently ignore state of another kind.
     pub(crate) fn check_restored(&self, recorded: &Snapshot) -> Result<(), CheckpointProblem> {
-        let (saved, now) = (self.optimizer_record()?, recorded.optimizer_record()?);
-        if saved.len() != now.len() {
+        // One after the other: each is read as a whole.
+        let saved = self.optimizer_record()?.len();
+        let restored = recorded.optimizer_record()?.len();
+        if saved != restored {
             return Err(CheckpointProblem::Mismatch {
                 part: "optimizer",
                 message: format!(
-                    "it takes over {} of {} tensors: it is another optimizer",
-                    now.len(),
-                    saved.len()
+                    "it restores {restored} of {saved} tensors, because it is another optimizer"
                 ),
             });
         }
         if self.scheduler != recorded.scheduler {
             return Err(CheckpointProblem::Mismatch {
                 part: "scheduler",
-                message: "it does not take over all of the state: it is another scheduler".into(),
+                message: "it restores a part of the state, because it is another scheduler".into(),
             });
         }
         Ok(())
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let parts = [&self.model, &self.optimizer, &self.scheduler];
-        file::encode(&self.progress, parts.map(Vec::as_slice))
+    pub(super) fn write(&self, target: &mut impl Write) -> io::Result<()> {
+        file::write(&self.progress, self.parts(), target)
     }
 
-    pub(super) fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let bytes = std::fs::read(path).map_err(CheckpointError::io(path))?;
-        let (progress, [model, optimizer, scheduler]) =
-            file::decode(&bytes).map_err(|problem| CheckpointError::unusable(path, problem))?;
+    pub(super) fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let (progress, [model, optimizer, scheduler]) = file::open(path)?;
         Ok(Self {
             path: Some(path.to_path_buf()),
             progress,
@@ -153,21 +162,25 @@ impl Snapshot {
             scheduler,
         })
     }
+
+    fn parts(&self) -> [&Part; 3] {
+        [&self.model, &self.optimizer, &self.scheduler]
+    }
 }
 
-pub(crate) fn recorded(
-    part: &'static str,
-    bytes: Result<Bytes, RecordError>,
-) -> Result<Vec<u8>, CheckpointError> {
-    let bytes = bytes.map_err(|error| CheckpointError::Record {
+fn recorded(part: &'static str, record: impl Checkpoint) -> Result<Part, CheckpointError> {
+    let recorded = Part::record(&std::env::temp_dir(), record);
+    recorded.map_err(|error| CheckpointError::Record {
         part,
         message: error.to_string(),
-    })?;
-    Ok(bytes.to_vec())
+    })
 }
 
-fn bytes(part: &[u8]) -> Bytes {
-    Bytes::from_bytes_vec(part.to_vec())
+fn read(name: &'static str, part: &Part) -> Result<Bytes, CheckpointProblem> {
+    part.read().map_err(|error| CheckpointProblem::Unreadable {
+        part: name,
+        message: error.to_string(),
+    })
 }
 
 fn mismatch(part: &'static str) -> impl FnOnce(RecordError) -> CheckpointProblem {

@@ -63,7 +63,7 @@ impl CheckpointStore {
         let path = self
             .directory
             .join(format!("{PREFIX}{turns:010}.{EXTENSION}"));
-        atomic_file::write(&path, &snapshot.encode()).map_err(CheckpointError::io(&path))?;
+        Self::write(&path, snapshot)?;
         let all = self.numbered()?;
         let (until_now, later): (Vec<_>, Vec<_>) = all.into_iter().partition(|(n, _)| *n <= turns);
         let too_old = until_now.into_iter().rev().skip(self.keep_last);
@@ -83,9 +83,10 @@ impl CheckpointStore {
             Err(CheckpointError::Unusable { .. }) => false,
             Err(error) => return Err(error),
         };
-        match stays {
-            true => Ok(()),
-            false => fs::remove_file(&path).map_err(CheckpointError::io(&path)),
+        if stays {
+            Ok(())
+        } else {
+            fs::remove_file(&path).map_err(CheckpointError::io(&path))
         }
     }
 
@@ -95,7 +96,12 @@ impl CheckpointStore {
         for entry in fs::read_dir(&self.directory).map_err(in_folder())? {
             let path = entry.map_err(in_folder())?.path();
             if atomic_file::is_unfinished(&path) {
-                fs::remove_file(&path).map_err(CheckpointError::io(&path))?;
+                let removed = if path.is_dir() {
+                    fs::remove_dir_all(&path)
+                } else {
+                    fs::remove_file(&path)
+                };
+                removed.map_err(CheckpointError::io(&path))?;
             }
         }
         Ok(())
@@ -108,8 +114,13 @@ impl CheckpointStore {
     /// As [`save`](Self::save).
     pub fn save_best(&self, snapshot: &Snapshot) -> Result<PathBuf, CheckpointError> {
         let path = self.directory.join(BEST);
-        atomic_file::write(&path, &snapshot.encode()).map_err(CheckpointError::io(&path))?;
+        Self::write(&path, snapshot)?;
         Ok(path)
+    }
+
+    fn write(path: &Path, snapshot: &Snapshot) -> Result<(), CheckpointError> {
+        atomic_file::write_with(path, |file| snapshot.write(file))
+            .map_err(CheckpointError::io(path))
     }
 
     /// The checkpoints that are there, best one excepted, oldest first.
@@ -172,9 +183,10 @@ impl CheckpointStore {
     /// As [`load`](Self::load).
     pub fn best(&self) -> Result<Option<Snapshot>, CheckpointError> {
         let path = self.directory.join(BEST);
-        match path.exists() {
-            true => Self::load(&path).map(Some),
-            false => Ok(None),
+        if path.exists() {
+            Self::load(&path).map(Some)
+        } else {
+            Ok(None)
         }
     }
 
@@ -185,13 +197,14 @@ impl CheckpointStore {
     /// [`CheckpointError::Io`], and [`CheckpointError::Unusable`] for a file that is truncated,
     /// changed, of a newer format or no checkpoint at all.
     pub fn load(path: impl AsRef<Path>) -> Result<Snapshot, CheckpointError> {
-        Snapshot::read(path.as_ref())
+        Snapshot::open(path.as_ref())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::part::Part;
     use crate::checkpoint::{CheckpointProblem, TrainingProgress};
 
     fn snapshot(turns: u64) -> Snapshot {
@@ -200,9 +213,9 @@ mod tests {
         Snapshot {
             path: None,
             progress,
-            model: vec![1, 2, 3],
-            optimizer: vec![],
-            scheduler: vec![4],
+            model: Part::of_bytes(&[1, 2, 3]),
+            optimizer: Part::of_bytes(&[]),
+            scheduler: Part::of_bytes(&[4]),
         }
     }
 
@@ -284,11 +297,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         store.save(&snapshot(1)).unwrap();
-        let half = store.directory().join("turn-0000000002.ckpt.unfinished");
+        let half = store.directory().join("turn-0000000002.ckpt.x1.unfinished");
         fs::write(&half, "half of a").unwrap();
+        let scratch = store.directory().join(".tmpx1.unfinished");
+        fs::create_dir(&scratch).unwrap();
+        fs::write(scratch.join("part.bpk"), "half of a").unwrap();
         assert_eq!(store.latest().unwrap().unwrap(), snapshot(1));
         store.save(&snapshot(3)).unwrap();
-        assert!(!half.exists());
+        assert!(!half.exists() && !scratch.exists());
     }
 
     #[test]

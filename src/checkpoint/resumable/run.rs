@@ -56,7 +56,7 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
             learner,
             saved_at: progress.turns,
             progress,
-            capture: Capture::new(),
+            capture: Capture::new(self.store.directory()),
             events: components.event_processor,
             event_store: components.event_store,
             interrupter: components.interrupter,
