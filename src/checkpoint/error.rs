@@ -1,10 +1,12 @@
+//! Errors of checkpoints: what failed, and what is wrong with a file.
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::MlaError;
 
-/// Why a checkpoint could not be written, read or gone on from.
+/// Failure to write or read a checkpoint, or to resume from it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
@@ -13,22 +15,22 @@ pub enum CheckpointError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file that is no checkpoint to go on from.
+    /// A file from which no training can resume.
     #[error("checkpoint {}: {problem}{}", .path.display(), offer(.previous))]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with the file.
         problem: CheckpointProblem,
-        /// The newest good checkpoint beside it, if there is one.
+        /// The newest good checkpoint in the same folder, if there is one.
         previous: Option<PathBuf>,
     },
-    /// A training was to start anew in a folder of checkpoints.
+    /// A new training in a folder that already contains checkpoints.
     #[error(
-        "there are checkpoints in {} already: resume from one, or take another folder",
+        "{} already contains checkpoints; resume from one or choose another folder",
         .directory.display()
     )]
     Occupied {
@@ -38,66 +40,66 @@ pub enum CheckpointError {
     /// An option that does not fit the model.
     #[error(transparent)]
     Model(#[from] MlaError),
-    /// A part of a training could not be turned into bytes.
+    /// A part of a training could not be recorded.
     #[error("the {part} could not be recorded: {message}")]
     Record {
-        /// The part: model, optimizer or scheduler.
+        /// The part: model, optimizer, scheduler or configuration.
         part: &'static str,
-        /// Burn's message.
+        /// The message of Burn or of the JSON writer.
         message: String,
     },
 }
 
-/// What is wrong with a checkpoint.
+/// Problem with a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckpointProblem {
-    /// The file is something else.
+    /// A file of another kind.
     Foreign,
-    /// The file ends too early.
+    /// A file that ends too early.
     Truncated {
-        /// Bytes that it should have, as far as known.
+        /// Least number of bytes of the whole file.
         expected: u64,
-        /// Bytes that it has.
+        /// Number of bytes of the file.
         got: u64,
     },
-    /// The checksum does not fit.
+    /// A checksum that does not match the content.
     Corrupted,
-    /// Written by a later version of the crate in a format that this one does not know.
+    /// A format of a later version of the crate, unknown to this one.
     NewerFormat {
         /// The format of the file.
         format: u32,
         /// The newest format this crate reads.
         known: u32,
     },
-    /// Written by an earlier version of the crate in a format that is no longer read.
+    /// A format of an earlier version of the crate, no longer supported.
     OlderFormat {
         /// The format of the file.
         format: u32,
         /// The format that this crate reads.
         known: u32,
     },
-    /// A part does not fit the model, the optimizer, the scheduler or the loader given.
+    /// A part that does not fit the model, the optimizer, the scheduler or the loader.
     Mismatch {
         /// The part.
         part: &'static str,
-        /// How it differs.
+        /// The difference.
         message: String,
     },
-    /// A part cannot be read from the file any more.
+    /// A part that can no longer be read from the file.
     Unreadable {
         /// The part: model, optimizer or scheduler.
         part: &'static str,
         /// The message of the system.
         message: String,
     },
-    /// Made with another configuration.
+    /// A training with another configuration.
     Configuration {
         /// Path of the first value that differs.
         at: String,
         /// Its value in the checkpoint.
         saved: String,
-        /// Its value now.
+        /// Its value in the resumed training.
         given: String,
     },
 }
@@ -109,7 +111,7 @@ impl fmt::Display for CheckpointProblem {
             Self::Truncated { expected, got } => {
                 write!(f, "truncated: {got} bytes of at least {expected}")
             }
-            Self::Corrupted => f.write_str("corrupted: its checksum does not fit"),
+            Self::Corrupted => f.write_str("corrupted: its checksum does not match"),
             Self::NewerFormat { format, known } => write!(
                 f,
                 "written by a newer burn-mla: format {format}, this one reads up to {known}"
@@ -123,7 +125,7 @@ impl fmt::Display for CheckpointProblem {
             }
             Self::Mismatch { part, message } => write!(f, "the {part} does not fit: {message}"),
             Self::Configuration { at, saved, given } => {
-                write!(f, "made with {at} = {saved}, but it is {given} now")
+                write!(f, "made with {at} = {saved}, but now {at} = {given}")
             }
         }
     }

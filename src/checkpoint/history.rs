@@ -1,3 +1,5 @@
+//! Measurements of each epoch, and the measure that selects the best one.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -5,39 +7,39 @@ use serde::{Deserialize, Serialize};
 use crate::error::{MlaError, Result};
 use crate::evaluation::Evaluation;
 
-/// What a training has measured, epoch by epoch.
+/// Measurements of a training, per epoch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
-    /// One entry an epoch; the last one may not be over.
+    /// One entry per epoch. The last epoch may be incomplete.
     pub epochs: Vec<EpochRecord>,
 }
 
-/// What was measured in an epoch.
+/// Measurements of an epoch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
-    /// The turns of each modality.
+    /// Turns of each modality.
     pub training: Vec<TurnStatistics>,
-    /// The steps that trained all modalities at once.
+    /// Steps that trained all modalities at once.
     #[serde(default)]
     pub joint: TurnStatistics,
-    /// On the validation data, once the epoch is over.
+    /// Measurements on the validation data at the end of the epoch.
     pub validation: Option<ValidationRecord>,
 }
 
-/// The turns of a modality in an epoch.
+/// Turns of a modality in an epoch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TurnStatistics {
     /// Number of turns.
     pub turns: u64,
-    /// Number of samples in them.
+    /// Number of samples in these turns.
     pub samples: u64,
-    /// Sum of the samples' losses, in nats.
+    /// Sum of the losses of the samples, in nats.
     #[serde(with = "exact")]
     pub loss_sum: f64,
 }
 
 impl TurnStatistics {
-    /// Mean loss of a sample, in nats; NaN without samples.
+    /// Mean loss per sample, in nats; NaN without samples.
     pub fn loss(&self) -> f64 {
         self.loss_sum / self.samples as f64
     }
@@ -49,10 +51,10 @@ impl TurnStatistics {
     }
 }
 
-/// What was measured on the validation data.
+/// Measurements on the validation data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ValidationRecord {
-    /// Accuracy of each modality on its own, over the samples that have it.
+    /// Accuracy of each modality alone, over the samples that have it.
     #[serde(with = "exact_list")]
     pub modality_accuracies: Vec<f64>,
     /// Accuracy of the fused prediction.
@@ -78,24 +80,24 @@ impl From<&Evaluation> for ValidationRecord {
     }
 }
 
-/// The measure that tells which epoch is the best.
+/// Measure that selects the best epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Monitor {
-    /// Accuracy of the fused prediction, to be high.
+    /// Accuracy of the fused prediction; higher is better.
     #[default]
     FusedAccuracy,
-    /// Macro-averaged F1 of the fused prediction, to be high.
+    /// Macro-averaged F1 of the fused prediction; higher is better.
     FusedMacroF1,
-    /// Negative log-likelihood of the fused prediction, to be low.
+    /// Negative log-likelihood of the fused prediction; lower is better.
     FusedLoss,
-    /// Accuracy of a modality on its own, to be high.
+    /// Accuracy of one modality alone; higher is better.
     ModalityAccuracy(usize),
-    /// Accuracy of the weakest modality, to be high.
+    /// Accuracy of the weakest modality; higher is better.
     WeakestAccuracy,
 }
 
 impl Monitor {
-    /// Checks that the model has the modality that is watched.
+    /// Checks that the model has the monitored modality.
     pub(crate) fn check(self, n_modalities: usize) -> Result<()> {
         match self {
             Self::ModalityAccuracy(modality) if modality >= n_modalities => {
@@ -108,7 +110,8 @@ impl Monitor {
         }
     }
 
-    /// The measure, turned so that higher is better; `None` for a modality that does not exist.
+    /// The measure, with the sign for which higher is better; `None` for a modality that does not
+    /// exist.
     fn score(&self, record: &ValidationRecord) -> Option<f64> {
         let accuracies = &record.modality_accuracies;
         match *self {
@@ -134,7 +137,7 @@ impl fmt::Display for Monitor {
 }
 
 impl History {
-    /// Whether no epoch was better than all before in the last `patience` ones.
+    /// Whether none of the last `patience` epochs was better than all epochs before it.
     pub fn has_stalled(&self, monitor: Monitor, patience: usize) -> bool {
         let n_epochs = self
             .epochs
@@ -144,8 +147,8 @@ impl History {
         n_epochs - self.best_epoch(monitor).unwrap_or(0) >= patience.max(1)
     }
 
-    /// The best epoch so far, counted from 1; the first of equals. `None` before the first
-    /// validation, or when all measures are NaN.
+    /// The best epoch so far, counted from 1, and the first of equally good ones. `None` before the
+    /// first validation, or when all measures are NaN.
     pub fn best_epoch(&self, monitor: Monitor) -> Option<usize> {
         let mut best: Option<(usize, f64)> = None;
         for (at, epoch) in self.epochs.iter().enumerate() {
@@ -161,7 +164,7 @@ impl History {
     }
 }
 
-/// Numbers as text: JSON's own are not read back to the last bit.
+/// Numbers as text, because JSON has no NaN and no infinities.
 mod exact {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

@@ -1,34 +1,36 @@
+//! The progress of a training, and the options that must stay the same when it resumes.
+
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{CheckpointProblem, History, Monitor};
 use crate::loader::LoaderPosition;
 
-/// How far a training is: what a checkpoint holds besides weights.
+/// Progress of a training: everything in a checkpoint besides model, optimizer and scheduler.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingProgress {
-    /// Seed of the random numbers drawn while training: those of a turn depend on it and on the
-    /// number of the turn only.
+    /// Seed of the random numbers drawn while training. Those of a turn depend only on it and on
+    /// the number of the turn.
     pub seed: u64,
-    /// The epoch that is under way, from 1.
+    /// Current epoch, from 1.
     pub epoch: usize,
-    /// Turns taken in it.
+    /// Turns taken in the current epoch.
     pub turns_in_epoch: u64,
-    /// Turns taken since the training began.
+    /// Turns taken since the start of the training.
     pub turns: u64,
-    /// Where the loader was when the epoch began.
+    /// Position of the loader at the start of the epoch.
     pub loader: LoaderPosition,
-    /// The measure by which the best epoch is kept.
+    /// Measure that selects the best epoch.
     pub monitor: Monitor,
-    /// Turns that make an update.
+    /// Turns per update.
     pub accumulation: usize,
-    /// What was measured.
+    /// Measurements of each epoch.
     pub history: History,
-    /// What the training was configured with, as its user gave it.
+    /// Configuration of the training, as you gave it.
     pub configuration: serde_json::Value,
 }
 
 impl TrainingProgress {
-    /// The beginning of a training.
+    /// The start of a training.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -43,38 +45,36 @@ impl TrainingProgress {
         }
     }
 
-    /// Checks that a training goes on with the configuration it began with.
+    /// Checks that a training resumes with the configuration that it started with.
     pub(crate) fn check_configuration(
         &self,
         given: &serde_json::Value,
     ) -> Result<(), CheckpointProblem> {
-        // Through text, as the saved one: reading a number may change its last bit.
-        let given: serde_json::Value = serde_json::from_str(&given.to_string())
-            .expect("a value is read back from its own text");
-        match difference("configuration", &self.configuration, &given) {
+        match difference("configuration", &self.configuration, given) {
             None => Ok(()),
             Some(problem) => Err(problem),
         }
     }
 }
 
-/// Checks that an option is what it was.
+/// Checks that an option has the value of the checkpoint.
 pub(crate) fn same_option<T: PartialEq + std::fmt::Display>(
     name: &str,
     saved: &T,
     given: &T,
 ) -> Result<(), CheckpointProblem> {
-    match saved == given {
-        true => Ok(()),
-        false => Err(CheckpointProblem::Configuration {
+    if saved == given {
+        Ok(())
+    } else {
+        Err(CheckpointProblem::Configuration {
             at: name.to_string(),
             saved: saved.to_string(),
             given: given.to_string(),
-        }),
+        })
     }
 }
 
-/// The first difference of two values.
+/// The first difference between two values.
 fn difference(
     at: &str,
     saved: &serde_json::Value,
@@ -115,7 +115,7 @@ mod tests {
         let problem = progress.check_configuration(&other).unwrap_err();
         assert_eq!(
             problem.to_string(),
-            "made with configuration.encoder.width = 64, but it is 32 now"
+            "made with configuration.encoder.width = 64, but now configuration.encoder.width = 32"
         );
         let added = json!({"alpha": 0.1, "encoder": {"width": 64}, "new": 1});
         assert!(progress.check_configuration(&added).is_err());

@@ -48,7 +48,8 @@ impl fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    /// Takes the state of a training, into a file of the system's folder for temporary files.
+    /// Takes the state of a training, into a file in the system's folder for temporary files
+    /// ([`std::env::temp_dir`]). Choose one on a disk where that folder is in memory.
     ///
     /// # Errors
     ///

@@ -1,3 +1,5 @@
+//! A folder of checkpoints: names, the newest and the best one, removal of old ones.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +13,9 @@ const BEST: &str = "best.ckpt";
 
 /// A folder of checkpoints: `turn-<number of turns>.ckpt` and `best.ckpt`.
 ///
-/// A checkpoint is written to a file aside, flushed to the disk and then renamed: a process or a
-/// machine that dies in between, or a full disk, leaves the checkpoints before it as they were.
-/// One process at a time may write.
+/// A checkpoint is written to another file in the folder, flushed to the disk and then renamed. A
+/// crash of the process or the machine in between, or a full disk, leaves all earlier checkpoints
+/// intact. Only one process at a time may write.
 #[derive(Debug, Clone)]
 pub struct CheckpointStore {
     directory: PathBuf,
@@ -21,7 +23,7 @@ pub struct CheckpointStore {
 }
 
 impl CheckpointStore {
-    /// Opens a folder, made if it is not there. The last two checkpoints are kept.
+    /// Opens or creates a folder. By default it keeps the last two checkpoints.
     ///
     /// # Errors
     ///
@@ -35,7 +37,7 @@ impl CheckpointStore {
         })
     }
 
-    /// Replaces how many of the newest checkpoints are kept. The best one is kept besides.
+    /// Sets the number of the newest checkpoints to keep. The best one is kept in addition.
     ///
     /// # Errors
     ///
@@ -50,14 +52,14 @@ impl CheckpointStore {
         &self.directory
     }
 
-    /// Writes a checkpoint, and then removes those too old to keep.
+    /// Writes a checkpoint, and then removes those that are too old to keep.
     ///
-    /// Removed as well are checkpoints of later turns: a training that has gone on from an older
-    /// checkpoint has left them behind.
+    /// It also removes checkpoints of later turns, which are obsolete after a training resumed from
+    /// an older checkpoint.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Io`]; the checkpoints that were there are still there.
+    /// [`CheckpointError::Io`]. Existing checkpoints stay.
     pub fn save(&self, snapshot: &Snapshot) -> Result<PathBuf, CheckpointError> {
         let turns = snapshot.progress.turns;
         let path = self
@@ -74,8 +76,8 @@ impl CheckpointStore {
         Ok(path)
     }
 
-    /// Removes the best checkpoint if it is of a later turn than `turns`, or cannot be read: a
-    /// training that goes on from there has left it behind.
+    /// Removes the best checkpoint if it is of a later turn than `turns`, or cannot be read. It is
+    /// obsolete for a training that resumes from there.
     pub(crate) fn remove_later_best(&self, turns: u64) -> Result<(), CheckpointError> {
         let path = self.directory.join(BEST);
         let stays = match self.best() {
@@ -90,7 +92,7 @@ impl CheckpointStore {
         }
     }
 
-    /// Removes what processes that were killed have left of their writes.
+    /// Removes unfinished files and folders of killed processes.
     fn remove_unfinished(&self) -> Result<(), CheckpointError> {
         let in_folder = || CheckpointError::io(&self.directory);
         for entry in fs::read_dir(&self.directory).map_err(in_folder())? {
@@ -107,7 +109,7 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// Writes a checkpoint as the best one, in the place of the one before.
+    /// Writes a checkpoint as the best one and replaces the previous one.
     ///
     /// # Errors
     ///
@@ -123,7 +125,7 @@ impl CheckpointStore {
             .map_err(CheckpointError::io(path))
     }
 
-    /// The checkpoints that are there, best one excepted, oldest first.
+    /// All checkpoints except the best one, oldest first.
     ///
     /// # Errors
     ///
@@ -151,12 +153,12 @@ impl CheckpointStore {
         Ok(found)
     }
 
-    /// The newest checkpoint, `None` when there is none.
+    /// The newest checkpoint; `None` when there is none.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Unusable`] when the newest cannot be used; it names the newest one that
-    /// can, for [`load`](Self::load).
+    /// [`CheckpointError::Unusable`] when the newest one cannot be used. The error names the newest
+    /// good one, for [`load`](Self::load).
     pub fn latest(&self) -> Result<Option<Snapshot>, CheckpointError> {
         let all = self.list()?;
         let Some((newest, older)) = all.split_last() else {
@@ -176,7 +178,7 @@ impl CheckpointStore {
         }
     }
 
-    /// The best checkpoint, `None` when there is none.
+    /// The best checkpoint; `None` when there is none.
     ///
     /// # Errors
     ///
@@ -190,12 +192,12 @@ impl CheckpointStore {
         }
     }
 
-    /// Reads a checkpoint.
+    /// Opens a checkpoint and verifies its checksum.
     ///
     /// # Errors
     ///
     /// [`CheckpointError::Io`], and [`CheckpointError::Unusable`] for a file that is truncated,
-    /// changed, of a newer format or no checkpoint at all.
+    /// corrupted, of another format or no checkpoint at all.
     pub fn load(path: impl AsRef<Path>) -> Result<Snapshot, CheckpointError> {
         Snapshot::open(path.as_ref())
     }
@@ -312,7 +314,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         store.save(&snapshot(1)).unwrap();
-        // A folder of that name stands in the way of the rename.
+        // A folder of this name makes the rename fail.
         let blocked = store.directory().join("turn-0000000002.ckpt");
         fs::create_dir(&blocked).unwrap();
         let error = store.save(&snapshot(2)).unwrap_err();

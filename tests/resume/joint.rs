@@ -1,4 +1,4 @@
-//! Joint models in a training that is stopped: what QMF remembers, and the noise of OGM-GE.
+//! Joint models in a training that is stopped: the history of QMF, and the noise of OGM-GE.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,11 +24,11 @@ use crate::alone;
 use crate::common::*;
 use crate::training::{Inputs, N_TRAIN, Samples};
 
-/// Batches of eight in an epoch.
-const STEPS_AN_EPOCH: u64 = 5;
+/// Number of batches of eight samples per epoch.
+const STEPS_PER_EPOCH: u64 = 5;
 const EPOCHS: usize = 2;
 
-/// What a training ends with.
+/// Final state of a training.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     state: Vec<(String, Vec<f32>)>,
@@ -38,7 +38,7 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Bit for bit the same; names what is not.
+    /// Asserts equality bit for bit, and names the parameters that differ.
     fn assert_is(&self, expected: &Self, what: &str) {
         let pairs = self.state.iter().zip(&expected.state);
         let differing: Vec<_> = pairs.filter(|(a, b)| a != b).map(|(a, _)| &a.0).collect();
@@ -65,14 +65,14 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
         self.config.init(encoders, (self.head)(device)).unwrap()
     }
 
-    /// Trains, or goes on where `folder` is, until a number of steps has been taken.
+    /// Starts a training, or resumes from the checkpoints in `folder`, until a number of steps.
     fn run(&self, folder: &Path, stop_after: Option<u64>, device: &Device) -> Outcome {
         device.seed(3);
         let training_device = device.clone().autodiff();
         let model = self.model(&training_device);
         let store = CheckpointStore::open(folder.join("checkpoints")).unwrap();
         let start = store.latest().unwrap();
-        // Steps that are read again and dropped do not count.
+        // Repeated steps, which are read and skipped, do not count.
         let skip = start.as_ref().map_or(0, |s| s.progress.turns_in_epoch);
 
         let items = WithIndex(InMemDataset::new((0..N_TRAIN).collect()));
@@ -131,7 +131,7 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
             let expected = self.run(folder.path(), None, &device);
             assert!(!expected.interrupted);
             let per_update = self.accumulation as u64;
-            let updates = EPOCHS as u64 * STEPS_AN_EPOCH.div_ceil(per_update);
+            let updates = EPOCHS as u64 * STEPS_PER_EPOCH.div_ceil(per_update);
             assert_eq!(expected.updates, updates);
             self.check_history(&expected.history);
             for stop in [1, 2, 4, 5, 7] {
@@ -148,10 +148,10 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
     fn check_history(&self, history: &History) {
         assert_eq!(history.epochs.len(), EPOCHS);
         for epoch in &history.epochs {
-            assert_eq!(epoch.joint.turns, STEPS_AN_EPOCH);
+            assert_eq!(epoch.joint.turns, STEPS_PER_EPOCH);
             assert_eq!(epoch.joint.samples, N_TRAIN as u64);
             assert!(epoch.joint.loss() > 0.0);
-            assert!(epoch.training.iter().all(|of| of.turns == 0), "no turns");
+            assert!(epoch.training.iter().all(|modality| modality.turns == 0));
             let validation = epoch.validation.as_ref().unwrap();
             assert_eq!(validation.modality_accuracies.len(), 2);
         }
@@ -159,7 +159,7 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
 }
 
 #[test]
-fn qmf_goes_on_with_what_it_remembers() {
+fn qmf_resumes_with_its_history() {
     for accumulation in [1, 2] {
         let head = |device: &Device| {
             let config = QmfConfig::new(vec![D_FEATURE, 4], N_CLASSES, N_TRAIN);
@@ -175,7 +175,7 @@ fn qmf_goes_on_with_what_it_remembers() {
 }
 
 #[test]
-fn the_noise_of_ogm_ge_goes_on() {
+fn the_noise_of_ogm_ge_resumes() {
     for accumulation in [1, 2] {
         let head = |device: &Device| {
             let config = ConcatConfig::new(vec![D_FEATURE, 4], N_CLASSES);
@@ -193,9 +193,9 @@ fn the_noise_of_ogm_ge_goes_on() {
     }
 }
 
-/// After a training of as many epochs each sample has been seen as often, in what it has.
+/// After a training each sample was seen once per epoch, in each modality that it has.
 #[test]
-fn every_sample_is_remembered_once_an_epoch() {
+fn every_sample_is_counted_once_per_epoch() {
     let _alone = alone();
     let device = Device::flex();
     let plan = Plan {
@@ -217,14 +217,14 @@ fn every_sample_is_remembered_once_an_epoch() {
         let [_, _, images, texts] = history[item * 4..][..4] else {
             unreachable!("four columns");
         };
-        // Of four samples one has no image, one no text.
+        // Of every four samples, one has no image and one has no text.
         let epochs = |has: bool| if has { EPOCHS as f32 } else { 0.0 };
         assert_eq!(images, epochs(item % 4 != 1), "{item}");
         assert_eq!(texts, epochs(item % 4 != 2), "{item}");
     }
 }
 
-/// Late fusion of heads trained on their own.
+/// Late fusion of separately trained heads.
 #[test]
 fn an_ensemble_is_trained_by_the_same_loop() {
     let plan = Plan {

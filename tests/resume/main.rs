@@ -1,7 +1,8 @@
-//! A training that is stopped or killed resumes as if nothing had happened, and seeds reproduce a model.
+//! A training that is stopped or killed resumes as if nothing had happened, and seeds reproduce a
+//! model.
 //!
-//! In a process of their own, one at a time, because a backend's random state is global; one of these
-//! tests runs in a child process.
+//! A separate program, because the random state of a backend is global and because these tests start
+//! themselves as child processes. One test runs at a time.
 
 #[path = "../flows/common.rs"]
 #[allow(dead_code)]
@@ -20,9 +21,9 @@ use burn::tensor::Device;
 use burn_mla::checkpoint::{CheckpointError, CheckpointProblem, CheckpointStore, Monitor};
 
 use common::{Numbers, devices};
-use training::{Outcome, Plan, TURNS_AN_EPOCH};
+use training::{Outcome, Plan, TURNS_PER_EPOCH};
 
-/// One test at a time: turns seed the device.
+/// One test at a time, because turns seed the device.
 fn alone() -> MutexGuard<'static, ()> {
     static RANDOM_STATE: Mutex<()> = Mutex::new(());
     RANDOM_STATE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -39,14 +40,14 @@ fn a_stop_at_any_turn_changes_nothing() {
     for device in devices() {
         let plan = Plan::new(2);
         let expected = uninterrupted(&plan, &device);
-        assert_eq!(expected.turns, 2 * TURNS_AN_EPOCH);
+        assert_eq!(expected.turns, 2 * TURNS_PER_EPOCH);
         for stop in [
             1,
             2,
             5,
-            TURNS_AN_EPOCH - 1,
-            TURNS_AN_EPOCH,
-            TURNS_AN_EPOCH + 3,
+            TURNS_PER_EPOCH - 1,
+            TURNS_PER_EPOCH,
+            TURNS_PER_EPOCH + 3,
         ] {
             let folder = tempfile::tempdir().unwrap();
             let stopping = Plan {
@@ -54,7 +55,7 @@ fn a_stop_at_any_turn_changes_nothing() {
                 ..Plan::new(2)
             };
             let stopped = stopping.run(folder.path(), &device).unwrap();
-            assert_eq!(stopped.turns, stop, "stops after the turn under way");
+            assert_eq!(stopped.turns, stop, "stops after the current turn");
             assert!(stopped.interrupted);
             let resumed = plan.run(folder.path(), &device).unwrap();
             resumed.assert_is(&expected, &format!("stopped after {stop} turns"));
@@ -101,13 +102,13 @@ fn accumulated_turns_stay_together() {
         ..plan.clone()
     };
     let stopped = stopping.run(folder.path(), &device).unwrap();
-    assert_eq!(stopped.turns, 4, "an update under way is finished");
+    assert_eq!(stopped.turns, 4, "the current update is finished");
     let resumed = plan.run(folder.path(), &device).unwrap();
     resumed.assert_is(&expected, "accumulated");
 }
 
 #[test]
-fn early_stopping_goes_on_counting() {
+fn early_stopping_continues_its_count() {
     let _alone = alone();
     let device = Device::flex();
     let plan = Plan {
@@ -117,11 +118,11 @@ fn early_stopping_goes_on_counting() {
         ..Plan::new(9)
     };
     let expected = uninterrupted(&plan, &device);
-    let epochs = expected.turns / TURNS_AN_EPOCH;
+    let epochs = expected.turns / TURNS_PER_EPOCH;
     assert!(epochs < 9, "stopped early, after {epochs} epochs");
     let folder = tempfile::tempdir().unwrap();
     let stopping = Plan {
-        stop_after: Some(TURNS_AN_EPOCH + 2),
+        stop_after: Some(TURNS_PER_EPOCH + 2),
         ..plan.clone()
     };
     assert!(stopping.run(folder.path(), &device).unwrap().interrupted);
@@ -167,7 +168,7 @@ fn what_does_not_fit_is_refused_before_anything_is_trained() {
     };
     assert_eq!(
         problem(other_configuration).to_string(),
-        "made with configuration = \"a run\", but it is \"another run\" now"
+        "made with configuration = \"a run\", but now configuration = \"another run\""
     );
     let other_model = Plan {
         hidden: 9,
@@ -187,11 +188,11 @@ fn a_new_training_does_not_overwrite_checkpoints() {
     let device = Device::flex();
     let folder = tempfile::tempdir().unwrap();
     Plan::new(1).run(folder.path(), &device).unwrap();
-    let anew = Plan {
-        anew: true,
+    let new = Plan {
+        new: true,
         ..Plan::new(1)
     };
-    let error = anew.run(folder.path(), &device).unwrap_err();
+    let error = new.run(folder.path(), &device).unwrap_err();
     assert!(matches!(error, CheckpointError::Occupied { .. }), "{error}");
 }
 
@@ -212,7 +213,7 @@ fn more_epochs_can_be_added_to_a_finished_training() {
 }
 
 #[test]
-fn a_modality_a_loader_is_resumed_as_well() {
+fn a_loader_per_modality_is_resumed_as_well() {
     let _alone = alone();
     let device = Device::flex();
     let plan = Plan {
@@ -242,10 +243,10 @@ fn patience_is_part_of_the_checkpoint() {
         ..Plan::new(9)
     };
     let expected = uninterrupted(&plan, &device);
-    assert!(expected.turns < 9 * TURNS_AN_EPOCH);
+    assert!(expected.turns < 9 * TURNS_PER_EPOCH);
     let folder = tempfile::tempdir().unwrap();
     let stopping = Plan {
-        stop_after: Some(TURNS_AN_EPOCH + 2),
+        stop_after: Some(TURNS_PER_EPOCH + 2),
         ..plan.clone()
     };
     stopping.run(folder.path(), &device).unwrap();
@@ -269,17 +270,17 @@ fn an_error_stops_the_training_and_leaves_the_checkpoint_before_it() {
     };
     let outcome = plan.run(folder.path(), &device).unwrap();
     assert!(outcome.error.unwrap().contains("label 99"));
-    assert!(outcome.fault, "the model tells as well");
+    assert!(outcome.fault, "the model reports it as well");
     assert_eq!(outcome.turns, 6);
     let store = CheckpointStore::open(folder.path().join("checkpoints")).unwrap();
     assert_eq!(store.latest().unwrap().unwrap().progress.turns, 6);
-    // Without the bad label it goes on.
-    let mended = Plan {
+    // Without the bad label it resumes.
+    let fixed = Plan {
         bad_label_at: None,
         ..plan
     };
-    let resumed = mended.run(folder.path(), &device).unwrap();
-    resumed.assert_is(&uninterrupted(&Plan::new(1), &device), "mended");
+    let resumed = fixed.run(folder.path(), &device).unwrap();
+    resumed.assert_is(&uninterrupted(&Plan::new(1), &device), "fixed");
 }
 
 #[test]
@@ -304,7 +305,7 @@ fn another_optimizer_or_schedule_is_refused() {
     }
 }
 
-/// 20 times `kill -9`, at a turn drawn at random.
+/// `kill -9` at 20 random turns.
 #[test]
 fn killed_again_and_again_it_ends_where_it_would_have() {
     let _alone = alone();
@@ -333,7 +334,7 @@ fn killed_again_and_again_it_ends_where_it_would_have() {
     assert_eq!(store.best().unwrap().unwrap().progress.epoch, best + 1);
 }
 
-/// A limit on the size of files stands for a disk without room.
+/// A limit on the size of files simulates a full disk.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_loses_nothing() {
@@ -343,7 +344,7 @@ fn a_full_disk_loses_nothing() {
     let expected = uninterrupted(&plan, &device);
     let folder = tempfile::tempdir().unwrap();
     let stopping = Plan {
-        stop_after: Some(TURNS_AN_EPOCH + 3),
+        stop_after: Some(TURNS_PER_EPOCH + 3),
         ..plan.clone()
     };
     stopping.run(folder.path(), &device).unwrap();
@@ -360,8 +361,9 @@ fn a_full_disk_loses_nothing() {
         .unwrap();
     assert!(!output.status.success());
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("turn-00000000"), "names the file: {text}");
-    assert!(text.contains("File too large"), "says why: {text}");
+    let folder_named = text.contains(checkpoints.to_str().unwrap());
+    assert!(folder_named, "the error has the folder: {text}");
+    assert!(text.contains("File too large"), "and the cause: {text}");
 
     assert_eq!(std::fs::read_dir(&checkpoints).unwrap().count(), before);
     let resumed = plan.run(folder.path(), &device).unwrap();
@@ -386,7 +388,7 @@ fn child(folder: &Path) -> Child {
 }
 
 impl Child {
-    /// Whether it was killed after it had said so many times that it takes a turn.
+    /// Kills the child after it has announced this number of turns; false if it ended before.
     fn kill_after(mut self, turns: usize) -> bool {
         let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
         let taken = lines

@@ -1,5 +1,5 @@
-//! A small training with everything that has a state: batch normalization, dropout, missing
-//! modalities, a projector between two folds, AdamW, a learning-rate schedule.
+//! A small training with every kind of state: batch normalization, dropout, missing modalities, a
+//! projector between two folds, AdamW and a learning-rate schedule.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use burn_mla::projector::{LeakyRlsProjector, LeakyRlsProjectorConfig};
 use crate::common::*;
 
 /// Five batches of each of two modalities.
-pub const TURNS_AN_EPOCH: u64 = 10;
+pub const TURNS_PER_EPOCH: u64 = 10;
 pub const N_TRAIN: usize = 38;
 
 pub type Inputs = (
@@ -52,21 +52,21 @@ pub struct Plan {
     pub hidden: usize,
     /// Print each turn.
     pub announce: bool,
-    /// Do not look for a checkpoint.
-    pub anew: bool,
-    /// A loader a modality.
+    /// Start a new training whatever the folder holds.
+    pub new: bool,
+    /// One loader per modality.
     pub unpaired: bool,
-    /// Patience of the training itself, not of Burn.
+    /// Patience of the resumable training instead of Burn's.
     pub own_patience: Option<usize>,
-    /// Epochs that the learning rate is planned for, if not all.
+    /// Number of epochs of the learning-rate schedule.
     pub schedule_epochs: usize,
-    /// A turn, from 0, with a label that does not exist.
+    /// A turn, from 0, with an invalid label.
     pub bad_label_at: Option<u64>,
-    /// `sgd` or `linear` for what the others do not use.
+    /// `sgd` or `linear` for another optimizer or schedule; empty for the usual ones.
     pub other: &'static str,
 }
 
-/// What a training ends with.
+/// Final state of a training.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
     pub state: Vec<(String, Vec<f32>)>,
@@ -75,12 +75,12 @@ pub struct Outcome {
     pub updates: u64,
     pub interrupted: bool,
     pub error: Option<String>,
-    /// Whether the model tells of an error.
+    /// Whether the model reports an error.
     pub fault: bool,
 }
 
 impl Outcome {
-    /// Bit for bit the same; names what is not.
+    /// Asserts equality bit for bit, and names the parameters that differ.
     pub fn assert_is(&self, expected: &Self, what: &str) {
         let differing: Vec<&str> = self
             .state
@@ -106,7 +106,7 @@ impl Plan {
             note: "a run".to_string(),
             hidden: 7,
             announce: false,
-            anew: false,
+            new: false,
             unpaired: false,
             own_patience: None,
             schedule_epochs: epochs,
@@ -135,15 +135,16 @@ impl Plan {
         .unwrap()
     }
 
-    /// Trains, or goes on where `folder` is.
+    /// Starts a training, or resumes from the checkpoints in `folder`.
     pub fn run(&self, folder: &Path, device: &Device) -> Result<Outcome, CheckpointError> {
         device.seed(3);
         let training_device = device.clone().autodiff();
         let model = self.model(&training_device);
         let schedule = Blocks::new(self.accumulation).unwrap();
-        let train = match self.unpaired {
-            true => unpaired(schedule, &training_device),
-            false => paired(schedule, &training_device),
+        let train = if self.unpaired {
+            unpaired(schedule, &training_device)
+        } else {
+            paired(schedule, &training_device)
         };
         let valid = DataLoaderBuilder::new(Samples)
             .batch_size(7)
@@ -151,16 +152,13 @@ impl Plan {
             .build(InMemDataset::new((100..120).collect()));
 
         let store = CheckpointStore::open(folder.join("checkpoints"))?;
-        let start = match self.anew {
-            true => None,
-            false => store.latest()?,
-        };
+        let start = if self.new { None } else { store.latest()? };
         let interrupter = Interrupter::new();
         let handle = train.handle();
         let watched = Watched {
             loader: Arc::new(train),
             turns: Arc::new(AtomicU64::new(0)),
-            // Turns that are read again and dropped do not count.
+            // Repeated turns, which are read and skipped, do not count.
             skip: start.as_ref().map_or(0, |s| s.progress.turns_in_epoch),
             stop_after: self.stop_after,
             interrupter: interrupter.clone(),
@@ -194,7 +192,7 @@ impl Plan {
                 StoppingCondition::NoImprovementSince { n_epochs },
             ));
         }
-        let n_updates = 1 + self.schedule_epochs * TURNS_AN_EPOCH as usize;
+        let n_updates = 1 + self.schedule_epochs * TURNS_PER_EPOCH as usize;
         let rate = self.learning_rate.max(1e-9);
         let schedule: ModuleLrScheduler = match self.other {
             "linear" => {
@@ -217,7 +215,7 @@ impl Plan {
             turns: history
                 .epochs
                 .iter()
-                .flat_map(|epoch| epoch.training.iter().map(|of| of.turns))
+                .flat_map(|epoch| epoch.training.iter().map(|modality| modality.turns))
                 .sum(),
             updates: result.model.projection().n_steps(),
             state: state(&result.model),
@@ -247,7 +245,7 @@ fn paired(schedule: Blocks, device: &Device) -> AlternatingLoader<Inputs> {
     train.with_passes([passes])
 }
 
-/// Images and texts of data sets of their own; the shorter one goes round again.
+/// Images and texts of separate data sets; the shorter one repeats.
 fn unpaired(schedule: Blocks, device: &Device) -> AlternatingLoader<Inputs> {
     let (images, of_images) = seeded(Images, N_TRAIN, 5, device);
     let (texts, of_texts) = seeded(Texts, 21, 6, device);
@@ -307,7 +305,7 @@ fn texts(items: &[usize], device: &Device) -> Tensor<2> {
 pub struct Samples;
 
 impl Batcher<usize, MultimodalBatch<Inputs>> for Samples {
-    /// Of four samples one has no image, one no text.
+    /// Of every four samples, one has no image and one has no text.
     fn batch(&self, items: Vec<usize>, device: &Device) -> MultimodalBatch<Inputs> {
         let rows_without = |rest: usize| -> Vec<usize> {
             (0..items.len())
@@ -327,7 +325,7 @@ impl Batcher<usize, MultimodalBatch<Inputs>> for Samples {
 
 type Turns = Turn<OneOf2<Tensor<4>, Tensor<2>>>;
 
-/// Announces turns, and interrupts the training when enough of them have been read.
+/// Announces turns, and interrupts the training after a number of them.
 struct Watched {
     loader: Arc<dyn DataLoader<Turns>>,
     turns: Arc<AtomicU64>,
@@ -340,7 +338,7 @@ struct Watched {
 
 struct WatchedIter<'a> {
     turns: Box<dyn DataLoaderIterator<Turns> + 'a>,
-    of: &'a Watched,
+    loader: &'a Watched,
 }
 
 impl Iterator for WatchedIter<'_> {
@@ -348,19 +346,19 @@ impl Iterator for WatchedIter<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.turns.next()?;
-        let n = self.of.turns.fetch_add(1, Ordering::Relaxed) + 1;
-        if n > self.of.skip && self.of.announce {
+        let n = self.loader.turns.fetch_add(1, Ordering::Relaxed) + 1;
+        if n > self.loader.skip && self.loader.announce {
             println!("turn {n}");
         }
         // The loop reads one turn ahead.
         if self
-            .of
+            .loader
             .stop_after
-            .is_some_and(|stop| n == self.of.skip + stop + 1)
+            .is_some_and(|stop| n == self.loader.skip + stop + 1)
         {
-            self.of.interrupter.stop(Some("enough"));
+            self.loader.interrupter.stop(Some("enough"));
         }
-        let bad = self.of.bad_label_at == Some(n - 1);
+        let bad = self.loader.bad_label_at == Some(n - 1);
         Some(next.map(|mut turn| {
             if bad {
                 let labels = vec![99; turn.targets.len()];
@@ -381,7 +379,7 @@ impl DataLoader<Turns> for Watched {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Turns> + 'a> {
         Box::new(WatchedIter {
             turns: self.loader.iter(),
-            of: self,
+            loader: self,
         })
     }
 

@@ -1,3 +1,5 @@
+//! A training strategy for Burn's loop that can be stopped at any turn and resumed exactly.
+
 mod run;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,35 +18,35 @@ use crate::error::at_least_one;
 use crate::loader::LoaderHandle;
 use crate::method::MultimodalMethod;
 
-/// Training in Burn's loop that can be stopped or killed at any turn and goes on from its last
-/// checkpoint as if nothing had happened, bit for bit on the CPU.
+/// Training in Burn's loop that can be stopped or killed at any turn and resumes from its last
+/// checkpoint as if it had never stopped, bit for bit on the CPU.
 ///
-/// A training strategy for Burn's [`SupervisedTraining`], for one device: progress display, metrics
-/// and their logs, learning-rate schedules and gradient accumulation work as in Burn's own.
-/// [`launch`](Self::launch) starts it.
+/// It is a training strategy for Burn's [`SupervisedTraining`] on one device. Progress display,
+/// metrics and their logs, learning-rate schedules and gradient accumulation work as in Burn's own
+/// strategies. [`launch`](Self::launch) starts it.
 ///
 /// # What makes it exact
 ///
 /// - A checkpoint holds model, projector, fusion, optimizer, scheduler, the position of the loader
-///   at the beginning of the epoch, counts, history and configuration.
-/// - Random numbers of a turn (dropout) are drawn from a seed of that turn: the device is seeded
-///   anew each time. Nothing else may draw from it meanwhile, such as a loader's augmentation.
-/// - The turns of the epoch that had been taken are read again and dropped. For that the order of
-///   the data must be a function of the pass: a loader that does not shuffle and has at most one
+///   at the start of the epoch, counts, history and configuration.
+/// - The device is seeded before each turn, with a seed of that turn, from which its random numbers
+///   (dropout) follow. Nothing else may draw from the device in the meantime, such as the
+///   augmentation of a loader.
+/// - The turns already taken in the epoch are read again and skipped. This needs an order of the
+///   data that is a function of the pass: a loader that does not shuffle and has at most one
 ///   worker, or [`SeededLoader`](crate::loader::SeededLoader) with
 ///   [`AlternatingLoader::with_passes`](crate::loader::AlternatingLoader::with_passes). The
 ///   validation loader must not shuffle.
 ///
-/// Burn's own metric logs start the epoch that is resumed anew, and Burn's early stopping reads
-/// them: it goes on exactly only while they are there and watch the validation split.
-/// [`History`] is part of the checkpoint, and so is what [`with_patience`](Self::with_patience)
-/// does.
+/// Burn's own metric logs restart the resumed epoch, and Burn's early stopping depends on them. It
+/// is exact only if the logs still exist and it monitors the validation split. [`History`] is part
+/// of the checkpoint, and [`with_patience`](Self::with_patience) depends on nothing else.
 ///
 /// # Accumulation
 ///
-/// With Burn's `grads_accumulation(n)` up to `n` turns in a row of the same modality make one
-/// update ([`Blocks`](crate::loader::Blocks)): the last group of an epoch, or one before
-/// another modality's turn, may be smaller. A checkpoint is made between two updates.
+/// With Burn's `grads_accumulation(n)`, up to `n` consecutive turns of the same modality make one
+/// update ([`Blocks`](crate::loader::Blocks)). The last group of an epoch, or one before the turn
+/// of another modality, may be smaller. Checkpoints are made between two updates.
 pub struct ResumableTraining {
     device: Device,
     store: CheckpointStore,
@@ -56,13 +58,13 @@ pub struct ResumableTraining {
     configuration: serde_json::Value,
     start: Option<Snapshot>,
     state: Arc<Mutex<TrainingProgress>>,
-    /// The stop that ended the loop.
+    /// The interruption that ended the loop.
     stopped: Arc<Mutex<Option<Interruption>>>,
 }
 
 impl ResumableTraining {
-    /// Trains on `device`, which is given autodiff, and keeps checkpoints in `store`: after each epoch, and
-    /// when the training is interrupted. `loader` is the
+    /// Trains on `device` with autodiff, and saves checkpoints to `store` after each epoch and when
+    /// the training is interrupted. `loader` is the
     /// [handle](crate::loader::AlternatingLoader::handle) of the loader of training turns.
     pub fn new(device: &Device, store: CheckpointStore, loader: LoaderHandle) -> Self {
         Self {
@@ -80,7 +82,7 @@ impl ResumableTraining {
         }
     }
 
-    /// Makes a checkpoint every `turns` turns as well.
+    /// Saves a checkpoint every `turns` turns in addition.
     ///
     /// # Errors
     ///
@@ -90,14 +92,14 @@ impl ResumableTraining {
         Ok(self)
     }
 
-    /// Replaces the measure by which the best epoch is kept, the fused accuracy.
+    /// Sets the measure that selects the best epoch; the default is the fused accuracy.
     pub fn with_monitor(mut self, monitor: Monitor) -> Self {
         self.monitor = monitor;
         self
     }
 
-    /// Stops when `epochs` epochs in a row were no better, by the
-    /// [monitor](Self::with_monitor), than the best before them.
+    /// Stops after `epochs` consecutive epochs that were no better, by the
+    /// [monitor](Self::with_monitor), than the best epoch before them.
     ///
     /// # Errors
     ///
@@ -107,18 +109,18 @@ impl ResumableTraining {
         Ok(self)
     }
 
-    /// Replaces the seed of the random numbers drawn while training, 0.
+    /// Sets the seed of the random numbers drawn while training; the default is 0.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// What the training is configured with, to be saved in checkpoints: going on with another
-    /// configuration is refused.
+    /// Saves the configuration of the training in checkpoints. A training with another configuration
+    /// cannot resume from them.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Record`] for what JSON cannot hold.
+    /// [`CheckpointError::Record`] for a value that JSON cannot represent.
     pub fn with_configuration(
         mut self,
         configuration: &impl Serialize,
@@ -131,28 +133,27 @@ impl ResumableTraining {
         Ok(self)
     }
 
-    /// Goes on from a snapshot, such as [`CheckpointStore::latest`] of the store, instead of
-    /// starting anew. From an older one the training leaves the later ones behind: they are removed
-    /// with its first checkpoint.
+    /// Resumes from a snapshot, such as [`CheckpointStore::latest`] of the store; `None` starts a new
+    /// training. After resuming from an older snapshot, the first checkpoint removes the later
+    /// ones.
     pub fn resume(mut self, snapshot: Option<Snapshot>) -> Self {
         self.start = snapshot;
         self
     }
 
-    /// Starts Burn's training, or goes on with it, and returns Burn's result together with what
-    /// was measured.
+    /// Starts or resumes the training and returns Burn's result together with the history.
     ///
-    /// The training is Burn's, as configured: its metrics, number of epochs, early stopping,
-    /// accumulation, renderer and interrupter. A stop through the interrupter leaves a checkpoint
-    /// behind; an error does not, the last one before it stays.
+    /// `training` is configured as usual: its metrics, number of epochs, early stopping,
+    /// accumulation, renderer and interrupter apply. A stop through the interrupter saves a
+    /// checkpoint. An error does not; the last checkpoint before it stays.
     ///
     /// # Errors
     ///
-    /// - [`CheckpointError::Occupied`] to start anew where there are checkpoints already;
-    /// - [`CheckpointError::Unusable`] for a snapshot that does not fit what it is to go on with;
+    /// - [`CheckpointError::Occupied`] for a new training in a folder that already has checkpoints;
+    /// - [`CheckpointError::Unusable`] for a snapshot that does not fit this training;
     /// - [`CheckpointError::Model`] for a monitor of a modality that does not exist.
     ///
-    /// Nothing has been trained then. What goes wrong later is in the result.
+    /// All of them occur before training. Later errors are in the result.
     pub fn launch<M: MultimodalMethod>(
         self,
         training: SupervisedTraining<M>,
@@ -182,7 +183,7 @@ impl ResumableTraining {
         let stopped = self.stopped.clone();
         let strategy = TrainingStrategy::Custom(Arc::new(self));
         let mut result = training.with_training_strategy(strategy).launch(learner);
-        // Burn's dashboard resets the interrupter at the end of a training that it stopped.
+        // Burn's dashboard resets the interrupter at the end of a training that was stopped.
         if result.interrupted.is_none() && result.error.is_none() {
             result.interrupted = lock(&stopped).take();
         }
@@ -200,7 +201,7 @@ impl ResumableTraining {
         progress.configuration = self.configuration.clone();
         same_option("monitor", &progress.monitor, &self.monitor)?;
         same_option("seed", &progress.seed, &self.seed.unwrap_or(progress.seed))?;
-        // The model is tried first: Burn's learner would panic on a record that does not fit.
+        // On a copy first, because Burn's learner panics on a record that does not fit.
         snapshot.restore_model(learner.model())?;
         learner.load_model(snapshot.model_record()?);
         learner.load_optim(snapshot.optimizer_record()?);

@@ -1,3 +1,5 @@
+//! The loop of a resumable training: turns, updates, validation and checkpoints.
+
 use std::sync::Arc;
 
 use burn::data::dataloader::{DataLoaderIterator, Progress};
@@ -21,7 +23,7 @@ use crate::evaluation::Evaluation;
 use crate::loader::derived;
 use crate::method::{MultimodalMethod, StepOutput};
 
-/// A training under way.
+/// A running training.
 struct Run<'a, M: MultimodalMethod> {
     plan: &'a ResumableTraining,
     learner: Learner<M>,
@@ -31,7 +33,7 @@ struct Run<'a, M: MultimodalMethod> {
     event_store: Arc<EventStoreClient>,
     interrupter: Interrupter,
     accumulation: usize,
-    /// Turns at the last checkpoint.
+    /// Number of turns at the last checkpoint.
     saved_at: u64,
 }
 
@@ -64,14 +66,12 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
         };
         run.learner.model().interruption().attach(&run.interrupter);
         if components.checkpoint.is_some() {
-            run.fail(
-                "Burn's checkpoints and those of a resumable training exclude each other".into(),
-            );
+            run.fail("a resumable training cannot be combined with Burn's own checkpoints".into());
         }
         run.check_start();
         let mut stopped_early = false;
         if let Some(early_stopping) = &mut early_stopping {
-            // It sees again what it has seen, from the metric logs.
+            // Its state is rebuilt from the metric logs.
             for epoch in 1..run.progress.epoch {
                 stopped_early = early_stopping.should_stop(epoch, &run.event_store);
             }
@@ -87,7 +87,7 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
                 run.validate(&valid);
             }
             if run.interrupter.should_stop() {
-                // An interruption, and no error: nothing that was done is lost.
+                // After an interruption without an error, all turns are kept.
                 if run.interrupter.error().is_none() && run.progress.turns > run.saved_at {
                     run.checkpoint(false);
                 }
@@ -108,7 +108,7 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
 }
 
 impl<M: MultimodalMethod> Run<'_, M> {
-    /// Checks that a training that goes on is the one that was begun.
+    /// Checks that a resumed training has the same options, optimizer and scheduler.
     fn check_start(&mut self) {
         let plan = self.plan;
         let Some(snapshot) = &plan.start else {
@@ -141,7 +141,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
         patience.is_some_and(|n| self.progress.history.has_stalled(self.plan.monitor, n))
     }
 
-    /// The turns of an epoch that are left.
+    /// Takes the remaining turns of an epoch.
     fn train(&mut self, loader: &TrainLoader<M>) {
         let epoch = self.progress.epoch;
         let event = LearnerEvent::StartSplit {
@@ -169,8 +169,8 @@ impl<M: MultimodalMethod> Run<'_, M> {
                 Some(Err(error)) => return self.interrupter.fail(error),
                 None => {
                     let message = format!(
-                        "the data of epoch {epoch} ends before turn {}, which had been taken: \
-                         the loader does not repeat itself",
+                        "the data of epoch {epoch} ends before turn {}, which was taken before: \
+                         the order of the loader is not repeatable",
                         self.progress.turns_in_epoch
                     );
                     return self.fail(message);
@@ -196,7 +196,8 @@ impl<M: MultimodalMethod> Run<'_, M> {
         self.interrupter.fail_on_error(sent);
     }
 
-    /// One update, of one turn or of several in a row of the same modality, and the turn after it.
+    /// Makes one update of one turn, or of several consecutive turns of the same modality. Returns
+    /// the next turn.
     fn update(
         &mut self,
         first: <M as TrainStep>::Input,
@@ -244,7 +245,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
         self.learner.lr_step();
         self.learner.optimizer_step(gradients);
         if self.interrupter.error().is_some() {
-            // The model reported an error instead of taking the update.
+            // The model reported an error instead of the update.
             return;
         }
         for (item, progress) in items {
@@ -259,7 +260,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
             self.progress.turns += 1;
             self.progress.turns_in_epoch += 1;
             let record = self.progress.history.epochs.last_mut();
-            let record = record.expect("an epoch under way has a record");
+            let record = record.expect("the current epoch has a record");
             let statistics = match item.modality {
                 Some(modality) => record.training.get_mut(modality),
                 None => Some(&mut record.joint),
@@ -347,12 +348,12 @@ impl<M: MultimodalMethod> Run<'_, M> {
         let plan = self.plan;
         let store = &plan.store;
         let first = plan.start.as_ref().map(|start| start.progress.turns);
-        let leaves_behind = first.filter(|&turns| turns == self.saved_at);
+        let obsolete_after = first.filter(|&turns| turns == self.saved_at);
         let saved = self.snapshot().and_then(|snapshot| {
-            if let Some(turns) = leaves_behind {
+            if let Some(turns) = obsolete_after {
                 store.remove_later_best(turns)?;
             }
-            // The best one first: who dies in between takes the same epoch again.
+            // The best one first: after a crash between the two writes the epoch is repeated.
             if is_best {
                 store.save_best(&snapshot)?;
             }
