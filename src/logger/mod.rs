@@ -1,4 +1,4 @@
-//! Where a training's metrics go: one table for a whole training, and a plain progress display.
+//! Outputs for the metrics of a training: one table for all epochs, and a plain progress display.
 
 mod plain_renderer;
 mod table;

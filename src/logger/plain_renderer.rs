@@ -1,3 +1,5 @@
+//! A progress display of plain lines, for logs and continuous integration.
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
@@ -10,22 +12,22 @@ use burn::train::renderer::{
     MetricsRendererTraining,
 };
 
-/// A line an epoch with the values of its metrics and the time that is left: a display for logs and
-/// continuous integration, where a dashboard is of no use.
+/// Display with one line per epoch: the values of its metrics and the remaining time. It suits logs
+/// and continuous integration, where a dashboard is of no use.
 ///
 /// ```text
 /// run 1 epoch  3/17 | train: Loss 0.912, Accuracy 71.25 % | valid: Loss 0.820, Accuracy 74.02 % | 2:13 left
 /// ```
 ///
-/// Metrics that say nothing of an epoch, and those whose value is NaN, are left out.
+/// Metrics without a value for an epoch, and those with the value NaN, are left out.
 pub struct PlainRenderer {
     output: Box<dyn Write + Send + Sync>,
     label: String,
     names: Option<Vec<String>>,
     definitions: HashMap<MetricId, MetricDefinition>,
-    /// Values of the split under way, in the order in which metrics were registered.
+    /// Values of the current split, in the order in which metrics were registered.
     values: Vec<(MetricId, f64)>,
-    /// What is there of the line.
+    /// Texts of the finished splits of the epoch.
     splits: Vec<String>,
     split: String,
     n_epochs: usize,
@@ -56,13 +58,13 @@ impl PlainRenderer {
         }
     }
 
-    /// Begins each line with a label.
+    /// Starts each line with a label.
     pub fn with_label(mut self, label: &str) -> Self {
         self.label = format!("{label} ");
         self
     }
 
-    /// Shows only the metrics of these names.
+    /// Shows only the metrics with these names.
     pub fn with_metrics<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.names = Some(names.into_iter().map(Into::into).collect());
         self
@@ -90,7 +92,7 @@ impl PlainRenderer {
     }
 
     fn line(&mut self, text: &str) {
-        // A display that cannot be written to is no reason to stop a training.
+        // A failing display does not stop a training.
         let _ = writeln!(self.output, "{text}");
         let _ = self.output.flush();
     }

@@ -1,8 +1,10 @@
+//! Errors of the table of metrics.
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why a table of metrics could not be opened or written.
+/// Failure to open or write a table of metrics.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableLogError {
@@ -11,17 +13,17 @@ pub enum TableLogError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// The file is something else. It is left as it is.
+    /// A file of another kind, which stays unchanged.
     #[error("{}, line {line}: not a table of metrics: {message}", .path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// The first line that does not fit, from 1.
+        /// The first invalid line, from 1.
         line: usize,
-        /// How it does not fit.
+        /// The reason why it is invalid.
         message: String,
     },
 }

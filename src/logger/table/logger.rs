@@ -1,3 +1,5 @@
+//! Burn's `MetricLogger` for a table.
+
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,12 +15,12 @@ use crate::logger::table::error::TableLogError;
 use crate::logger::table::file::TableFile;
 use crate::logger::table::row::{Format, Row, one_line};
 
-/// Logs the metrics of Burn's training loop to one table that pandas reads at once.
+/// Logger that writes all metrics of Burn's training loop to one table, which pandas reads directly.
 ///
-/// For Burn's `with_metric_logger`, alone or beside Burn's `FileMetricLogger`, which writes a file
-/// a metric, epoch and split. Burn reads the numbers for early stopping and for its checkpoint
-/// strategies from the logger that was registered first; they are the same from this one, to the
-/// last bit. The summary that Burn prints on request is of files of `FileMetricLogger` only.
+/// Register it by Burn's `with_metric_logger`, alone or in addition to Burn's `FileMetricLogger`,
+/// which writes a file per metric, epoch and split. Burn takes the numbers for early stopping and
+/// for its checkpoint strategies from the logger that was registered first. This one returns the
+/// same numbers, to the last bit. Burn's summary only works with files of `FileMetricLogger`.
 ///
 /// ```no_run
 /// # use burn::train::SupervisedTraining;
@@ -45,36 +47,36 @@ use crate::logger::table::row::{Format, Row, one_line};
 ///
 /// | Name | Holds |
 /// |---|---|
-/// | `epoch` | the epoch, from 1 |
+/// | `epoch` | epoch, from 1 |
 /// | `split` | `train`, `valid`, or `test/` and the name of the test |
-/// | `iteration` | the turn or batch of the split, from 1; nothing for the value of the epoch |
-/// | `metric` | name of the metric; line breaks become spaces |
-/// | `value` | the value; that of an epoch is the one that Burn goes by |
-/// | `count` | number of samples, or whatever the metric averages over; nothing if it does not |
-/// | `unit` | unit of the metric, nothing without |
+/// | `iteration` | turn or batch of the split, from 1; empty for the value of the epoch |
+/// | `metric` | name of the metric, with spaces instead of line breaks |
+/// | `value` | value; that of an epoch is the one that Burn uses |
+/// | `count` | number of samples, or of whatever the metric averages over; empty if it does not |
+/// | `unit` | unit of the metric; empty without one |
 ///
-/// Metrics that are no numbers are left out. So are batches that have no value, as those without a
-/// metric's modality.
+/// The table leaves out metrics that are not numeric, and batches without a value, such as those
+/// without the modality of the metric.
 ///
-/// Numbers are written so that they can be read back to the last bit. pandas 3 does so from CSV;
-/// before it `read_csv` takes `float_precision="round_trip"` for that, and `read_json` takes
-/// `precise_float=True`. NaN and infinities are `NaN`, `inf` and `-inf` in CSV, and null, `"inf"`
-/// and `"-inf"` in JSON: pandas makes numbers of them.
+/// Numbers are exact to the last bit. pandas 3 reads them exactly from CSV; earlier versions need
+/// `read_csv(.., float_precision="round_trip")`, and `read_json` needs `precise_float=True`. NaN and
+/// infinities are `NaN`, `inf` and `-inf` in CSV, and null, `"inf"` and `"-inf"` in JSON. pandas
+/// converts them to numbers.
 ///
-/// # Trainings that go on
+/// # Resumed trainings
 ///
-/// An existing table is gone on with. Once a split of an epoch is begun, the rows of that split
-/// from that epoch on are dropped: epochs that are trained again replace the old ones, and a
-/// training that starts anew replaces the table. An epoch that is resumed in its middle holds what
-/// was measured after that; where nothing was left to be measured, it keeps its rows.
+/// The logger appends to an existing table. When a split of an epoch starts, the rows of that split
+/// from that epoch on are removed. Repeated epochs thereby replace the old ones, and a new training
+/// replaces the table. An epoch that is resumed in its middle holds the measurements since then; if
+/// none were left, it keeps its rows.
 ///
-/// A last line that is torn, by a process that was killed, is dropped.
+/// A torn last line, as a killed process leaves it, is dropped.
 ///
 /// # Errors while training
 ///
-/// Burn's loop has no place for errors of a logger. The first one is reported by `log::error!` and
-/// kept for [`TableLogHandle::error`]. The rows stay in memory, where Burn's early stopping goes on
-/// finding them, and are written with the next ones if that is possible then. The training goes on.
+/// Burn's loop does not handle errors of a logger. The first one is reported by `log::error!` and
+/// kept for [`TableLogHandle::error`]. The rows stay in memory, available to Burn's early stopping,
+/// and the next write tries them again. The training continues.
 pub struct TableLogger {
     file: TableFile,
     iterations: bool,
@@ -89,18 +91,18 @@ struct Definition {
 }
 
 impl TableLogger {
-    /// Logs to a CSV file with a header, for `pandas.read_csv(path)`. File and folder are made if
-    /// they are not there.
+    /// Logs to a CSV file with a header, for `pandas.read_csv(path)`. File and folder are created if
+    /// needed.
     ///
     /// # Errors
     ///
-    /// [`TableLogError::Io`], and [`TableLogError::Foreign`] for a file that is something else.
+    /// [`TableLogError::Io`], and [`TableLogError::Foreign`] for a file of another kind.
     pub fn csv(path: impl AsRef<Path>) -> Result<Self, TableLogError> {
         Self::open(path.as_ref(), Format::Csv)
     }
 
-    /// Logs to a file of JSON objects, one a line, for `pandas.read_json(path, lines=True)`.
-    /// File and folder are made if they are not there.
+    /// Logs to a file with a JSON object per line, for `pandas.read_json(path, lines=True)`. File and
+    /// folder are created if needed.
     ///
     /// # Errors
     ///
@@ -122,18 +124,18 @@ impl TableLogger {
         })
     }
 
-    /// Logs the values of every iteration as well, and not those of epochs only.
+    /// Logs the values of every iteration in addition to those of epochs.
     pub fn with_iterations(mut self) -> Self {
         self.iterations = true;
         self
     }
 
-    /// A handle that stays when the logger is given to Burn.
+    /// A handle to keep when the logger is passed to Burn.
     pub fn handle(&self) -> TableLogHandle {
         self.handle.clone()
     }
 
-    /// The numbers of an update. Burn's own logger goes by the same text.
+    /// The numbers of an update, from the same text that Burn's own logger writes.
     fn points(&self, update: MetricsUpdate) -> Vec<Point> {
         let numeric = update.entries_numeric.into_iter();
         let numeric = numeric.map(|update| (update.entry, update.numeric_entry));
@@ -151,7 +153,7 @@ impl TableLogger {
         other.chain(numeric).filter_map(point).collect()
     }
 
-    /// What was held back turns out to be an iteration.
+    /// Logs the held update as an iteration, because another one follows it.
     fn iteration(&mut self, running: &mut RunningEpoch) {
         let Some(points) = running.held.take() else {
             return;
@@ -175,7 +177,7 @@ impl TableLogger {
         }
     }
 
-    /// Drops the rows that the epoch replaces.
+    /// Removes the rows that the epoch replaces, once.
     fn begin(&mut self, running: &mut RunningEpoch) {
         if !running.begun {
             running.begun = true;
@@ -185,15 +187,16 @@ impl TableLogger {
         }
     }
 
-    /// Writes the values of an epoch that is over.
+    /// Writes the values of a finished epoch.
     fn finish(&mut self, mut running: RunningEpoch) {
         let nothing_measured = running.n_iterations == 0 && running.held_is_empty();
         if nothing_measured && self.file.has(running.epoch, &running.split) {
             return;
         }
         self.begin(&mut running);
-        for of in &running.metrics {
-            self.push(&running, &of.metric, None, of.value(), of.count);
+        for metric in &running.metrics {
+            let (value, count) = (metric.value(), metric.count);
+            self.push(&running, &metric.metric, None, value, count);
         }
         let written = self.file.flush().and_then(|()| self.file.sync());
         self.report(written);
@@ -208,7 +211,7 @@ impl TableLogger {
         count: Option<usize>,
     ) {
         let Some(definition) = self.definitions.get(metric) else {
-            log::warn!("{metric:?} is left out of the log: Burn has not introduced it");
+            log::warn!("{metric:?} is not logged, because it has no definition");
             return;
         };
         self.file.push(Row {
@@ -230,7 +233,7 @@ impl TableLogger {
     }
 
     fn take(&mut self, split: &str) -> Option<RunningEpoch> {
-        let at = self.running.iter().position(|of| of.split == split)?;
+        let at = self.running.iter().position(|epoch| epoch.split == split)?;
         Some(self.running.swap_remove(at))
     }
 }
@@ -241,9 +244,10 @@ impl MetricLogger for TableLogger {
         let mut running = match self.take(&split) {
             Some(mut running) => {
                 self.iteration(&mut running);
-                match running.epoch == epoch {
-                    true => running,
-                    false => RunningEpoch::new(epoch, split),
+                if running.epoch == epoch {
+                    running
+                } else {
+                    RunningEpoch::new(epoch, split)
                 }
             }
             None => RunningEpoch::new(epoch, split),
@@ -252,7 +256,7 @@ impl MetricLogger for TableLogger {
         for point in &points {
             running.add(point);
         }
-        // It is the value of the epoch if the epoch ends now.
+        // The last update before the end of an epoch holds the values of the epoch.
         running.held = Some(points);
         self.running.push(running);
     }
@@ -292,9 +296,10 @@ impl MetricLogger for TableLogger {
 
     fn log_epoch_summary(&mut self, summary: EpochSummary) {
         if let Some(mut running) = self.take(&split_name(&summary.split)) {
-            match running.epoch == summary.epoch_number {
-                true => self.finish(running),
-                false => self.iteration(&mut running),
+            if running.epoch == summary.epoch_number {
+                self.finish(running);
+            } else {
+                self.iteration(&mut running);
             }
         }
     }
@@ -310,7 +315,7 @@ impl Drop for TableLogger {
     }
 }
 
-/// What is left of a [`TableLogger`] when Burn has it.
+/// Path and first error of a [`TableLogger`] that was passed to Burn.
 #[derive(Debug, Clone)]
 pub struct TableLogHandle {
     path: PathBuf,
@@ -323,7 +328,7 @@ impl TableLogHandle {
         &self.path
     }
 
-    /// The first error, `None` if all went well. It stays when what failed was done later.
+    /// The first error; `None` if there was none. It stays even if a later write succeeds.
     pub fn error(&self) -> Option<TableLogError> {
         self.slot().clone()
     }
@@ -341,14 +346,14 @@ impl TableLogHandle {
     }
 }
 
-/// An epoch of a split that is not over.
+/// An unfinished epoch of a split.
 struct RunningEpoch {
     epoch: usize,
     split: String,
-    /// Whether the rows that it replaces are gone.
+    /// Whether the rows that it replaces are removed.
     begun: bool,
     n_iterations: usize,
-    /// The last update: an iteration, or the values of the epoch.
+    /// The last update, which is an iteration or the values of the epoch.
     held: Option<Vec<Point>>,
     metrics: Vec<EpochValue>,
 }
@@ -358,13 +363,13 @@ struct Point {
     entry: NumericEntry,
 }
 
-/// The value of a metric in an epoch, found from its updates as Burn finds it from its logs.
+/// Value of a metric in an epoch, computed from its updates as Burn computes it from its logs.
 struct EpochValue {
     metric: MetricId,
     last: NumericEntry,
-    /// Sum of the values, each times its count, and number of them.
+    /// Sum of the values, each times its count, and sum of the counts.
     sum: Option<(f64, usize)>,
-    /// Number of what the metric averages over, where it says so.
+    /// Number of items that the metric averages over, if known.
     count: Option<usize>,
 }
 
@@ -381,24 +386,27 @@ impl RunningEpoch {
     }
 
     fn add(&mut self, point: &Point) {
-        let of = self.metrics.iter_mut().find(|of| of.metric == point.metric);
-        match of {
-            Some(of) => of.add(&point.entry),
+        let known = self
+            .metrics
+            .iter_mut()
+            .find(|value| value.metric == point.metric);
+        match known {
+            Some(value) => value.add(&point.entry),
             None => {
-                let mut of = EpochValue {
+                let mut value = EpochValue {
                     metric: point.metric.clone(),
                     last: point.entry.clone(),
                     sum: None,
                     count: None,
                 };
-                of.add(&point.entry);
-                self.metrics.push(of);
+                value.add(&point.entry);
+                self.metrics.push(value);
             }
         }
     }
 
-    /// Whether what is held are the values of nothing: those of an epoch that was resumed at its
-    /// end. Metrics of the machine have values nevertheless, and do not call them final.
+    /// Whether the held update has only empty final values, as in an epoch that was resumed at its
+    /// end. Metrics of the machine have values even then, but they are not final.
     fn held_is_empty(&self) -> bool {
         let mut finals = self.held.iter().flatten().filter_map(|point| {
             let is_final = matches!(point.entry, NumericEntry::Final(_));

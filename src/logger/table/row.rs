@@ -19,7 +19,7 @@ pub(super) struct Row<V = f64> {
     pub unit: Option<String>,
 }
 
-/// Encoding of rows. One line is one row in both.
+/// Encoding of rows. In both encodings one line is one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Csv,
@@ -121,8 +121,8 @@ impl Format {
     }
 }
 
-/// JSON has no numbers that are not finite: null, which pandas reads as NaN, and texts that it reads as
-/// infinities.
+/// The row with its value in JSON, which has only finite numbers: NaN becomes null and infinities
+/// become texts. pandas turns both back into numbers.
 fn json(row: &Row) -> Row<Value> {
     let value = if row.value.is_infinite() {
         Value::from(format!("{:?}", row.value))

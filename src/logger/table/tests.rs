@@ -1,3 +1,5 @@
+//! Tests of the logger through Burn's interface.
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -47,17 +49,19 @@ impl Log {
     }
 
     fn open(&self) -> TableLogger {
-        let logger = match self.json {
-            true => TableLogger::json_lines(&self.path),
-            false => TableLogger::csv(&self.path),
+        let logger = if self.json {
+            TableLogger::json_lines(&self.path)
+        } else {
+            TableLogger::csv(&self.path)
         };
         let mut logger = logger.unwrap();
         for (name, unit) in [(LOSS, None), (AUROC, Some("%"))] {
             logger.log_metric_definition(definition(name, unit));
         }
-        match self.iterations {
-            true => logger.with_iterations(),
-            false => logger,
+        if self.iterations {
+            logger.with_iterations()
+        } else {
+            logger
         }
     }
 
@@ -95,7 +99,7 @@ fn epoch(logger: &mut TableLogger, epoch: usize, split: Split, updates: &[&[(&st
     logger.log_epoch_summary(EpochSummary::new(epoch, split));
 }
 
-/// Two batches and their mean; a rank metric has a value at the end only.
+/// Two batches and their mean. A rank metric has a value only at the end.
 const BATCHES: &[&[(&str, &str)]] = &[
     &[(LOSS, "0.1,4"), (AUROC, "N/A")],
     &[(LOSS, "0.3,2"), (AUROC, "N/A")],
@@ -135,9 +139,10 @@ fn numbers_are_read_from_the_file_also_after_a_restart() {
         let tagged = || Split::Test(Some(Arc::new("hard, \"b\"".to_string())));
         epoch(&mut logger, 1, tagged(), &[&[(LOSS, "inf")]]);
         for _ in 0..2 {
-            let expected: &[&str] = match log.iterations {
-                true => &["0.1,4", "0.3,2", "0.16,final"],
-                false => &["0.16,final"],
+            let expected: &[&str] = if log.iterations {
+                &["0.1,4", "0.3,2", "0.16,final"]
+            } else {
+                &["0.16,final"]
             };
             assert_eq!(read(&mut logger, LOSS, 1, Split::Train), expected);
             assert_eq!(read(&mut logger, AUROC, 1, Split::Train), ["75,final"]);
@@ -150,7 +155,7 @@ fn numbers_are_read_from_the_file_also_after_a_restart() {
     }
 }
 
-/// Some metrics have no final value: Burn takes the mean of what its log holds.
+/// Some metrics have no final value; Burn uses the mean of the values in its log.
 #[test]
 fn an_epoch_without_a_final_value_has_the_mean_that_burn_finds() {
     for log in all() {
@@ -165,7 +170,7 @@ fn an_epoch_without_a_final_value_has_the_mean_that_burn_finds() {
 }
 
 #[test]
-fn an_epoch_that_is_begun_anew_replaces_its_rows_and_those_after_it() {
+fn a_repeated_epoch_replaces_its_rows_and_those_after_it() {
     for log in all() {
         let mut logger = log.open();
         for n in 1..=3 {
@@ -178,7 +183,11 @@ fn an_epoch_that_is_begun_anew_replaces_its_rows_and_those_after_it() {
         let batch: &[(&str, &str)] = &[(LOSS, "5,1")];
         let updates = [batch, &[(LOSS, "5,final")]];
         logger.log(update(batch), 2, &Split::Train);
-        assert_eq!(log.lines(), before, "it may have no iteration at all");
+        assert_eq!(
+            log.lines(),
+            before,
+            "the epoch may have no iteration at all"
+        );
         logger.log(update(batch), 2, &Split::Train);
         assert_eq!(read(&mut logger, LOSS, 3, Split::Train), [""; 0]);
         logger.log_epoch_summary(EpochSummary::new(2, Split::Train));
@@ -195,7 +204,7 @@ fn an_epoch_that_is_begun_anew_replaces_its_rows_and_those_after_it() {
     }
 }
 
-/// A training that is stopped between its last turn and the validation.
+/// A training that was stopped between its last turn and the validation.
 #[test]
 fn an_epoch_with_nothing_left_keeps_its_rows() {
     for log in all() {
@@ -207,7 +216,10 @@ fn an_epoch_with_nothing_left_keeps_its_rows() {
         epoch(&mut logger, 1, Split::Train, nothing);
         assert_eq!(log.text(), before);
         epoch(&mut logger, 2, Split::Train, nothing);
-        assert!(log.text().len() > before.len(), "there is nothing to keep");
+        assert!(
+            log.text().len() > before.len(),
+            "the epoch has no rows to keep"
+        );
         epoch(&mut logger, 1, Split::Train, &[&[(LOSS, "2,final")]]);
         assert_eq!(read(&mut logger, LOSS, 1, Split::Train), ["2,final"]);
     }
@@ -227,13 +239,13 @@ fn an_epoch_that_is_left_unfinished_keeps_its_iterations() {
 }
 
 #[test]
-fn what_is_no_number_is_left_out() {
+fn values_that_are_no_numbers_are_left_out() {
     for log in all() {
         let mut logger = log.open();
         let entry = MetricEntry::new(id(LOSS), SerializedEntry::new("a".into(), "text".into()));
         let text = MetricsUpdate::new(vec![entry], vec![]);
         logger.log(text, 1, &Split::Train);
-        let unknown: &[(&str, &str)] = &[("never introduced", "1")];
+        let unknown: &[(&str, &str)] = &[("without a definition", "1")];
         epoch(&mut logger, 1, Split::Train, &[unknown, unknown]);
         assert_eq!(log.text().matches("train").count(), 0);
         assert!(logger.handle().error().is_none());
