@@ -41,14 +41,14 @@ impl Batcher<usize, MultimodalBatch<MlpInputs>> for SampleBatcher {
 
 const N_TRAIN: usize = 12;
 /// Three batches of each of two modalities.
-const TURNS_AN_EPOCH: usize = 6;
+const TURNS_PER_EPOCH: usize = 6;
 const NAMES: [&str; 2] = ["image, \"RGB\"", "text"];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Logs {
     Csv,
     Json,
-    /// Burn's own only.
+    /// Only Burn's own.
     Burns,
     /// Burn's own first.
     Both,
@@ -60,7 +60,7 @@ struct Run {
     epochs: usize,
     learning_rate: f64,
     patience: Option<usize>,
-    /// Stops after so many validations.
+    /// Stops at the start of this validation, from 1.
     stop_at_validation: Option<usize>,
 }
 
@@ -79,7 +79,7 @@ impl Default for Run {
 
 type Batch = MultimodalBatch<MlpInputs>;
 
-/// Interrupts the training at the beginning of a validation.
+/// Interrupts the training at the start of a validation.
 #[derive(Clone)]
 struct Stopping {
     loader: Arc<dyn DataLoader<Batch>>,
@@ -123,13 +123,15 @@ impl Run {
             Logs::Json => TableLogger::json_lines(table(folder)),
             _ => TableLogger::csv(table(folder)),
         };
-        match self.iterations {
-            true => logger.unwrap().with_iterations(),
-            false => logger.unwrap(),
+        let logger = logger.unwrap();
+        if self.iterations {
+            logger.with_iterations()
+        } else {
+            logger
         }
     }
 
-    /// Trains, or goes on; the number of epochs that are over.
+    /// Starts or resumes a training; returns the number of finished epochs.
     fn run(&self, folder: &Path, device: &Device) -> usize {
         let training_device = device.clone().autodiff();
         let items = InMemDataset::new((0..N_TRAIN).collect());
@@ -189,12 +191,12 @@ impl Run {
         if let Some(log) = log {
             assert!(log.error().is_none(), "{:?}", log.error());
         }
-        let over = history.epochs.iter().filter(|of| of.validation.is_some());
-        over.count()
+        let epochs = history.epochs.iter();
+        epochs.filter(|epoch| epoch.validation.is_some()).count()
     }
 }
 
-/// By epoch, split, iteration and metric.
+/// Values by epoch, split, iteration and metric.
 type Rows = BTreeMap<[String; 4], String>;
 
 fn rows(folder: &Path) -> Rows {
@@ -203,7 +205,7 @@ fn rows(folder: &Path) -> Rows {
         let record = record.unwrap();
         let key = [0, 1, 2, 3].map(|column| record[column].to_string());
         let before = rows.insert(key.clone(), record[4].to_string());
-        assert_eq!(before, None, "{key:?} is there once");
+        assert_eq!(before, None, "{key:?} occurs once");
     }
     rows
 }
@@ -248,7 +250,7 @@ fn burn_reads_the_same_numbers_as_from_its_own_logs() {
                     }
                 }
             }
-            assert_eq!(n_found, 3 * (4 + 4), "three epochs, four metrics a split");
+            assert_eq!(n_found, 3 * (4 + 4), "three epochs, four metrics per split");
         }
     }
 }
@@ -262,7 +264,7 @@ fn early_stopping_reads_from_the_table_alone() {
             logs,
             epochs: 9,
             patience: Some(2),
-            // The model learns nothing: the first epoch stays the best.
+            // The model learns nothing, and the first epoch stays the best.
             learning_rate: 0.0,
             ..Run::default()
         };
@@ -276,11 +278,11 @@ fn early_stopping_reads_from_the_table_alone() {
             ..stopping
         };
         assert_eq!(run.run(folder.path(), &device), 3, "not 9, and not 1 + 3");
-        assert_eq!(run.run(folder.path(), &device), 3, "it is over");
+        assert_eq!(run.run(folder.path(), &device), 3, "it has ended");
     }
 }
 
-/// Burn's own strategy keeps the epoch that it finds best in the log.
+/// Burn's own strategy keeps the best epoch by the log.
 #[test]
 fn checkpoint_strategies_read_from_the_table() {
     let device = Device::flex();
@@ -307,7 +309,7 @@ fn checkpoint_strategies_read_from_the_table() {
             Split::Valid,
         ))
         .num_epochs(3);
-    // It grows worse with each epoch: the first is kept.
+    // Each epoch is worse than the one before, which keeps the first.
     let learner = Learner::new(model, SgdConfig::new().init(), -0.05);
     assert!(training.launch(learner).error.is_none());
     let files = fs::read_dir(folder.path().join("checkpoint")).unwrap();
@@ -332,28 +334,31 @@ fn a_resumed_training_has_the_rows_of_one_that_never_stopped() {
         assert_eq!(run(None).run(whole.path(), &device), 3);
         let expected = rows(whole.path());
         let n_train = expected.keys().filter(|key| key[1] == "train").count();
-        // Loss, accuracy, rate, and of each modality its own ones.
+        // Loss, accuracy, rate, and the metrics of each modality.
         assert!(n_train >= 3 * 5, "{n_train}");
         let name = format!("Loss {}", NAMES[0]);
         let key = ["1", "train", "", &name].map(str::to_string);
-        assert!(expected.contains_key(&key), "a comma and quotes in a name");
+        assert!(
+            expected.contains_key(&key),
+            "a name with a comma and quotes"
+        );
         let turns = expected.keys().filter(|key| {
             key[0] == "2" && key[1] == "train" && key[3] == "Loss" && !key[2].is_empty()
         });
-        let n_turns = if iterations { TURNS_AN_EPOCH } else { 0 };
+        let n_turns = if iterations { TURNS_PER_EPOCH } else { 0 };
         assert_eq!(turns.count(), n_turns);
 
-        // Stopped once the turns of epoch 2 are taken: they are not taken again, but validated.
+        // Stopped after the turns of epoch 2, which are validated but not repeated.
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(run(Some(2)).run(folder.path(), &device), 1);
-        // And killed while it wrote.
+        // And killed during a write.
         let mut torn = fs::read(table(folder.path())).unwrap();
         torn.extend(b"2,valid,1,\"Loss ima");
         fs::write(table(folder.path()), torn).unwrap();
         assert_eq!(run(None).run(folder.path(), &device), 3);
         assert_eq!(rows(folder.path()), expected);
 
-        // Anew, in the same table: the checkpoints are gone.
+        // A new training with the same table, because the checkpoints are removed.
         fs::remove_dir_all(folder.path().join("checkpoints")).unwrap();
         let shorter = Run {
             epochs: 2,
