@@ -75,7 +75,7 @@ const S: usize = 512;
 const FOLD_EVERY: usize = 8;
 const BYTES_OF_P: usize = S * S * 4;
 
-/// The largest request of each of 16 updates.
+/// The largest request in each of 16 updates.
 fn requests<P: OrthogonalProjector>(rule: P) -> Vec<usize> {
     let device = Device::flex();
     let mut state = rule.init(S, 2, &device).unwrap();
@@ -91,16 +91,16 @@ fn requests<P: OrthogonalProjector>(rule: P) -> Vec<usize> {
 }
 
 fn check<P: OrthogonalProjector>(rule: P) {
-    // The allocator sees what it should.
+    // The allocator counts as expected.
     COUNTER.largest.store(0, Ordering::Relaxed);
     rule.init(S, 2, &Device::flex()).unwrap();
     assert!(COUNTER.largest.load(Ordering::Relaxed) >= BYTES_OF_P);
 
-    // The first product of a thread makes a work space that it keeps, of the size of the L2 cache.
+    // The first product of a thread allocates a work space, of the size of the L2 cache, and keeps it.
     requests(rule.clone());
     for (step, size) in requests(rule.clone()).into_iter().enumerate() {
         let folds = step % FOLD_EVERY == FOLD_EVERY - 1;
-        // In a fold, the matrix product asks for a work space of its own.
+        // In a fold, the matrix product allocates its own work space.
         let limit = BYTES_OF_P / if folds { 2 } else { 8 };
         assert!(
             size <= limit,
@@ -127,7 +127,7 @@ fn live() -> usize {
     COUNTER.live.load(Ordering::Relaxed)
 }
 
-/// What `work` returns, and the most bytes allocated at any time while it ran.
+/// The result of `work`, and the most bytes allocated at any time while it ran.
 fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     COUNTER.peak.store(live(), Ordering::Relaxed);
     let result = work();

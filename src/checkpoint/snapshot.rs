@@ -23,7 +23,7 @@ use crate::module::take_pending_updates;
 /// disk as the state until the last clone of the snapshot is dropped.
 #[derive(Clone)]
 pub struct Snapshot {
-    /// How far the training is.
+    /// Progress of the training.
     pub progress: TrainingProgress,
     /// The file that the snapshot was read from.
     pub(crate) path: Option<PathBuf>,
