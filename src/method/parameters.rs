@@ -1,11 +1,15 @@
+//! The part of a model that an optimizer updates.
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::module::module_fields;
 
-/// What an optimizer may move, by the same paths as in the model. Left out is what a model counts
-/// and remembers: an optimizer's traversal would read counts back from the device.
+/// The parameters that an optimizer updates, under the same paths as in the model.
+///
+/// Counters and other state of the model are left out, because the optimizer's traversal would read
+/// counters back from the device.
 #[derive(Debug, Clone)]
 pub(crate) struct Parameters<E, H> {
     pub(crate) encoders: E,
@@ -26,22 +30,22 @@ impl<E: Module, H: Module> Parameters<E, H> {
     }
 
     /// Divides the gradients of the parameters by a number on the device, `[1]`.
-    pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: Tensor<1>) {
-        self.visit(&mut Divide { gradients, by });
+    pub(crate) fn divide(&self, gradients: &mut GradientsParams, divisor: Tensor<1>) {
+        self.visit(&mut Divide { gradients, divisor });
     }
 }
 
 struct Divide<'a> {
     gradients: &'a mut GradientsParams,
-    by: Tensor<1>,
+    divisor: Tensor<1>,
 }
 
 impl ModuleVisitor for Divide<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            let by = self.by.clone().to_device(&gradient.device());
-            let by = by.cast(gradient.dtype()).reshape([1; D]);
-            self.gradients.register(param.id, gradient / by);
+            let divisor = self.divisor.clone().to_device(&gradient.device());
+            let divisor = divisor.cast(gradient.dtype()).reshape([1; D]);
+            self.gradients.register(param.id, gradient / divisor);
         }
     }
 }
