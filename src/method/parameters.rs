@@ -30,22 +30,22 @@ impl<E: Module, H: Module> Parameters<E, H> {
     }
 
     /// Divides the gradients of the parameters by a number on the device, `[1]`.
-    pub(crate) fn divide(&self, gradients: &mut GradientsParams, divisor: Tensor<1>) {
-        self.visit(&mut Divide { gradients, divisor });
+    pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: Tensor<1>) {
+        self.visit(&mut Divide { gradients, by });
     }
 }
 
 struct Divide<'a> {
     gradients: &'a mut GradientsParams,
-    divisor: Tensor<1>,
+    by: Tensor<1>,
 }
 
 impl ModuleVisitor for Divide<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            let divisor = self.divisor.clone().to_device(&gradient.device());
-            let divisor = divisor.cast(gradient.dtype()).reshape([1; D]);
-            self.gradients.register(param.id, gradient / divisor);
+            let by = self.by.clone().to_device(&gradient.device());
+            let by = by.cast(gradient.dtype()).reshape([1; D]);
+            self.gradients.register(param.id, gradient / by);
         }
     }
 }
