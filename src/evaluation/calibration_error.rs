@@ -1,6 +1,8 @@
+//! The expected calibration error, from predictions added one by one.
+
 use crate::error::{Result, at_least_one};
 
-/// Expected calibration error: how far the confidence of predictions is from their accuracy
+/// Expected calibration error: the distance of the confidence of predictions from their accuracy
 /// (Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017).
 ///
 /// The confidence of a prediction is its highest probability. With `n` samples in bins of equal
@@ -10,8 +12,8 @@ use crate::error::{Result, at_least_one};
 /// ECE = sum_b n_b / n * |accuracy_b - confidence_b|
 /// ```
 ///
-/// In `[0, 1]`, 0 when confidence is accuracy. Samples come one by one; nothing is kept of them
-/// but the sums of their bin.
+/// It lies in `[0, 1]` and is 0 when confidence equals accuracy. Samples are added one by one, and
+/// only the sums of their bins are kept.
 ///
 /// ```
 /// use burn_mla::evaluation::CalibrationError;
@@ -19,8 +21,8 @@ use crate::error::{Result, at_least_one};
 /// let mut calibration = CalibrationError::new(2)?;
 /// calibration.add(0.9, true);
 /// calibration.add(0.7, false);
-/// calibration.add_prediction(&[0.4, 0.3, 0.3], 0); // class 0 it is, with confidence 0.4
-/// // The upper bin is right in 0.5 of 2 samples at 0.8, the lower in 1 of 1 at 0.4.
+/// calibration.add_prediction(&[0.4, 0.3, 0.3], 0); // predicts class 0, with confidence 0.4
+/// // The upper bin has 1 of 2 correct at confidence 0.8, the lower 1 of 1 at 0.4.
 /// let expected = (2.0 * 0.3 + 1.0 * 0.6) / 3.0;
 /// assert!((calibration.value() - expected).abs() < 1e-12);
 /// # Ok::<(), burn_mla::MlaError>(())
@@ -34,7 +36,7 @@ pub struct CalibrationError {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Sums {
     n_samples: usize,
-    n_right: usize,
+    n_correct: usize,
     confidence: f64,
 }
 
@@ -49,22 +51,22 @@ pub struct CalibrationBin {
     pub n_samples: usize,
     /// Their mean confidence; NaN without samples.
     pub confidence: f64,
-    /// Share of them that is predicted right; NaN without samples.
+    /// Share of correct predictions; NaN without samples.
     pub accuracy: f64,
 }
 
-/// By how much rounding in f32 may take a probability beyond 1.
+/// The largest excess of a probability over 1 by rounding in f32.
 const ROUNDING: f64 = 1e-5;
 
 impl CalibrationError {
     /// The number of bins of Guo et al.
     pub const DEFAULT_BINS: usize = 15;
 
-    /// No sample yet.
+    /// An error without samples.
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for no bin.
+    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for 0 bins.
     pub fn new(n_bins: usize) -> Result<Self> {
         at_least_one("n_bins", n_bins)?;
         Ok(Self {
@@ -73,9 +75,10 @@ impl CalibrationError {
         })
     }
 
-    /// Counts a prediction of this confidence, in `[0, 1]`. A confidence that is none, such as
-    /// NaN, makes [`value`](Self::value) NaN.
-    pub fn add(&mut self, confidence: f64, right: bool) {
+    /// Adds a prediction by its confidence, in `[0, 1]`.
+    ///
+    /// A confidence outside of this range, or NaN, makes [`value`](Self::value) NaN.
+    pub fn add(&mut self, confidence: f64, correct: bool) {
         if !(0.0..=1.0 + ROUNDING).contains(&confidence) {
             self.n_invalid += 1;
             return;
@@ -85,12 +88,12 @@ impl CalibrationError {
         let bin = (confidence * n_bins as f64).ceil() as usize;
         let bin = &mut self.bins[bin.clamp(1, n_bins) - 1];
         bin.n_samples += 1;
-        bin.n_right += usize::from(right);
+        bin.n_correct += usize::from(correct);
         bin.confidence += confidence;
     }
 
-    /// Counts a prediction given as the probabilities of all classes; of equal ones the first
-    /// class is predicted.
+    /// Adds a prediction by the probabilities of all classes. Of equal probabilities, the first class
+    /// is predicted.
     pub fn add_prediction(&mut self, probabilities: &[f64], label: usize) {
         if probabilities.iter().any(|p| p.is_nan()) {
             self.n_invalid += 1;
@@ -105,7 +108,7 @@ impl CalibrationError {
         self.add(predicted.1, predicted.0 == label);
     }
 
-    /// Number of samples counted.
+    /// Number of samples added.
     pub fn n_samples(&self) -> usize {
         self.n_invalid + self.bins.iter().map(|bin| bin.n_samples).sum::<usize>()
     }
@@ -115,32 +118,32 @@ impl CalibrationError {
         if self.n_invalid > 0 {
             return f64::NAN;
         }
-        let gap = |bin: &Sums| (bin.n_right as f64 - bin.confidence).abs();
+        let gap = |bin: &Sums| (bin.n_correct as f64 - bin.confidence).abs();
         self.bins.iter().map(gap).sum::<f64>() / self.n_samples() as f64
     }
 
-    /// The bins, from the least confident.
+    /// The bins, from the lowest confidence to the highest.
     pub fn bins(&self) -> Vec<CalibrationBin> {
         let n_bins = self.bins.len() as f64;
         let bins = self.bins.iter().enumerate();
-        bins.map(|(at, bin)| CalibrationBin {
-            lower: at as f64 / n_bins,
-            upper: (at + 1) as f64 / n_bins,
+        bins.map(|(index, bin)| CalibrationBin {
+            lower: index as f64 / n_bins,
+            upper: (index + 1) as f64 / n_bins,
             n_samples: bin.n_samples,
             confidence: bin.confidence / bin.n_samples as f64,
-            accuracy: bin.n_right as f64 / bin.n_samples as f64,
+            accuracy: bin.n_correct as f64 / bin.n_samples as f64,
         })
         .collect()
     }
 
-    /// Forgets all samples.
+    /// Removes all samples.
     pub fn clear(&mut self) {
         self.bins.fill(Sums::default());
         self.n_invalid = 0;
     }
 }
 
-/// With [`DEFAULT_BINS`](Self::DEFAULT_BINS).
+/// An error with [`DEFAULT_BINS`](CalibrationError::DEFAULT_BINS) bins and no samples.
 impl Default for CalibrationError {
     fn default() -> Self {
         Self {
@@ -157,7 +160,7 @@ mod tests {
     #[test]
     fn a_table_worked_by_hand() {
         let mut calibration = CalibrationError::new(5).unwrap();
-        for (confidence, right) in [
+        for (confidence, correct) in [
             (0.95, true),
             (0.85, false),
             (0.9, true),
@@ -165,10 +168,10 @@ mod tests {
             (0.65, true),
             (0.3, false),
         ] {
-            calibration.add(confidence, right);
+            calibration.add(confidence, correct);
         }
-        // (0.8, 1]: 3 samples at 0.9, 2 right; (0.6, 0.8]: 2 at 0.675, 1 right;
-        // (0.2, 0.4]: 1 at 0.3, 0 right.
+        // (0.8, 1]: 3 samples at 0.9, 2 correct; (0.6, 0.8]: 2 at 0.675, 1 correct;
+        // (0.2, 0.4]: 1 at 0.3, 0 correct.
         let expected =
             3.0 / 6.0 * (0.9 - 2.0 / 3.0) + 2.0 / 6.0 * (0.675 - 0.5) + 1.0 / 6.0 * (0.3 - 0.0);
         assert!((calibration.value() - expected).abs() < 1e-12);
@@ -201,7 +204,7 @@ mod tests {
             calibration.add(0.7, sample < 7);
         }
         assert!(calibration.value() < 1e-12);
-        // Sure and always wrong is the largest error there is.
+        // Full confidence in wrong predictions is the largest error.
         calibration.clear();
         calibration.add(1.0, false);
         assert_eq!(calibration.value(), 1.0);

@@ -1,8 +1,10 @@
+//! The confusion matrix, the one place that counts true against predicted classes of a split.
+
 use burn::tensor::Tensor;
 
 use crate::error::{MlaError, Result};
 
-/// Counts of true against predicted classes, and the scores that follow from them.
+/// Counts of true against predicted classes, with the scores that follow from them.
 ///
 /// ```
 /// use burn_mla::evaluation::Confusion;
@@ -22,7 +24,7 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// No sample yet.
+    /// A matrix without samples.
     pub fn new(n_classes: usize) -> Self {
         Self {
             n_classes,
@@ -30,7 +32,7 @@ impl Confusion {
         }
     }
 
-    /// Counts a sample.
+    /// Adds a sample.
     ///
     /// # Errors
     ///
@@ -49,12 +51,12 @@ impl Confusion {
         Ok(())
     }
 
-    /// Counts the samples at `rows` of `logits`, `[n_samples, n_classes]`; of equal logits the
-    /// first class wins.
+    /// Adds the samples at `rows` of `logits`, `[n_samples, n_classes]`. Of equal logits, the first
+    /// class is predicted.
     ///
     /// # Errors
     ///
-    /// [`MlaError::LabelOutOfRange`], or [`MlaError::DeviceRead`].
+    /// [`MlaError::LabelOutOfRange`] and [`MlaError::DeviceRead`].
     ///
     /// # Panics
     ///
@@ -76,12 +78,12 @@ impl Confusion {
         Ok(())
     }
 
-    /// Number of samples counted.
+    /// Number of samples added.
     pub fn n_samples(&self) -> usize {
         self.counts.iter().sum::<u64>() as usize
     }
 
-    /// How often class `truth` was taken for class `predicted`.
+    /// Number of samples of class `truth` that were predicted as class `predicted`.
     ///
     /// # Panics
     ///
@@ -91,19 +93,19 @@ impl Confusion {
         self.counts[truth * self.n_classes + predicted]
     }
 
-    /// Number of samples whose class was predicted.
+    /// Number of correct predictions.
     pub fn n_correct(&self) -> usize {
         let correct = (0..self.n_classes).map(|class| self.count(class, class));
         correct.sum::<u64>() as usize
     }
 
-    /// Share of samples whose class was predicted; NaN without samples.
+    /// Share of correct predictions; NaN without samples.
     pub fn accuracy(&self) -> f64 {
         self.n_correct() as f64 / self.n_samples() as f64
     }
 
-    /// Mean over the classes of `2 tp / (2 tp + fp + fn)`, leaving out classes that occur
-    /// neither as truth nor as prediction; NaN without samples.
+    /// Mean of `2 tp / (2 tp + fp + fn)` over the classes that occur as truth or as prediction; NaN
+    /// without samples.
     pub fn macro_f1(&self) -> f64 {
         let scores: Vec<f64> = (0..self.n_classes)
             .filter_map(|class| self.f1(class))
@@ -112,14 +114,14 @@ impl Confusion {
     }
 
     fn f1(&self, class: usize) -> Option<f64> {
-        let right = self.count(class, class);
+        let correct = self.count(class, class);
         let truths: u64 = (0..self.n_classes)
             .map(|other| self.count(class, other))
             .sum();
         let predictions: u64 = (0..self.n_classes)
             .map(|other| self.count(other, class))
             .sum();
-        (truths + predictions > 0).then(|| 2.0 * right as f64 / (truths + predictions) as f64)
+        (truths + predictions > 0).then(|| 2.0 * correct as f64 / (truths + predictions) as f64)
     }
 }
 

@@ -10,9 +10,9 @@ use crate::method::{EvaluationOutput, MultimodalMethod};
 /// Scores of a model on a split.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
-    /// Each modality alone, over the samples that have it.
+    /// Counts for each modality alone, over the samples that have it.
     pub modalities: Vec<Confusion>,
-    /// The fused prediction, over all samples.
+    /// Counts for the fused prediction, over all samples.
     pub fused: Confusion,
     /// Mean negative log-likelihood of the fused prediction, in nats.
     pub loss: f64,
@@ -30,24 +30,21 @@ pub fn evaluate<M: MultimodalMethod>(
     model: &M,
     loader: &dyn DataLoader<<M as InferenceStep>::Input>,
 ) -> Result<Evaluation> {
-    let (n_modalities, n_classes) = (
-        MultimodalMethod::n_modalities(model),
-        MultimodalMethod::n_classes(model),
-    );
+    let (n_modalities, n_classes) = (model.n_modalities(), model.n_classes());
     let mut evaluation = Evaluation::new(n_modalities, n_classes);
     for_each_output(model, loader, |output| evaluation.add_output(&output))?;
     Ok(evaluation.finish())
 }
 
-/// Evaluates each batch of a loader.
+/// Evaluates each batch of a loader and passes the output to `add`.
 pub(super) fn for_each_output<M: MultimodalMethod>(
     model: &M,
     loader: &dyn DataLoader<<M as InferenceStep>::Input>,
-    mut f: impl FnMut(EvaluationOutput) -> Result<()>,
+    mut add: impl FnMut(EvaluationOutput) -> Result<()>,
 ) -> Result<()> {
     for batch in loader.iter() {
         let batch = batch.map_err(MlaError::data)?;
-        f(model.try_inference_step(batch)?)?;
+        add(model.try_inference_step(batch)?)?;
     }
     Ok(())
 }
@@ -61,7 +58,7 @@ impl Evaluation {
         }
     }
 
-    /// Adds a batch; [`finish`](Self::finish) follows the last one.
+    /// Adds a batch. Call [`finish`](Self::finish) after the last one.
     pub(crate) fn add_output(&mut self, output: &EvaluationOutput) -> Result<()> {
         let loss: f32 = output
             .loss

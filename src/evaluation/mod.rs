@@ -16,6 +16,8 @@ pub use confusion::Confusion;
 pub use evaluate::{Evaluation, evaluate};
 pub use shapley::shapley_values;
 #[cfg(feature = "train")]
+pub(crate) use subsets::expected_correct;
+#[cfg(feature = "train")]
 pub use subsets::{SubsetEvaluation, SubsetScore, evaluate_subsets};
 #[cfg(feature = "train")]
 pub use temperatures::fit_temperatures;

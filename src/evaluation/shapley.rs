@@ -1,22 +1,25 @@
+//! Shapley values of a game, given by the worth of every coalition.
+
 use crate::error::{Result, same_size};
 
-/// The Shapley value of each of `M` players: what it adds to a coalition, averaged over all orders
-/// in which players may join (Shapley, "A Value for n-Person Games", 1953).
+/// Shapley value of each of `M` players: its marginal contribution to a coalition, averaged over all
+/// orders in which players may join (Shapley, "A Value for n-Person Games", 1953).
 ///
-/// `values[S]` is the worth of coalition `S`, bit `i` of `S` telling whether player `i` is in; of
-/// the empty coalition at 0, of all players at `2^M - 1`. In their unit:
+/// `values[S]` is the worth of coalition `S`, which contains player `i` if bit `i` of `S` is set. The
+/// empty coalition is at 0, the coalition of all players at `2^M - 1`. In the unit of `values`:
 ///
 /// ```text
 /// phi_i = sum over S without i of |S|! (M - |S| - 1)! / M! * (v(S + i) - v(S))
 /// ```
 ///
-/// They sum to `v(all) - v(none)`, players that add the same have the same value, one that adds
-/// nothing has 0, and values of a sum of games are the sums of the values.
+/// The Shapley values sum to `v(all) - v(none)`. Players with the same contributions have the same
+/// value, a player without contributions has the value 0, and the values of a sum of games are the
+/// sums of the values.
 ///
 /// ```
 /// use burn_mla::evaluation::shapley_values;
 ///
-/// // Accuracy by guessing, of the image alone, of the text alone, and of both.
+/// // The accuracy of guesses, of the image alone, of the text alone, and of both.
 /// let shares = shapley_values(&[0.25, 0.5, 0.75, 0.875])?;
 /// assert_eq!(shares, [0.1875, 0.4375]);
 /// # Ok::<(), burn_mla::MlaError>(())
@@ -24,7 +27,7 @@ use crate::error::{Result, same_size};
 ///
 /// # Errors
 ///
-/// [`MlaError::Size`](crate::MlaError::Size) when the number of values is no power of 2.
+/// [`MlaError::Size`](crate::MlaError::Size) if the number of values is not a power of 2.
 pub fn shapley_values(values: &[f64]) -> Result<Vec<f64>> {
     let n_coalitions = values.len().next_power_of_two();
     same_size("worths of coalitions", n_coalitions, values.len())?;
@@ -43,7 +46,7 @@ pub fn shapley_values(values: &[f64]) -> Result<Vec<f64>> {
     Ok((0..n_players).map(value).collect())
 }
 
-/// `k! (n - k - 1)! / n!` for `k` in `0..n`, that is 1 over `n` times `n - 1` choose `k`.
+/// `k! (n - k - 1)! / n!` for `k` in `0..n`, which is 1 over `n` times `n - 1` choose `k`.
 fn weights(n: usize) -> Vec<f64> {
     let mut binomial = 1.0;
     (0..n)
@@ -63,7 +66,7 @@ mod tests {
         assert!((got - expected).abs() < 1e-12, "{got}, not {expected}");
     }
 
-    /// A game without any structure.
+    /// A game without structure.
     fn game(n_players: usize, seed: f64) -> Vec<f64> {
         (0..1 << n_players)
             .map(|coalition| (f64::from(coalition) * 1.7 + seed).sin())
@@ -93,10 +96,10 @@ mod tests {
 
     #[test]
     fn players_that_add_the_same_have_the_same_value() {
-        // Only how many of players 0 and 2 are in matters.
+        // Of players 0 and 2, only their number in the coalition matters.
         let worth = |coalition: u32| {
-            let of_the_two = (coalition & 5).count_ones();
-            f64::from(of_the_two * 3 + (coalition >> 1 & 1) * of_the_two * of_the_two).cos()
+            let n_twins = (coalition & 5).count_ones();
+            f64::from(n_twins * 3 + (coalition >> 1 & 1) * n_twins * n_twins).cos()
         };
         let values: Vec<f64> = (0..8).map(worth).collect();
         let found = shapley_values(&values).unwrap();

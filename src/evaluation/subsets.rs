@@ -1,3 +1,5 @@
+//! Scores of a model for every subset of its modalities.
+
 use std::fmt;
 
 use burn::data::dataloader::DataLoader;
@@ -8,43 +10,43 @@ use crate::evaluation::Confusion;
 use crate::evaluation::evaluate::for_each_output;
 use crate::method::{EvaluationOutput, MultimodalMethod, SubsetPrediction, check_subsets, members};
 
-/// How well a model does with each non-empty subset of its modalities, from
-/// [`evaluate_subsets`].
+/// Scores of a model for each non-empty subset of its modalities, from [`evaluate_subsets`].
 ///
-/// Subsets are numbered by bit masks as well: modality `m` is in a subset when bit `m` is set, so
-/// that 1 is modality 0 alone, 2 modality 1 alone, 3 both.
+/// Subsets are also numbered by bit masks: bit `m` is set if modality `m` is in the subset. The mask 1
+/// is modality 0 alone, 2 is modality 1 alone, and 3 is both.
 ///
-/// As text it is a table with a line a subset, small ones first; it takes the names of
+/// Its text is a table with one line per subset, small subsets first, and the modality names of
 /// [`with_names`](Self::with_names).
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubsetEvaluation {
     names: Vec<String>,
     n_classes: usize,
     n_samples: usize,
-    /// By bit mask, less 1.
+    /// By bit mask minus 1.
     scores: Vec<SubsetScore>,
 }
 
-/// How well a model does with one subset of its modalities.
+/// Scores of a model for one subset of its modalities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubsetScore {
     /// The modalities, in order.
     pub modalities: Vec<usize>,
-    /// Truth against the prediction fused of these modalities, over the samples that have at least
-    /// one of them.
+    /// True classes against the fused predictions from these modalities, over the samples that have
+    /// at least one of them.
     pub confusion: Confusion,
-    /// Number of samples that have none of them.
+    /// Number of samples without any of them.
     pub n_left_out: usize,
 }
 
 /// Evaluates a model on all batches of a loader with each non-empty subset of its modalities, as if
-/// the others were missing in every sample: each sample is predicted from the fusion of those
-/// modalities that are in the subset and that it has.
+/// the other modalities were missing in every sample.
 ///
-/// Encoders run once a batch, as for [`evaluate`](crate::evaluation::evaluate); only the fusion, of an
-/// [`Mla`](crate::Mla) without the head, runs `2^M - 1` times, for `M` modalities. The full subset is what `evaluate` reports as fused.
+/// Each sample is predicted from the modalities that it has and that are in the subset. The encoders
+/// run once per batch, as in [`evaluate`](crate::evaluation::evaluate). Only the fusion runs
+/// `2^M - 1` times for `M` modalities; for an [`Mla`](crate::Mla) it does not include the head. The
+/// score of the full subset is the fused one of `evaluate`.
 ///
-/// Give it [`model.valid()`](burn::module::Module::valid).
+/// Pass [`model.valid()`](burn::module::Module::valid).
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -93,12 +95,14 @@ pub fn evaluate_subsets<M: MultimodalMethod>(
     model: &M,
     loader: &dyn DataLoader<<M as InferenceStep>::Input>,
 ) -> Result<SubsetEvaluation> {
-    let mut evaluation = SubsetEvaluation::new(
-        MultimodalMethod::n_modalities(model),
-        MultimodalMethod::n_classes(model),
-    )?;
+    let mut evaluation = SubsetEvaluation::new(model.n_modalities(), model.n_classes())?;
     for_each_output(model, loader, |output| evaluation.add_output(&output))?;
     Ok(evaluation)
+}
+
+/// The expected number of correct predictions when the class of each sample left out is guessed.
+pub(crate) fn expected_correct(n_correct: usize, n_left_out: usize, n_classes: usize) -> f64 {
+    n_correct as f64 + n_left_out as f64 / n_classes as f64
 }
 
 impl SubsetEvaluation {
@@ -125,7 +129,7 @@ impl SubsetEvaluation {
         self.add(&evaluated.subsets()?, labels)
     }
 
-    /// Counts the samples of a batch. Labels are classes.
+    /// Adds a batch, whose labels are classes.
     fn add(&mut self, subsets: &[SubsetPrediction], labels: &[i64]) -> Result<()> {
         same_size("subsets of modalities", self.scores.len(), subsets.len())?;
         for (score, subset) in self.scores.iter_mut().zip(subsets) {
@@ -138,11 +142,11 @@ impl SubsetEvaluation {
         Ok(())
     }
 
-    /// Names the modalities, in their order; without, they are called 0, 1 and so on.
+    /// Names the modalities, in their order. The default names are 0, 1 and so on.
     ///
     /// # Errors
     ///
-    /// [`MlaError::Size`] for another number of names than there are modalities.
+    /// [`MlaError::Size`] if the number of names differs from that of the modalities.
     pub fn with_names<S: Into<String>>(
         mut self,
         names: impl IntoIterator<Item = S>,
@@ -158,13 +162,13 @@ impl SubsetEvaluation {
         self.names.len()
     }
 
-    /// Number of samples seen, those that a subset leaves out included.
+    /// Number of samples, including those that a subset leaves out.
     pub fn n_samples(&self) -> usize {
         self.n_samples
     }
 
-    /// The score of a subset, its modalities in any order; `None` for the empty one and for a
-    /// modality that does not exist.
+    /// The score of a subset, given by its modalities in any order; `None` for the empty subset and
+    /// for a modality that does not exist.
     pub fn subset(&self, modalities: &[usize]) -> Option<&SubsetScore> {
         let mut mask = 0;
         for &modality in modalities {
@@ -187,29 +191,29 @@ impl SubsetEvaluation {
         self.scores.last()
     }
 
-    /// All scores: single modalities first, then pairs, and so on.
+    /// All scores, from single modalities over pairs to the full subset.
     pub fn iter(&self) -> impl Iterator<Item = &SubsetScore> {
         let mut scores: Vec<&SubsetScore> = self.scores.iter().collect();
         scores.sort_by_key(|score| (score.modalities.len(), &score.modalities));
         scores.into_iter()
     }
 
-    /// The accuracy of each subset over *all* samples, by bit mask, `2^M` of them: what a game of
-    /// the modalities pays, for Shapley values.
+    /// The accuracy of each subset over *all* samples, by bit mask, `2^M` of them. These are the worths
+    /// of coalitions for [`shapley_values`](crate::evaluation::shapley_values).
     ///
-    /// A sample that a subset leaves out counts as guessed, right with probability
-    /// `1 / n_classes`; so does every sample for the empty subset, the first value:
+    /// The class of a sample that a subset leaves out is guessed, which is correct with probability
+    /// `1 / n_classes`. The first value is that of the empty subset, which leaves out every sample:
     ///
     /// ```text
     /// value(S) = (correct(S) + left_out(S) / n_classes) / n_samples,   value({}) = 1 / n_classes
     /// ```
     ///
-    /// Without samples all but the first are NaN.
+    /// Without samples, all values but the first are NaN.
     pub fn values(&self) -> Vec<f64> {
         let chance = 1.0 / self.n_classes as f64;
         let value = |score: &SubsetScore| {
-            (score.confusion.n_correct() as f64 + score.n_left_out as f64 * chance)
-                / self.n_samples as f64
+            let n_correct = score.confusion.n_correct();
+            expected_correct(n_correct, score.n_left_out, self.n_classes) / self.n_samples as f64
         };
         std::iter::once(chance)
             .chain(self.scores.iter().map(value))
@@ -257,8 +261,8 @@ impl fmt::Display for SubsetEvaluation {
 mod tests {
     use super::*;
 
-    /// Three samples of class 0, 1, 1 and two modalities. The first is right on sample 0 only, the
-    /// second, which sample 0 lacks, is right on 1 and 2; where both are there the second is surer.
+    /// Three samples of class 0, 1, 1 and two modalities. The first modality is correct on sample 0
+    /// only. The second, which sample 0 lacks, is correct on 1 and 2, and so are both together.
     fn evaluation() -> SubsetEvaluation {
         let subset = |modalities: &[usize], rows: &[usize], classes: &[usize]| SubsetPrediction {
             modalities: modalities.to_vec(),
@@ -278,7 +282,7 @@ mod tests {
     #[test]
     fn subsets_are_scored_over_the_samples_that_have_them() {
         let evaluation = evaluation();
-        let of = |modalities: &[usize]| {
+        let score = |modalities: &[usize]| {
             let score = evaluation.subset(modalities).unwrap();
             (
                 score.confusion.n_samples(),
@@ -286,9 +290,9 @@ mod tests {
                 score.confusion.accuracy(),
             )
         };
-        assert_eq!(of(&[0]), (3, 0, 1.0 / 3.0));
-        assert_eq!(of(&[1]), (2, 1, 1.0));
-        assert_eq!(of(&[1, 0]), (3, 0, 1.0));
+        assert_eq!(score(&[0]), (3, 0, 1.0 / 3.0));
+        assert_eq!(score(&[1]), (2, 1, 1.0));
+        assert_eq!(score(&[1, 0]), (3, 0, 1.0));
         assert_eq!(evaluation.full(), evaluation.mask(3));
         assert!(evaluation.subset(&[]).is_none() && evaluation.mask(4).is_none());
         assert!(evaluation.subset(&[2]).is_none() && evaluation.subset(&[usize::MAX]).is_none());

@@ -10,8 +10,8 @@ use crate::fusion::fit_temperature;
 use crate::method::MultimodalMethod;
 use crate::modality::{SelectRows, Targets};
 
-/// Temperature per modality that fits the batches of a loader best, each over the samples that have
-/// the modality: see [`fit_temperature`].
+/// Fits one temperature per modality to the batches of a loader by [`fit_temperature`], over the
+/// samples that have the modality.
 ///
 /// Pass [`model.valid()`](burn::module::Module::valid) and validation data, and the result to
 /// [`EntropyFusion::with_calibration`](crate::fusion::EntropyFusion::with_calibration) or
@@ -27,9 +27,7 @@ pub fn fit_temperatures<M: MultimodalMethod>(
     model: &M,
     loader: &dyn DataLoader<<M as InferenceStep>::Input>,
 ) -> Result<Vec<f64>> {
-    let none = || (vec![], vec![]);
-    let n_modalities = MultimodalMethod::n_modalities(model);
-    let mut seen: Vec<(Vec<Tensor<2>>, Vec<i64>)> = (0..n_modalities).map(|_| none()).collect();
+    let mut seen: Vec<(Vec<Tensor<2>>, Vec<i64>)> = vec![Default::default(); model.n_modalities()];
     for_each_output(model, loader, |output| {
         let Some(each) = output.modalities else {
             return Ok(());

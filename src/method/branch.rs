@@ -3,8 +3,8 @@
 /// A prediction of a multimodal model: of one modality alone, or fused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Branch {
-    /// Prediction of one modality alone, for the samples that have it.
+    /// The prediction of one modality alone, for the samples that have it.
     Modality(usize),
-    /// Fused prediction, for all samples.
+    /// The fused prediction, for all samples.
     Fused,
 }

@@ -1,5 +1,5 @@
-//! What an evaluated batch gives to metrics and evaluation on request: predictions of subsets of its
-//! modalities, of single branches, and gains of the projector. Each is computed once per batch.
+//! An evaluated batch as metrics and evaluation use it: predictions from subsets of its modalities
+//! and of single branches, and gains of the projector. Each is computed on request, once per batch.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,19 +52,21 @@ use crate::projector::Gains;
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
 pub trait SubsetPredictor: Send {
-    /// Modality mask of the batch.
+    /// The modality mask of the batch.
     fn presence(&self) -> &Presence;
 
     /// Logits of the samples `rows`, predicted from `modalities` as if all others were missing,
-    /// `[rows, n_classes]`. Each of these samples has at least one of the modalities.
+    /// `[rows, n_classes]`.
+    ///
+    /// Each of these samples has at least one of the modalities.
     ///
     /// # Errors
     ///
     /// Those of the model.
     fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>>;
 
-    /// Gains of the projector of a protected layer for gradients of a modality; `None`, the default,
-    /// without such a layer or modality.
+    /// Gains of the projector of a protected layer for gradients of a modality. `None`, the default,
+    /// if there is no such layer or modality.
     ///
     /// # Errors
     ///
@@ -98,7 +100,7 @@ impl SubsetPrediction {
 
 /// An evaluated batch, with the fusion and the projector of the model at that time.
 ///
-/// Nothing is computed before it is requested. Clones share what they compute.
+/// Results are computed when they are first requested. Clones share them.
 #[derive(Clone)]
 pub struct EvaluatedBatch(Arc<Mutex<Cache>>);
 
@@ -138,9 +140,9 @@ impl EvaluatedBatch {
     }
 
     /// Predictions from each non-empty subset of the modalities, `2^M - 1` of them, in the order of
-    /// their bit masks: bit `m` is set if modality `m` is in the subset, and the mask 1 comes first.
+    /// their bit masks.
     ///
-    /// The classes are read from the device once.
+    /// Bit `m` is set if modality `m` is in the subset. The mask 1 comes first. The classes are read from the device once.
     ///
     /// # Errors
     ///
@@ -174,7 +176,7 @@ impl EvaluatedBatch {
         Ok(gains)
     }
 
-    /// Predictions of a branch, computed by the first metric that needs them.
+    /// Predictions of a branch, computed at the first request.
     pub(crate) fn branch(
         &self,
         branch: Branch,
@@ -233,7 +235,7 @@ fn subsets(predictor: &dyn SubsetPredictor) -> Result<Vec<SubsetPrediction>> {
     Ok(subsets)
 }
 
-/// Checks that the subsets of this many modalities can be enumerated.
+/// Checks that the number of modalities allows all their subsets.
 pub(crate) fn check_subsets(n_modalities: usize) -> Result<()> {
     if n_modalities > EvaluatedBatch::MAX_MODALITIES {
         return Err(MlaError::TooManyModalities {
@@ -244,7 +246,7 @@ pub(crate) fn check_subsets(n_modalities: usize) -> Result<()> {
     Ok(())
 }
 
-/// Modalities of a bit mask.
+/// The modalities of a bit mask.
 pub(crate) fn members(mask: usize, n_modalities: usize) -> Vec<usize> {
     (0..n_modalities).filter(|m| mask >> m & 1 == 1).collect()
 }

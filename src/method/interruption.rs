@@ -1,4 +1,4 @@
-//! How an error of a step stops Burn's training loop, whose steps cannot return one.
+//! The way of an error out of Burn's training loop, whose steps cannot return one.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,8 @@ use crate::error::MlaError;
 
 /// The interrupter of a model's training, and the error that stopped the training.
 ///
-/// A field of a [`MultimodalMethod`](crate::method::MultimodalMethod). Clones of a model share it.
+/// A [`MultimodalMethod`](crate::method::MultimodalMethod) holds one, or returns that of a model
+/// inside it. Clones of a model share it.
 #[derive(Clone, Default)]
 pub struct Interruption {
     interrupter: Arc<Mutex<Option<Interrupter>>>,
@@ -18,7 +19,7 @@ pub struct Interruption {
 }
 
 impl Interruption {
-    /// Stops a training through `interrupter`.
+    /// An interruption that stops the training through `interrupter`.
     pub fn new(interrupter: Interrupter) -> Self {
         let interruption = Self::default();
         interruption.attach(&interrupter);
@@ -30,7 +31,7 @@ impl Interruption {
         *lock(&self.interrupter) = Some(interrupter.clone());
     }
 
-    /// Stops the training with an error. The first error is kept.
+    /// Stops the training with an error, and keeps the first one.
     ///
     /// # Panics
     ///

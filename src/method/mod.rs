@@ -1,4 +1,5 @@
-//! What the training loop, checkpoints, metrics and evaluation ask of a multimodal method.
+//! The contract between a multimodal method and the training loop, checkpoints, metrics and
+//! evaluation.
 
 mod branch;
 mod evaluated;

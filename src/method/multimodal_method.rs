@@ -127,10 +127,10 @@ pub trait MultimodalMethod:
     + TrainStep<Input = Self::TrainingInput, Output = StepOutput>
     + InferenceStep<Input = MultimodalBatch<Self::Inputs>, Output = EvaluationOutput>
 {
-    /// Inputs of all modalities of a batch.
+    /// The inputs of all modalities of a batch.
     type Inputs: ModalityInputs;
 
-    /// Input of a training step: one modality's turn, or a batch of all modalities.
+    /// The input of a training step: one modality's turn, or a batch of all modalities.
     type TrainingInput: Send + 'static;
 
     /// Number of modalities.
@@ -139,9 +139,9 @@ pub trait MultimodalMethod:
     /// Number of classes.
     fn n_classes(&self) -> usize;
 
-    /// Loader of training inputs, made from a loader of paired data, with a handle of its position.
+    /// Makes the loader of training inputs from a loader of paired data.
     ///
-    /// `passes` count the passes over `batches`, as
+    /// `passes` counts the passes over `batches`, as
     /// [`SeededLoader::passes`](crate::loader::SeededLoader::passes) does.
     ///
     /// # Errors
@@ -153,25 +153,26 @@ pub trait MultimodalMethod:
         passes: Vec<Passes>,
     ) -> Result<TrainingLoader<Self::TrainingInput>>;
 
-    /// Modality of a training input, `None` for a step of all modalities at once. Gradients of
-    /// different modalities are not accumulated.
+    /// The modality of a training input, `None` for a step of all modalities at once.
+    ///
+    /// Gradients of different modalities are not accumulated.
     fn modality(input: &Self::TrainingInput) -> Option<usize>;
 
-    /// Labels of a training input.
+    /// The labels of a training input.
     fn targets(input: &Self::TrainingInput) -> &Targets;
 
-    /// Interruption of the training, through which an error stops Burn's loop.
+    /// The interruption of the training, through which an error stops Burn's loop.
     fn interruption(&self) -> &Interruption;
 
-    /// Forward and backward pass of a training input.
+    /// Runs the forward and backward pass of a training input.
     ///
     /// # Errors
     ///
     /// Those of the model, which is unchanged then.
     fn try_train_step(&self, input: Self::TrainingInput) -> Result<TrainOutput<StepOutput>>;
 
-    /// Update of the parameters with the gradients of
-    /// [`try_train_step`](Self::try_train_step), or their sum over several steps or devices.
+    /// Updates the parameters with the gradients of [`try_train_step`](Self::try_train_step), or
+    /// with their sum over several steps or devices.
     ///
     /// # Errors
     ///
@@ -183,7 +184,7 @@ pub trait MultimodalMethod:
         gradients: GradientsParams,
     ) -> Result<()>;
 
-    /// Prediction of a batch and its loss.
+    /// Computes the predictions for a batch and their loss.
     ///
     /// # Errors
     ///
@@ -191,9 +192,9 @@ pub trait MultimodalMethod:
     fn try_inference_step(&self, batch: MultimodalBatch<Self::Inputs>) -> Result<EvaluationOutput>;
 }
 
-/// Training data of a [`MultimodalMethod`].
+/// The training data of a [`MultimodalMethod`].
 pub struct TrainingLoader<I> {
-    /// Loader of training inputs.
+    /// The loader of training inputs.
     pub loader: Arc<dyn DataLoader<I>>,
     /// Its position, for [`ResumableTraining`](crate::checkpoint::ResumableTraining).
     pub handle: LoaderHandle,

@@ -1,47 +1,48 @@
 //! The outputs of a training and of an evaluation step.
 
+use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{ExecutionError, Tensor};
 use burn::train::metric::{AccuracyInput, Adaptor, ConfusionStatsInput, LossInput};
 use burn::train::{ClassificationOutput, ItemLazy};
 
 use crate::fusion::ModalityLogits;
-use crate::method::EvaluatedBatch;
+use crate::method::{EvaluatedBatch, SubsetPredictor};
 use crate::modality::Targets;
 
-/// Output of a training step, besides its gradients.
+/// The output of a training step, besides its gradients.
 #[derive(Debug)]
 pub struct StepOutput {
-    /// Modality of the turn; `None` for a method that trains all modalities at once.
+    /// The modality of the turn; `None` for a method that trains all modalities at once.
     pub modality: Option<usize>,
-    /// Minimised loss, `[1]`: for a turn the mean cross-entropy of the modality's predictions
+    /// The minimised loss, `[1]`: for a turn, the mean cross-entropy of the modality's predictions
     /// (Eq. 2).
     pub loss: Tensor<1>,
-    /// Logits of the modality, or of all modalities together, `[batch, n_classes]`.
+    /// The logits of the modality, or of all modalities together, `[batch, n_classes]`.
     pub logits: Tensor<2>,
-    /// Labels of the same samples.
+    /// The labels of the same samples.
     pub targets: Targets,
 }
 
-/// Output of an evaluation step.
+/// The output of an evaluation step.
 #[derive(Debug)]
 pub struct EvaluationOutput {
     /// Mean cross-entropy of the fused prediction, `[1]`.
     pub loss: Tensor<1>,
-    /// Predictions of each modality alone; `None` if the step failed, which stops the training.
+    /// The predictions of each modality alone; `None` if the step failed, which stops the training.
     pub modalities: Option<ModalityLogits>,
-    /// Weight of each modality, `[batch, n_modalities]`; `None` for a method without weights, or if
-    /// the step failed.
+    /// The weight of each modality, `[batch, n_modalities]`; `None` for a method without weights, or
+    /// if the step failed.
     pub weights: Option<Tensor<2>>,
-    /// Fused logits, `[batch, n_classes]`.
+    /// The fused logits, `[batch, n_classes]`.
     pub logits: Tensor<2>,
-    /// Labels.
+    /// The labels.
     pub targets: Targets,
-    /// Source of further predictions for this batch; `None` if the step failed.
+    /// The source of further predictions for this batch; `None` if the step failed.
     pub evaluated: Option<EvaluatedBatch>,
 }
 
 impl StepOutput {
-    /// NaN in the place of a result, for a step that failed.
+    /// NaN in place of a result, for a step that failed.
     pub(crate) fn failed(modality: Option<usize>, targets: &Targets, n_classes: usize) -> Self {
         let (loss, logits, targets) = no_result(targets, n_classes);
         Self {
@@ -54,7 +55,33 @@ impl StepOutput {
 }
 
 impl EvaluationOutput {
-    /// NaN in the place of a result, for a step that failed.
+    /// The output for a batch: the cross-entropy of the fused `logits`, `[batch, n_classes]`, with the
+    /// predictions of each modality and the source of further predictions.
+    ///
+    /// # Panics
+    ///
+    /// For a label that is not a class of the logits. [`Targets::check`] returns an error for it.
+    pub fn new(
+        logits: Tensor<2>,
+        targets: Targets,
+        modalities: ModalityLogits,
+        weights: Option<Tensor<2>>,
+        predictor: impl SubsetPredictor + 'static,
+    ) -> Self {
+        let loss = CrossEntropyLossConfig::new()
+            .init(&logits.device())
+            .forward(logits.clone(), targets.tensor());
+        Self {
+            loss,
+            modalities: Some(modalities),
+            weights,
+            logits,
+            targets,
+            evaluated: Some(EvaluatedBatch::new(predictor)),
+        }
+    }
+
+    /// NaN in place of a result, for a step that failed.
     pub(crate) fn failed(targets: &Targets, n_classes: usize) -> Self {
         let (loss, logits, targets) = no_result(targets, n_classes);
         Self {
@@ -68,7 +95,8 @@ impl EvaluationOutput {
     }
 }
 
-/// The labels are 0, because the given ones may be what the step failed on.
+/// A NaN loss, NaN logits and labels of 0. The given labels may be the cause of the failure, and
+/// metrics would fail on them too.
 fn no_result(targets: &Targets, n_classes: usize) -> (Tensor<1>, Tensor<2>, Targets) {
     let device = targets.tensor().device();
     let n_samples = targets.len();
@@ -77,30 +105,20 @@ fn no_result(targets: &Targets, n_classes: usize) -> (Tensor<1>, Tensor<2>, Targ
     (loss, logits, Targets::new(vec![0; n_samples], &device))
 }
 
-impl ItemLazy for StepOutput {
-    fn sync(self) -> Result<Self, ExecutionError> {
-        self.loss.device().flush()?;
-        Ok(Self {
-            loss: self.loss.without_autodiff(),
-            logits: self.logits.without_autodiff(),
-            ..self
-        })
-    }
-}
-
-impl ItemLazy for EvaluationOutput {
-    fn sync(self) -> Result<Self, ExecutionError> {
-        self.loss.device().flush()?;
-        Ok(Self {
-            loss: self.loss.without_autodiff(),
-            logits: self.logits.without_autodiff(),
-            ..self
-        })
-    }
-}
-
-macro_rules! classification_metrics {
+/// Implements what Burn requires of an output, and the inputs of Burn's classification metrics.
+macro_rules! burn_output {
     ($output:ty) => {
+        impl ItemLazy for $output {
+            fn sync(self) -> Result<Self, ExecutionError> {
+                self.loss.device().flush()?;
+                Ok(Self {
+                    loss: self.loss.without_autodiff(),
+                    logits: self.logits.without_autodiff(),
+                    ..self
+                })
+            }
+        }
+
         impl $output {
             fn classification(&self) -> ClassificationOutput {
                 ClassificationOutput::new(
@@ -131,5 +149,5 @@ macro_rules! classification_metrics {
     };
 }
 
-classification_metrics!(StepOutput);
-classification_metrics!(EvaluationOutput);
+burn_output!(StepOutput);
+burn_output!(EvaluationOutput);

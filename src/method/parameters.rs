@@ -1,11 +1,15 @@
+//! The part of a model that an optimizer updates.
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::module::module_fields;
 
-/// What an optimizer may move, by the same paths as in the model. Left out is what a model counts
-/// and remembers: an optimizer's traversal would read counts back from the device.
+/// The parameters that an optimizer updates, under the same paths as in the model.
+///
+/// Counters and other state of the model are left out, because the optimizer's traversal would read
+/// counters back from the device.
 #[derive(Debug, Clone)]
 pub(crate) struct Parameters<E, H> {
     pub(crate) encoders: E,

@@ -1,7 +1,7 @@
 //! Burn's `TrainStep` and `InferenceStep` for any [`MultimodalMethod`].
 //!
-//! Burn's traits cannot be implemented for all methods at once, since both trait and type would be
-//! foreign. The macro writes the two impls; what they do is here.
+//! The macro exists because a blanket implementation of a foreign trait is not allowed. The functions
+//! below hold the behaviour.
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, MultiGradientsParams};
@@ -13,12 +13,13 @@ use crate::method::{EvaluationOutput, MultimodalMethod, StepOutput};
 /// [`InferenceStep`](burn::train::InferenceStep) for a
 /// [`MultimodalMethod`](crate::method::MultimodalMethod).
 ///
-/// `burn_steps!(Type)` for a concrete type, `burn_steps!(impl[generics] Type)` for a generic one.
-/// Burn's steps cannot return an error. An error of the method stops the training through the
-/// interrupter that is attached to its
-/// [`Interruption`](crate::method::Interruption); without an interrupter the step panics. In both cases
-/// the model is as it was before the step. Gradients of several devices are summed on the device of
-/// the model.
+/// Write `burn_steps!(Type)` for a concrete type and `burn_steps!(impl[generics] Type)` for a generic
+/// one.
+///
+/// Burn's steps cannot return errors. An error of the method stops the training through the
+/// interrupter of its [`Interruption`](crate::method::Interruption). Without an interrupter, the step
+/// panics. In both cases the model is unchanged. Gradients of several devices are summed on the
+/// device of the model.
 ///
 /// [`MultimodalMethod`](crate::method::MultimodalMethod#implementing-your-own) has an example.
 #[macro_export]
@@ -86,7 +87,7 @@ pub fn train_step<M: MultimodalMethod>(
     let targets = M::targets(&input).clone();
     method.try_train_step(input).unwrap_or_else(|error| {
         method.interruption().raise(error);
-        let n_classes = MultimodalMethod::n_classes(method);
+        let n_classes = method.n_classes();
         TrainOutput {
             grads: GradientsParams::new(),
             item: StepOutput::failed(modality, &targets, n_classes),
@@ -102,8 +103,7 @@ pub fn optimize<M: MultimodalMethod>(
     learning_rate: ModuleLearningRate,
     gradients: GradientsParams,
 ) -> M {
-    // Empty gradients, or an error in another part of the batch: the step failed, and the model
-    // stays as it is.
+    // The step failed if there are no gradients, or an error in another part of the batch.
     if !gradients.is_empty()
         && !method.interruption().is_failing()
         && let Err(error) = method.try_update(optimizer, learning_rate, gradients)
@@ -115,8 +115,8 @@ pub fn optimize<M: MultimodalMethod>(
 
 /// [`TrainStep::optimize_multi`](burn::train::TrainStep::optimize_multi) of a method.
 ///
-/// The gradients of all devices are summed on the device of the model. The projector needs the
-/// mean feature over all of them, which means that the update cannot be split by parameter.
+/// Sums the gradients of all devices on the device of the model. The projector needs the mean
+/// feature over all devices, which means that the update cannot be sharded by parameter.
 #[doc(hidden)]
 pub fn optimize_multi<M: MultimodalMethod>(
     method: M,
@@ -145,6 +145,6 @@ pub fn inference_step<M: MultimodalMethod>(
     let targets = batch.targets.clone();
     method.try_inference_step(batch).unwrap_or_else(|error| {
         method.interruption().raise(error);
-        EvaluationOutput::failed(&targets, MultimodalMethod::n_classes(method))
+        EvaluationOutput::failed(&targets, method.n_classes())
     })
 }

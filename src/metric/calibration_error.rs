@@ -1,3 +1,5 @@
+//! The expected calibration error as a metric of Burn's.
+
 use std::sync::Arc;
 
 use burn::tensor::TensorReadError;
@@ -5,12 +7,14 @@ use burn::train::metric::MetricName;
 
 use crate::error::Result as MlaResult;
 use crate::evaluation::CalibrationError;
+use crate::method::Branch;
+use crate::metric::MetricInput;
 use crate::metric::epoch::{EpochStatistic, epoch_metric};
-use crate::metric::{Branch, MetricInput};
 
-/// The expected calibration error of one modality or of the fused prediction, in percent:
-/// [`CalibrationError`] over the samples of an epoch that have the view. 0 to 100, lower is better;
-/// NaN where none has it.
+/// Expected calibration error of one modality or of the fused prediction, in percent.
+///
+/// It is the [`CalibrationError`] over the samples of an epoch that have the [`Branch`], from 0 to
+/// 100. Lower is better. NaN without such samples.
 #[derive(Debug, Clone)]
 pub struct CalibrationErrorMetric {
     name: MetricName,
@@ -19,31 +23,24 @@ pub struct CalibrationErrorMetric {
 }
 
 impl CalibrationErrorMetric {
-    /// "ECE `name`", of modality `modality`, counted from 0.
+    /// The metric of modality `modality`, counted from 0, called "ECE `name`".
     pub fn of_modality(modality: usize, name: &str) -> Self {
         Self::new(Branch::Modality(modality), name)
     }
 
-    /// "ECE fused".
+    /// The metric of the fused prediction, called "ECE fused".
     pub fn fused() -> Self {
         Self::new(Branch::Fused, "fused")
     }
 
-    fn new(branch: Branch, name: &str) -> Self {
+    pub(super) fn new(branch: Branch, name: &str) -> Self {
         Self {
             name: Arc::new(format!("ECE {name}")),
             branch,
             error: CalibrationError::default(),
         }
     }
-
-    /// Another name, as a whole.
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.name = Arc::new(name.into());
-        self
-    }
-
-    /// Another number of bins than [`CalibrationError::DEFAULT_BINS`].
+    /// Sets the number of bins, by default [`CalibrationError::DEFAULT_BINS`].
     ///
     /// # Errors
     ///
@@ -54,11 +51,11 @@ impl CalibrationErrorMetric {
     }
 }
 
-impl EpochStatistic<MetricInput> for CalibrationErrorMetric {
+impl EpochStatistic for CalibrationErrorMetric {
     const UNIT: Option<&'static str> = Some("%");
     const HIGHER_IS_BETTER: bool = false;
     const DESCRIPTION: &'static str =
-        "Expected calibration error: how far confidence is from accuracy";
+        "Expected calibration error: the distance of confidence from accuracy";
 
     fn add(&mut self, input: &MetricInput) -> Result<(), TensorReadError> {
         let Some(predicted) = input.branch(self.branch) else {
@@ -87,4 +84,4 @@ impl EpochStatistic<MetricInput> for CalibrationErrorMetric {
     }
 }
 
-epoch_metric!(CalibrationErrorMetric, MetricInput);
+epoch_metric!(CalibrationErrorMetric);

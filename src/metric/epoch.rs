@@ -1,34 +1,44 @@
-//! Metrics whose value is one of the whole epoch and not a mean over its batches.
+//! Metrics whose value belongs to a whole epoch and is not a mean over its batches.
 
 use burn::tensor::{ExecutionError, TensorReadError};
 use burn::train::metric::{SerializedEntry, format_float};
 
 use crate::error::MlaError;
+use crate::metric::MetricInput;
 
-/// What such a metric gathers over an epoch; `epoch_metric` makes it a metric of Burn's.
-pub(super) trait EpochStatistic<Input> {
+/// A statistic over the batches of an epoch, which `epoch_metric` makes a metric of Burn's.
+pub(super) trait EpochStatistic {
     const UNIT: Option<&'static str>;
     const HIGHER_IS_BETTER: bool;
     const DESCRIPTION: &'static str;
 
-    /// Takes a batch in, or leaves everything as it is where the batch has nothing to tell.
-    fn add(&mut self, input: &Input) -> Result<(), TensorReadError>;
+    /// Adds a batch. A batch without the needed predictions changes nothing.
+    fn add(&mut self, input: &MetricInput) -> Result<(), TensorReadError>;
 
-    /// Number of samples taken in.
+    /// Number of samples added.
     fn n_samples(&self) -> usize;
 
     /// The value so far; NaN without samples.
     fn value(&self) -> f64;
 
+    /// Removes all samples.
     fn reset(&mut self);
 }
 
-/// Implements Burn's `Metric` and `Numeric` for an [`EpochStatistic`] of an input, with a field
+/// Implements Burn's `Metric` and `Numeric`, and `with_name`, for an [`EpochStatistic`] with a field
 /// `name`.
 macro_rules! epoch_metric {
-    ($metric:ident, $input:ident) => {
+    ($metric:ident) => {
+        impl $metric {
+            /// Replaces the whole name.
+            pub fn with_name(mut self, name: impl Into<String>) -> Self {
+                self.name = std::sync::Arc::new(name.into());
+                self
+            }
+        }
+
         impl burn::train::metric::Metric for $metric {
-            type Input = $input;
+            type Input = $crate::metric::MetricInput;
 
             fn name(&self) -> burn::train::metric::MetricName {
                 self.name.clone()
@@ -48,7 +58,7 @@ macro_rules! epoch_metric {
 
             fn update(
                 &mut self,
-                input: &$input,
+                input: &$crate::metric::MetricInput,
                 _metadata: &burn::train::metric::MetricMetadata,
             ) -> Result<burn::train::metric::SerializedEntry, burn::tensor::TensorReadError> {
                 self.add(input)?;
@@ -92,7 +102,7 @@ macro_rules! epoch_metric {
 
 pub(super) use epoch_metric;
 
-/// The value so far to be shown, and nothing to be logged: a batch has no value.
+/// The entry of a batch: the value so far for display, and no value to log.
 pub(super) fn running_entry(value: f64, unit: Option<&str>) -> SerializedEntry {
     let not_available = SerializedEntry::not_available(unit);
     let (value, unit) = (format_float(value, 2), with_space(unit));
@@ -102,7 +112,7 @@ pub(super) fn running_entry(value: f64, unit: Option<&str>) -> SerializedEntry {
     }
 }
 
-/// The value of an epoch.
+/// The entry of an epoch.
 pub(super) fn final_entry(value: f64, unit: Option<&str>) -> SerializedEntry {
     SerializedEntry {
         formatted: format!("epoch {}{}", format_float(value, 2), with_space(unit)),
@@ -114,7 +124,7 @@ fn with_space(unit: Option<&str>) -> String {
     unit.map(|unit| format!(" {unit}")).unwrap_or_default()
 }
 
-/// An error of this crate as one that a metric may return.
+/// Converts an error of this crate to the error type of metrics.
 pub(super) fn failure(error: MlaError) -> TensorReadError {
     ExecutionError::with_context(error.to_string()).into()
 }

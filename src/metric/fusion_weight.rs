@@ -1,3 +1,5 @@
+//! The mean fusion weight of a modality as a metric of Burn's.
+
 use std::sync::Arc;
 
 use burn::tensor::{DType, TensorReadError};
@@ -6,11 +8,11 @@ use burn::train::metric::MetricName;
 use crate::metric::MetricInput;
 use crate::metric::epoch::{EpochStatistic, epoch_metric};
 
-/// The mean weight of one modality in the fused predictions of an epoch (Eq. 8, or whatever rule
-/// fuses). 0 to 1; NaN without samples, or for a method that does not weigh its modalities.
+/// Mean weight of one modality in the fused predictions of an epoch (Eq. 8, or that of the fusion in
+/// use), from 0 to 1. NaN without samples, and for a method without weights.
 ///
-/// The mean is over all samples, those that lack the modality having it at weight 0: the values of
-/// all modalities sum to 1.
+/// The mean is over all samples. The weight is 0 in samples that lack the modality, which means that
+/// the values of all modalities sum to 1.
 #[derive(Debug, Clone)]
 pub struct FusionWeightMetric {
     name: MetricName,
@@ -20,7 +22,7 @@ pub struct FusionWeightMetric {
 }
 
 impl FusionWeightMetric {
-    /// "Fusion weight `name`", of modality `modality`, counted from 0.
+    /// The metric of modality `modality`, counted from 0, called "Fusion weight `name`".
     pub fn of_modality(modality: usize, name: &str) -> Self {
         Self {
             name: Arc::new(format!("Fusion weight {name}")),
@@ -29,15 +31,9 @@ impl FusionWeightMetric {
             n_samples: 0,
         }
     }
-
-    /// Another name, as a whole.
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.name = Arc::new(name.into());
-        self
-    }
 }
 
-impl EpochStatistic<MetricInput> for FusionWeightMetric {
+impl EpochStatistic for FusionWeightMetric {
     const UNIT: Option<&'static str> = None;
     const HIGHER_IS_BETTER: bool = true;
     const DESCRIPTION: &'static str = "Mean weight of a modality in the fused prediction";
@@ -50,9 +46,9 @@ impl EpochStatistic<MetricInput> for FusionWeightMetric {
         if self.modality >= n_modalities {
             return Ok(());
         }
-        let of_modality = weights.clone().without_autodiff().cast(DType::F32);
-        let of_modality = of_modality.slice([0..n_samples, self.modality..self.modality + 1]);
-        self.sum += of_modality.sum().try_into_scalar::<f64>()?;
+        let weights = weights.clone().without_autodiff().cast(DType::F32);
+        let column = weights.slice([0..n_samples, self.modality..self.modality + 1]);
+        self.sum += column.sum().try_into_scalar::<f64>()?;
         self.n_samples += n_samples;
         Ok(())
     }
@@ -70,4 +66,4 @@ impl EpochStatistic<MetricInput> for FusionWeightMetric {
     }
 }
 
-epoch_metric!(FusionWeightMetric, MetricInput);
+epoch_metric!(FusionWeightMetric);

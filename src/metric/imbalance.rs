@@ -1,3 +1,5 @@
+//! The imbalance of the modalities as a metric of Burn's.
+
 use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorReadError};
@@ -6,31 +8,25 @@ use burn::train::metric::MetricName;
 use crate::metric::MetricInput;
 use crate::metric::epoch::{EpochStatistic, epoch_metric};
 
-/// How far the modalities are apart: over an epoch, the accuracy of the best one minus that of the
-/// worst, each over the samples that have it, in percentage points. 0 to 100, lower is more
-/// balanced; NaN with less than two modalities.
+/// Accuracy of the best modality minus that of the worst over an epoch, in percentage points.
 ///
-/// For validation; in training it compares modalities on the batches of their turns.
+/// Each accuracy is over the samples that have the modality. The value is from 0 to 100; lower is more
+/// balanced. NaN with fewer than two modalities. Use it for validation: in training it compares the
+/// modalities on the batches of their turns.
 #[derive(Debug, Clone)]
 pub struct ImbalanceMetric {
     name: MetricName,
-    /// Samples predicted right, and all samples, of each modality.
+    /// Number of correct predictions and of samples, for each modality.
     counts: Vec<(f64, usize)>,
 }
 
 impl ImbalanceMetric {
-    /// "Imbalance".
+    /// The metric, called "Imbalance".
     pub fn new() -> Self {
         Self {
             name: Arc::new("Imbalance".to_string()),
             counts: vec![],
         }
-    }
-
-    /// Another name.
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.name = Arc::new(name.into());
-        self
     }
 }
 
@@ -40,7 +36,7 @@ impl Default for ImbalanceMetric {
     }
 }
 
-impl EpochStatistic<MetricInput> for ImbalanceMetric {
+impl EpochStatistic for ImbalanceMetric {
     const UNIT: Option<&'static str> = Some("%");
     const HIGHER_IS_BETTER: bool = false;
     const DESCRIPTION: &'static str =
@@ -48,7 +44,7 @@ impl EpochStatistic<MetricInput> for ImbalanceMetric {
 
     fn add(&mut self, input: &MetricInput) -> Result<(), TensorReadError> {
         let branches = input.modalities();
-        let right: Vec<Tensor<1, Int>> = branches
+        let correct: Vec<Tensor<1, Int>> = branches
             .iter()
             .map(|(_, logits, targets)| {
                 let predicted: Tensor<1, Int> = logits.clone().argmax(1).squeeze_dim(1);
@@ -56,16 +52,16 @@ impl EpochStatistic<MetricInput> for ImbalanceMetric {
                 predicted.equal(labels).int().sum()
             })
             .collect();
-        if right.is_empty() {
+        if correct.is_empty() {
             return Ok(());
         }
-        let right: Vec<f64> = Tensor::cat(right, 0).try_into_vec_as()?;
-        for ((modality, _, targets), right) in branches.into_iter().zip(right) {
+        let correct: Vec<f64> = Tensor::cat(correct, 0).try_into_vec_as()?;
+        for ((modality, _, targets), correct) in branches.into_iter().zip(correct) {
             if self.counts.len() <= modality {
                 self.counts.resize(modality + 1, (0.0, 0));
             }
             let counts = &mut self.counts[modality];
-            *counts = (counts.0 + right, counts.1 + targets.len());
+            *counts = (counts.0 + correct, counts.1 + targets.len());
         }
         Ok(())
     }
@@ -77,7 +73,7 @@ impl EpochStatistic<MetricInput> for ImbalanceMetric {
     fn value(&self) -> f64 {
         let known = self.counts.iter().filter(|(_, n_samples)| *n_samples > 0);
         let accuracies: Vec<f64> = known
-            .map(|&(right, n_samples)| right / n_samples as f64)
+            .map(|&(correct, n_samples)| correct / n_samples as f64)
             .collect();
         if accuracies.len() < 2 {
             return f64::NAN;
@@ -92,4 +88,4 @@ impl EpochStatistic<MetricInput> for ImbalanceMetric {
     }
 }
 
-epoch_metric!(ImbalanceMetric, MetricInput);
+epoch_metric!(ImbalanceMetric);

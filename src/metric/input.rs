@@ -9,12 +9,11 @@ use crate::fusion::ModalityLogits;
 use crate::method::{Branch, EvaluatedBatch, EvaluationOutput, StepOutput};
 use crate::modality::Targets;
 
-/// A batch as the metrics of this room take it, made from a [`StepOutput`] or an
-/// [`EvaluationOutput`].
+/// Input of the metrics of this module, made from a [`StepOutput`] or an [`EvaluationOutput`].
 ///
-/// A training step has one [`Branch`]: the modality of its turn, or the fused prediction where all
-/// modalities are trained at once. An evaluation has all of them. Metrics of the same evaluation
-/// share one softmax per branch.
+/// A training step has one [`Branch`]: the modality of its turn, or the fused prediction if all
+/// modalities are trained at once. An evaluation has all of them, and its metrics share one softmax
+/// per branch.
 #[derive(Debug, Clone)]
 pub struct MetricInput {
     /// Logits of the step, or the fused ones; `None` if the step failed.
@@ -27,9 +26,10 @@ pub struct MetricInput {
 }
 
 impl MetricInput {
-    /// Predictions of a branch for Burn's metrics: probabilities `[n, n_classes]` in f32, cross-entropy
-    /// of each sample `[n]` without label smoothing, and labels `[n]`, where `n` is the number of
-    /// samples that have the branch. `None` if no sample of the batch has it.
+    /// Predictions of a branch for Burn's metrics; `None` if no sample of the batch has the branch.
+    ///
+    /// They are probabilities `[n, n_classes]` in f32, the cross-entropy of each sample `[n]` without
+    /// label smoothing, and labels `[n]`, where `n` is the number of samples that have the branch.
     pub fn branch(&self, branch: Branch) -> Option<ClassificationOutput> {
         match &self.evaluated {
             Some(evaluated) => evaluated.branch(branch, || self.compute(branch)),

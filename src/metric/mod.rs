@@ -1,7 +1,7 @@
-//! Metrics for Burn's training loop: Burn's own, of each modality and of the fused prediction, and
-//! some that only a multimodal model has.
+//! Metrics for Burn's training loop: Burn's own metrics for each modality and for the fused
+//! prediction, and metrics that only a multimodal model has.
 //!
-//! [`ModalityMetrics::modality_metrics`] registers all that is usual at once.
+//! [`ModalityMetrics::modality_metrics`] registers the usual ones.
 
 mod calibration_error;
 mod epoch;
@@ -21,5 +21,3 @@ pub use modality::ModalityMetric;
 pub use projector_gain::{ProjectorGain, ProjectorGainMetric};
 pub use register::ModalityMetrics;
 pub use shapley::ShapleyMetric;
-
-pub use crate::method::Branch;

@@ -1,3 +1,5 @@
+//! Burn's classification metrics for one branch of a multimodal model.
+
 use std::sync::Arc;
 
 use burn::tensor::TensorReadError;
@@ -7,12 +9,13 @@ use burn::train::metric::{
     SerializedEntry,
 };
 
-use crate::metric::{Branch, MetricInput, epoch};
+use crate::method::Branch;
+use crate::metric::{MetricInput, epoch};
 
-/// Any of Burn's classification metrics, of one modality or of the fused prediction.
+/// One of Burn's classification metrics, for one modality or for the fused prediction.
 ///
 /// The metric receives the probabilities of [`MetricInput::branch`] for the samples that have the
-/// branch. A batch without such samples has no entry, and an epoch without them the value NaN. In
+/// branch. A batch without such samples has no entry. An epoch without them has the value NaN. In
 /// training, only the modality of the turn has a branch.
 ///
 /// ```
@@ -35,18 +38,17 @@ pub struct ModalityMetric<M> {
 }
 
 impl<M: Metric> ModalityMetric<M> {
-    /// A metric of modality `modality`, counted from 0; the name of the modality goes after that
-    /// of the metric.
+    /// A metric of modality `modality`, counted from 0, named after the metric and then the modality.
     pub fn of_modality(metric: M, modality: usize, name: &str) -> Self {
         Self::new(metric, Branch::Modality(modality), name)
     }
 
-    /// A metric of the fused prediction.
+    /// A metric of the fused prediction, named after the metric and then "fused".
     pub fn fused(metric: M) -> Self {
         Self::new(metric, Branch::Fused, "fused")
     }
 
-    fn new(metric: M, branch: Branch, name: &str) -> Self {
+    pub(super) fn new(metric: M, branch: Branch, name: &str) -> Self {
         Self {
             name: Arc::new(format!("{} {name}", metric.name())),
             metric,
@@ -56,13 +58,13 @@ impl<M: Metric> ModalityMetric<M> {
         }
     }
 
-    /// Another name, as a whole. Metrics are told apart by it.
+    /// Replaces the whole name, by which metrics are distinguished.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Arc::new(name.into());
         self
     }
 
-    /// Branch that the metric scores.
+    /// The branch that the metric scores.
     pub fn branch(&self) -> Branch {
         self.branch
     }
@@ -109,9 +111,10 @@ where
     }
 
     fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
-        match self.seen {
-            true => self.metric.compute(),
-            false => Ok(epoch::final_entry(f64::NAN, self.unit().as_deref())),
+        if self.seen {
+            self.metric.compute()
+        } else {
+            Ok(epoch::final_entry(f64::NAN, self.unit().as_deref()))
         }
     }
 
@@ -131,9 +134,10 @@ impl<M: Numeric> Numeric for ModalityMetric<M> {
     }
 
     fn final_value(&self) -> NumericEntry {
-        match self.seen {
-            true => self.metric.final_value(),
-            false => NumericEntry::Final(f64::NAN),
+        if self.seen {
+            self.metric.final_value()
+        } else {
+            NumericEntry::Final(f64::NAN)
         }
     }
 }

@@ -1,3 +1,5 @@
+//! The gain of the projector as a metric of Burn's.
+
 use std::sync::Arc;
 
 use burn::tensor::TensorReadError;
@@ -7,10 +9,10 @@ use crate::metric::MetricInput;
 use crate::metric::epoch::{EpochStatistic, epoch_metric, failure};
 use crate::projector::Gains;
 
-/// Which of a projector's [`Gains`] a metric shows.
+/// The one of a projector's [`Gains`] that a metric shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProjectorGain {
-    /// `trace(P) / s`, the share of directions that still pass.
+    /// `trace(P) / s`, the mean over all directions.
     Mean,
     /// The smallest eigenvalue of `P`.
     Smallest,
@@ -18,23 +20,25 @@ pub enum ProjectorGain {
     Largest,
 }
 
-/// What the projector lets through: one of its [`Gains`], found once an epoch, at the first batch
-/// that is evaluated. 0 to 1, but for rules that give up the upper bound; NaN where `P` is not
-/// finite, and where there is no such layer or modality.
+/// Share of a gradient that the projector passes: one of its [`Gains`], computed at the first
+/// evaluated batch of an epoch.
 ///
-/// Metrics of several gains of the same layer and modality share the work.
+/// The value is from 0 to 1, except for rules without the upper bound. NaN if `P` is not finite, and
+/// if there is no such layer or modality. Metrics of several gains of the same layer and modality
+/// share the computation.
 #[derive(Debug, Clone)]
 pub struct ProjectorGainMetric {
     name: MetricName,
     gain: ProjectorGain,
     layer: usize,
     modality: usize,
-    found: Option<Gains>,
+    gains: Option<Gains>,
 }
 
 impl ProjectorGainMetric {
-    /// A gain of the first protected layer, for rules that treat all modalities alike:
-    /// "Projector gain", or "Projector gain smallest" and "Projector gain largest".
+    /// The metric of the first protected layer, for rules that treat all modalities alike.
+    ///
+    /// It is called "Projector gain", "Projector gain smallest" or "Projector gain largest".
     pub fn new(gain: ProjectorGain) -> Self {
         let name = match gain {
             ProjectorGain::Mean => "Projector gain",
@@ -46,41 +50,35 @@ impl ProjectorGainMetric {
             gain,
             layer: 0,
             modality: 0,
-            found: None,
+            gains: None,
         }
     }
 
-    /// Another layer: position in [`SharedHead::protected`](crate::head::SharedHead::protected).
-    /// Goes into the name.
+    /// Selects a layer by its position in
+    /// [`SharedHead::protected`](crate::head::SharedHead::protected), and appends it to the name.
     pub fn of_layer(mut self, layer: usize) -> Self {
         self.layer = layer;
         let name = format!("{} layer {layer}", self.name);
         self.with_name(name)
     }
 
-    /// The gain for gradients of modality `modality`, counted from 0, where a rule has one subspace
-    /// a modality. The name of the modality goes into that of the metric.
+    /// Selects the gain for gradients of modality `modality`, counted from 0, for rules with one
+    /// subspace per modality, and appends the name of the modality to that of the metric.
     pub fn of_modality(mut self, modality: usize, name: &str) -> Self {
         self.modality = modality;
         let name = format!("{} {name}", self.name);
         self.with_name(name)
     }
-
-    /// Another name, as a whole.
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.name = Arc::new(name.into());
-        self
-    }
 }
 
-impl EpochStatistic<MetricInput> for ProjectorGainMetric {
+impl EpochStatistic for ProjectorGainMetric {
     const UNIT: Option<&'static str> = None;
     const HIGHER_IS_BETTER: bool = true;
-    const DESCRIPTION: &'static str = "Share of a gradient that the projector lets through";
+    const DESCRIPTION: &'static str = "Share of a gradient that the projector passes";
 
     fn add(&mut self, input: &MetricInput) -> Result<(), TensorReadError> {
-        if let (None, Some(evaluated)) = (self.found, input.evaluated()) {
-            self.found = evaluated
+        if let (None, Some(evaluated)) = (self.gains, input.evaluated()) {
+            self.gains = evaluated
                 .gains(self.layer, self.modality)
                 .map_err(failure)?;
         }
@@ -88,7 +86,7 @@ impl EpochStatistic<MetricInput> for ProjectorGainMetric {
     }
 
     fn n_samples(&self) -> usize {
-        usize::from(self.found.is_some())
+        usize::from(self.gains.is_some())
     }
 
     fn value(&self) -> f64 {
@@ -97,12 +95,12 @@ impl EpochStatistic<MetricInput> for ProjectorGainMetric {
             ProjectorGain::Smallest => gains.smallest,
             ProjectorGain::Largest => gains.largest,
         };
-        self.found.map_or(f64::NAN, gain)
+        self.gains.map_or(f64::NAN, gain)
     }
 
     fn reset(&mut self) {
-        self.found = None;
+        self.gains = None;
     }
 }
 
-epoch_metric!(ProjectorGainMetric, MetricInput);
+epoch_metric!(ProjectorGainMetric);

@@ -1,14 +1,16 @@
+//! The registration of all usual metrics of a multimodal model at once.
+
 use burn::train::metric::{
     AccuracyMetric, AucPrMetric, AurocMetric, ClassReduction, FBetaScoreMetric, LossMetric, Metric,
 };
 use burn::train::{InferenceStep, LearnerModel, SupervisedTraining, TrainStep};
 
-use crate::method::{EvaluationOutput, StepOutput};
+use crate::method::{Branch, EvaluationOutput, StepOutput};
 use crate::metric::{
     CalibrationErrorMetric, FusionWeightMetric, ImbalanceMetric, ModalityMetric, ShapleyMetric,
 };
 
-/// Registers what one wants to see of every modality in Burn's training loop.
+/// Registration of the usual metrics of every modality in Burn's training loop.
 ///
 /// ```no_run
 /// # use burn::train::SupervisedTraining;
@@ -21,7 +23,7 @@ use crate::metric::{
 /// }
 /// ```
 pub trait ModalityMetrics: Sized {
-    /// Adds numeric metrics, `names` being those of the modalities in the order of the encoders:
+    /// Adds numeric metrics for the modalities called `names`, in the order of the encoders:
     ///
     /// | Name | Of | In | Unit |
     /// |---|---|---|---|
@@ -35,13 +37,13 @@ pub trait ModalityMetrics: Sized {
     /// | `Fusion weight image` | each modality | validation | |
     /// | `Shapley image` | each modality, if at most [`ShapleyMetric::MAX_MODALITIES`] | validation | percentage points |
     ///
-    /// Names tell metrics apart: they should differ from each other, and from `fused`. Macro F1,
-    /// mAP (mean average precision) and AUROC are means over the classes, each against the others;
-    /// Burn leaves classes out where they are not defined, and takes 50 % for an AUROC that is
-    /// defined for no class.
+    /// Metrics are distinguished by name, which means that the names must differ from each other and
+    /// from `fused`. Macro F1, mAP (mean average precision) and AUROC are means over the classes, each
+    /// class against the others. Burn leaves out classes for which they are not defined, and reports
+    /// 50 % for an AUROC that is not defined for any class.
     ///
-    /// Burn's checkpoints are kept by the metric `Loss` unless told otherwise: register
-    /// [`LossMetric`] besides, or give a `MetricCheckpointingStrategy` one of these.
+    /// By default, Burn selects checkpoints by the metric `Loss`. Register [`LossMetric`] too, or pass
+    /// one of these metrics to a `MetricCheckpointingStrategy`.
     fn modality_metrics(self, names: &[&str]) -> Self;
 }
 
@@ -50,16 +52,20 @@ where
     M: LearnerModel + TrainStep<Output = StepOutput> + InferenceStep<Output = EvaluationOutput>,
 {
     fn modality_metrics(self, names: &[&str]) -> Self {
-        let fused = Registration { of: None };
+        let fused = Registration {
+            branch: Branch::Fused,
+            name: "fused",
+        };
         let mut training = fused.valid(self);
         for (modality, name) in names.iter().enumerate() {
-            let of = Registration {
-                of: Some((modality, name)),
+            let registration = Registration {
+                branch: Branch::Modality(modality),
+                name,
             };
-            training = of.valid(training);
+            training = registration.valid(training);
             training = training
-                .metric_train_numeric(of.metric(LossMetric::new(), "Loss"))
-                .metric_train_numeric(of.metric(AccuracyMetric::new(), "Accuracy"))
+                .metric_train_numeric(registration.metric(LossMetric::new(), "Loss"))
+                .metric_train_numeric(registration.metric(AccuracyMetric::new(), "Accuracy"))
                 .metric_valid_numeric(FusionWeightMetric::of_modality(modality, name));
             if names.len() <= ShapleyMetric::MAX_MODALITIES {
                 let shapley = ShapleyMetric::of_modality(modality, name);
@@ -70,19 +76,16 @@ where
     }
 }
 
-/// Registers the metrics of a modality, or of the fused prediction.
+/// Registers the metrics of a branch, with its name at the end of theirs.
 struct Registration<'a> {
-    of: Option<(usize, &'a str)>,
+    branch: Branch,
+    name: &'a str,
 }
 
 impl Registration<'_> {
     fn metric<M: Metric>(&self, metric: M, name: &str) -> ModalityMetric<M> {
-        match self.of {
-            Some((modality, of)) => {
-                ModalityMetric::of_modality(metric, modality, of).with_name(format!("{name} {of}"))
-            }
-            None => ModalityMetric::fused(metric).with_name(format!("{name} fused")),
-        }
+        ModalityMetric::new(metric, self.branch, self.name)
+            .with_name(format!("{name} {}", self.name))
     }
 
     fn valid<M>(&self, training: SupervisedTraining<M>) -> SupervisedTraining<M>
@@ -91,10 +94,7 @@ impl Registration<'_> {
     {
         let classes = ClassReduction::Macro;
         let f1 = FBetaScoreMetric::multiclass(1.0, 1, classes);
-        let calibration = match self.of {
-            Some((modality, name)) => CalibrationErrorMetric::of_modality(modality, name),
-            None => CalibrationErrorMetric::fused(),
-        };
+        let calibration = CalibrationErrorMetric::new(self.branch, self.name);
         training
             .metric_valid_numeric(self.metric(LossMetric::new(), "Loss"))
             .metric_valid_numeric(self.metric(AccuracyMetric::new(), "Accuracy"))

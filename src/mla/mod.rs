@@ -1,11 +1,13 @@
 //! The model of the paper: encoders, shared head, projector and fusion, and how they are trained.
 
 #[cfg(feature = "train")]
+mod evaluate;
+#[cfg(feature = "train")]
 mod groups;
 #[cfg(feature = "train")]
 mod health;
 #[cfg(feature = "train")]
-mod learner;
+mod method;
 mod model;
 #[cfg(feature = "train")]
 mod optimize;

@@ -17,7 +17,7 @@ use burn::train::metric::{
     LossMetric, Metric, MetricDefinition, MetricId, MetricMetadata, Numeric, NumericEntry,
 };
 use burn::train::{ExecutionStrategy, InferenceStep, Interrupter, Learner, SupervisedTraining};
-use burn_mla::method::{EvaluationOutput, StepOutput};
+use burn_mla::method::{Branch, EvaluationOutput, StepOutput};
 use burn_mla::metric::*;
 use burn_mla::prelude::*;
 use burn_mla::projector::Gains;
@@ -165,7 +165,7 @@ fn launch(train: Batches, valid: Batches, device: &Device) -> Run {
 /// A prediction on the host: logits, and the label.
 type Row = (Vec<f64>, usize);
 
-/// All rows of a view over a loader, and the sums of the fusion weights.
+/// All rows of a branch over a loader, and the sums of the fusion weights.
 #[derive(Default)]
 struct Host {
     modalities: [Vec<Row>; 2],
@@ -219,13 +219,13 @@ impl Host {
         host
     }
 
-    /// The accuracy of a view in which a sample that lacks it is a guess.
-    fn worth(&self, view: usize) -> f64 {
+    /// The accuracy of a branch in which a sample that lacks it is a guess.
+    fn worth(&self, branch: usize) -> f64 {
         let share = |right: Option<bool>| match right {
             Some(right) => f64::from(u8::from(right)),
             None => 1.0 / N_CLASSES as f64,
         };
-        let right: f64 = self.right.iter().map(|right| share(right[view])).sum();
+        let right: f64 = self.right.iter().map(|right| share(right[branch])).sum();
         right / self.right.len() as f64
     }
 }
@@ -342,7 +342,7 @@ fn never(_: usize) -> bool {
 }
 
 fn check_views(recorder: &Recorder, host: &Host) {
-    let views = [
+    let branches = [
         ("image", &host.modalities[0]),
         ("text", &host.modalities[1]),
         ("fused", &host.fused),
@@ -356,9 +356,9 @@ fn check_views(recorder: &Recorder, host: &Host) {
         ("mAP", average_precision),
         ("ECE", calibration_error),
     ];
-    for (view, rows) in views {
+    for (branch, rows) in branches {
         for (metric, worked) in metrics {
-            let name = format!("{metric} {view}");
+            let name = format!("{metric} {branch}");
             let value = recorder.value("valid", &name, EPOCHS);
             assert_close(value, worked(rows), &name);
         }
@@ -573,9 +573,9 @@ fn ranks_of_probabilities_are_those_worked_by_hand() {
         let mut map =
             ModalityMetric::of_modality(AucPrMetric::multiclass(ClassReduction::Macro), 1, "b");
         for (p, labels) in [([0.9, 0.8], [1, 0]), ([0.4, 0.3], [1, 0])] {
-            let views: MetricInput = output(&p, &labels).adapt();
-            auroc.update(&views, &metadata()).unwrap();
-            map.update(&views, &metadata()).unwrap();
+            let input: MetricInput = output(&p, &labels).adapt();
+            auroc.update(&input, &metadata()).unwrap();
+            map.update(&input, &metadata()).unwrap();
         }
         auroc.compute().unwrap();
         map.compute().unwrap();
@@ -597,9 +597,9 @@ fn a_metric_stays_as_it_is_where_its_view_is_absent() {
             logits: matrix(vec![2.0, 0.0, 2.0, 0.0], 2, &device),
             targets: Targets::new([0, 1], &device),
         };
-        let views: MetricInput = turn.adapt();
+        let input: MetricInput = turn.adapt();
         let mut seen = ModalityMetric::of_modality(AccuracyMetric::new(), 0, "a");
-        assert!(!seen.update(&views, &metadata()).unwrap().is_not_available());
+        assert!(!seen.update(&input, &metadata()).unwrap().is_not_available());
         assert_eq!(seen.value().unwrap().current(), 50.0);
 
         let other = StepOutput {
@@ -622,7 +622,7 @@ fn a_metric_stays_as_it_is_where_its_view_is_absent() {
         assert_eq!(*fused.name(), "Loss fused");
         assert!(
             fused
-                .update(&views, &metadata())
+                .update(&input, &metadata())
                 .unwrap()
                 .is_not_available()
         );
@@ -661,10 +661,10 @@ fn a_failed_evaluation_tells_metrics_nothing() {
     bad.targets = Targets::from_labels(vec![0, 1, 7], &device);
     let output = InferenceStep::step(&model.valid(), bad);
     assert!(output.modalities.is_none() && output.evaluated.is_none());
-    let views: MetricInput = output.adapt();
-    assert!(views.branch(Branch::Fused).is_none());
+    let input: MetricInput = output.adapt();
+    assert!(input.branch(Branch::Fused).is_none());
     let mut imbalance = ImbalanceMetric::new();
-    imbalance.update(&views, &metadata()).unwrap();
+    imbalance.update(&input, &metadata()).unwrap();
     assert!(imbalance.running_value().is_none());
     let mut gain = ProjectorGainMetric::new(ProjectorGain::Largest);
     gain.update(&output.adapt(), &metadata()).unwrap();
@@ -696,15 +696,15 @@ fn more_modalities_than_subsets_are_fused_for_have_no_shapley_value() {
 /// As those of a turn that failed, or of a model whose check for them is off.
 #[test]
 fn logits_that_are_not_finite_panic_nowhere() {
-    fn see<M: Metric + Numeric>(mut metric: M, views: &M::Input) -> f64 {
-        metric.update(views, &metadata()).unwrap();
+    fn see<M: Metric + Numeric>(mut metric: M, input: &M::Input) -> f64 {
+        metric.update(input, &metadata()).unwrap();
         metric.compute().unwrap();
         metric.final_value().current()
     }
     for device in devices() {
         let mut logits = vec![0.5, 0.2, 0.1, f32::NAN, 1.0, 2.0, 0.3, 0.9, 0.4];
         for _ in 0..2 {
-            let views: MetricInput = StepOutput {
+            let input: MetricInput = StepOutput {
                 modality: Some(0),
                 loss: Tensor::full([1], f32::NAN, &device),
                 logits: matrix(logits.clone(), 3, &device),
@@ -712,26 +712,26 @@ fn logits_that_are_not_finite_panic_nowhere() {
             }
             .adapt();
             let classes = ClassReduction::Macro;
-            let of = "a";
+            let name = "a";
             assert!(
                 see(
-                    ModalityMetric::of_modality(LossMetric::new(), 0, of),
-                    &views
+                    ModalityMetric::of_modality(LossMetric::new(), 0, name),
+                    &input
                 )
                 .is_nan()
             );
-            assert!(see(CalibrationErrorMetric::of_modality(0, of), &views).is_nan());
+            assert!(see(CalibrationErrorMetric::of_modality(0, name), &input).is_nan());
             see(
-                ModalityMetric::of_modality(AccuracyMetric::new(), 0, of),
-                &views,
+                ModalityMetric::of_modality(AccuracyMetric::new(), 0, name),
+                &input,
             );
             let f1 = FBetaScoreMetric::multiclass(1.0, 1, classes);
-            see(ModalityMetric::of_modality(f1, 0, of), &views);
+            see(ModalityMetric::of_modality(f1, 0, name), &input);
             let auroc = AurocMetric::multiclass(classes);
-            see(ModalityMetric::of_modality(auroc, 0, of), &views);
+            see(ModalityMetric::of_modality(auroc, 0, name), &input);
             let map = AucPrMetric::multiclass(classes);
-            see(ModalityMetric::of_modality(map, 0, of), &views);
-            see(ImbalanceMetric::new(), &views);
+            see(ModalityMetric::of_modality(map, 0, name), &input);
+            see(ImbalanceMetric::new(), &input);
             logits = vec![f32::NAN; 9];
         }
     }
@@ -745,10 +745,10 @@ fn a_model_in_training_mode_may_be_evaluated_too() {
         let batch = || SampleBatcher { keep: some }.batch(vec![0, 1, 2, 0], &device);
         let output = model.try_evaluate(batch()).unwrap();
         let expected = model.valid().try_evaluate(batch()).unwrap();
-        for view in [Branch::Modality(0), Branch::Modality(1), Branch::Fused] {
+        for branch in [Branch::Modality(0), Branch::Modality(1), Branch::Fused] {
             let [found, expected] = [&output, &expected].map(|output| {
-                let views: MetricInput = output.adapt();
-                values(views.branch(view).unwrap().loss)
+                let input: MetricInput = output.adapt();
+                values(input.branch(branch).unwrap().loss)
             });
             assert_eq!(found, expected);
         }

@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::{Interrupter, TrainOutput};
@@ -13,8 +12,8 @@ use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result};
 use crate::loader::{LoaderHandle, Passes};
 use crate::method::{
-    EvaluatedBatch, EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput,
-    SubsetPredictor, TrainingLoader,
+    EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
+    TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets};
 use crate::module::discard_pending_updates;
@@ -143,22 +142,17 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         targets.check(self.n_classes())?;
         let features = self.features(batch)?;
         let prediction = self.predict_features(&features)?;
-        let logits = prediction.fused;
-        let loss = CrossEntropyLossConfig::new()
-            .init(&logits.device())
-            .forward(logits.clone(), targets.tensor());
         let predictor = JointSubsets {
             head: self.head.clone(),
             features,
         };
-        Ok(EvaluationOutput {
-            loss,
-            modalities: Some(prediction.modalities),
-            weights: prediction.weights,
-            logits,
-            evaluated: Some(EvaluatedBatch::new(predictor)),
+        Ok(EvaluationOutput::new(
+            prediction.fused,
             targets,
-        })
+            prediction.modalities,
+            prediction.weights,
+            predictor,
+        ))
     }
 
     /// Reads what tells whether features and loss are finite from the device at once.

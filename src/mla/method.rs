@@ -1,24 +1,21 @@
+//! `Mla` as a method of the training loop: its Burn steps, its loader and its interruption.
+
 use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Tensor;
 use burn::train::{Interrupter, TrainOutput};
 
 use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
-use crate::fusion::{ModalityLogits, UncertaintyFusion};
+use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
 use crate::loader::{AlternatingLoader, Passes, RoundRobin};
-use crate::method::{
-    EvaluatedBatch, EvaluationOutput, Interruption, MultimodalMethod, StepOutput, SubsetPredictor,
-    TrainingLoader,
-};
-use crate::mla::{Mla, Projection};
-use crate::modality::{ModalityInputs, MultimodalBatch, Presence, Targets, Turn};
-use crate::projector::{Gains, OrthogonalProjector};
+use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
+use crate::mla::Mla;
+use crate::modality::{ModalityInputs, MultimodalBatch, Targets, Turn};
+use crate::projector::OrthogonalProjector;
 
 impl<E, H, P, F> Mla<E, H, P, F>
 where
@@ -34,37 +31,9 @@ where
         self
     }
 
-    /// The error that stopped Burn's training loop.
+    /// The error that stopped Burn's training loop, if one did.
     pub fn fault(&self) -> Option<MlaError> {
         self.interruption.fault()
-    }
-
-    /// [`predict`](Self::predict) together with the loss of the fused prediction.
-    ///
-    /// # Errors
-    ///
-    /// As [`predict`](Self::predict), and [`MlaError::LabelOutOfRange`].
-    pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
-        let targets = batch.targets.clone();
-        targets.check(self.n_classes())?;
-        let prediction = self.predict(batch)?;
-        let logits = prediction.fused.clone();
-        let loss = CrossEntropyLossConfig::new()
-            .init(&logits.device())
-            .forward(logits.clone(), targets.tensor());
-        let predictor = MlaSubsets {
-            fusion: self.fusion.clone(),
-            projection: self.projection.clone(),
-            logits: prediction.modalities.clone(),
-        };
-        Ok(EvaluationOutput {
-            loss,
-            modalities: Some(prediction.modalities),
-            weights: Some(prediction.weights),
-            logits,
-            evaluated: Some(EvaluatedBatch::new(predictor)),
-            targets,
-        })
     }
 }
 
@@ -95,7 +64,8 @@ where
         self.n_classes()
     }
 
-    /// Turns in the order of [`RoundRobin`]; make an [`AlternatingLoader`] oneself for another.
+    /// A loader of turns in the order of [`RoundRobin`]. For another schedule, build an
+    /// [`AlternatingLoader`] yourself.
     fn training_loader(
         &self,
         batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
@@ -136,35 +106,5 @@ where
 
     fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         self.try_evaluate(batch)
-    }
-}
-
-/// Predictions of an evaluated batch from subsets of its modalities.
-struct MlaSubsets<P: OrthogonalProjector, F> {
-    fusion: F,
-    projection: Projection<P>,
-    logits: ModalityLogits,
-}
-
-impl<P: OrthogonalProjector, F: UncertaintyFusion> SubsetPredictor for MlaSubsets<P, F> {
-    fn presence(&self) -> &Presence {
-        self.logits.presence()
-    }
-
-    fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
-        let subset = self.logits.restricted(rows, modalities)?;
-        Ok(self.fusion.fuse(&subset).logits)
-    }
-
-    fn gains(&self, layer: usize, modality: usize) -> Result<Option<Gains>> {
-        let layers = self.projection.layers();
-        let Some((of, carrier)) = layers
-            .get(layer)
-            .and_then(|of| Some((of, of.carriers().get(modality)?)))
-        else {
-            return Ok(None);
-        };
-        let (rule, device) = (self.projection.rule(), carrier.val().device());
-        Gains::of(rule, of.state(), modality, of.d_input(), &device).map(Some)
     }
 }
