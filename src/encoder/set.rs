@@ -2,9 +2,8 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 use crate::encoder::Encoder;
-use crate::modality::{
-    Indexed, ModalityInput, ModalityInputs, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8,
-};
+use crate::modality::one_of::*;
+use crate::modality::{Indexed, ModalityInput, ModalityInputs};
 
 /// The encoders of a model: a tuple of 2 to 8 different ones, or a `Vec` of equal ones.
 ///
@@ -77,10 +76,4 @@ macro_rules! tuple_encoders {
     };
 }
 
-tuple_encoders!(OneOf2, 2, [A 0, B 1]);
-tuple_encoders!(OneOf3, 3, [A 0, B 1, C 2]);
-tuple_encoders!(OneOf4, 4, [A 0, B 1, C 2, D 3]);
-tuple_encoders!(OneOf5, 5, [A 0, B 1, C 2, D 3, E 4]);
-tuple_encoders!(OneOf6, 6, [A 0, B 1, C 2, D 3, E 4, F 5]);
-tuple_encoders!(OneOf7, 7, [A 0, B 1, C 2, D 3, E 4, F 5, G 6]);
-tuple_encoders!(OneOf8, 8, [A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7]);
+for_each_arity!(tuple_encoders);

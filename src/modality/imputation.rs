@@ -1,6 +1,7 @@
 use burn::tensor::Device;
 
 use crate::error::{MlaError, Result, same_size};
+use crate::modality::one_of::for_each_arity;
 use crate::modality::{
     ModalityInput, ModalityInputs, MultimodalBatch, Presence, Rows, SelectRows, ZeroRows,
 };
@@ -299,7 +300,7 @@ impl<I: ZeroRows + Send + 'static> FillMissing for Vec<Option<ModalityInput<I>>>
 }
 
 macro_rules! tuple_partial {
-    ($($t:ident $i:tt),+) => {
+    ($one:ident, $n:literal, [$($t:ident $i:tt),+]) => {
         impl<$($t: SelectRows + Send + 'static),+> KeepPresent
             for ($(Option<ModalityInput<$t>>,)+)
         {
@@ -332,13 +333,7 @@ macro_rules! tuple_partial {
     };
 }
 
-tuple_partial!(A 0, B 1);
-tuple_partial!(A 0, B 1, C 2);
-tuple_partial!(A 0, B 1, C 2, D 3);
-tuple_partial!(A 0, B 1, C 2, D 3, E 4);
-tuple_partial!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple_partial!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-tuple_partial!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+for_each_arity!(tuple_partial);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 use crate::error::{MlaError, Result};
-use crate::modality::{Indexed, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, Presence};
+use crate::modality::one_of::*;
+use crate::modality::{Indexed, Presence};
 
 /// Which samples of a batch the rows of a modality's input belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,13 +189,7 @@ macro_rules! tuple_inputs {
     };
 }
 
-tuple_inputs!(OneOf2, 2, [A 0, B 1]);
-tuple_inputs!(OneOf3, 3, [A 0, B 1, C 2]);
-tuple_inputs!(OneOf4, 4, [A 0, B 1, C 2, D 3]);
-tuple_inputs!(OneOf5, 5, [A 0, B 1, C 2, D 3, E 4]);
-tuple_inputs!(OneOf6, 6, [A 0, B 1, C 2, D 3, E 4, F 5]);
-tuple_inputs!(OneOf7, 7, [A 0, B 1, C 2, D 3, E 4, F 5, G 6]);
-tuple_inputs!(OneOf8, 8, [A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7]);
+for_each_arity!(tuple_inputs);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ mod input;
 #[cfg(feature = "train")]
 mod manifest;
 mod missing_rate;
+pub(crate) mod one_of;
 mod presence;
 mod rows;
 mod targets;
@@ -17,8 +18,9 @@ pub use input::{ModalityInput, ModalityInputs, PairedInputs, Rows};
 #[cfg(feature = "train")]
 pub use manifest::{ManifestError, ManifestProblem, MissingManifest};
 pub use missing_rate::MissingRate;
+pub use one_of::{OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8};
 pub use presence::Presence;
 pub(crate) use rows::are_all;
 pub use rows::{SelectRows, ZeroRows};
 pub use targets::Targets;
-pub use turn::{Indexed, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, Turn};
+pub use turn::{Indexed, Turn};

@@ -2,10 +2,11 @@ use burn::tensor::kind::Basic;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::error::{MlaError, Result, same_size};
+use crate::modality::one_of::for_each_arity;
 
 /// An input of which rows can be taken, one row a sample.
 ///
-/// Tensors of any kind (rows along the first dimension), `Vec`s, tuples of 2 to 4 of them and
+/// Tensors of any kind (rows along the first dimension), `Vec`s, tuples of 2 to 8 of them and
 /// [`FrozenInput`](crate::encoder::FrozenInput) are such inputs.
 ///
 /// # Implementing your own
@@ -175,7 +176,7 @@ impl<T: Clone + Default> ZeroRows for Vec<T> {
 }
 
 macro_rules! tuple_rows {
-    ($($t:ident $i:tt),+) => {
+    ($one:ident, $n:literal, [$($t:ident $i:tt),+]) => {
         impl<$($t: SelectRows),+> SelectRows for ($($t,)+) {
             fn n_rows(&self) -> Result<usize> {
                 let n_rows = self.0.n_rows()?;
@@ -200,9 +201,7 @@ macro_rules! tuple_rows {
     };
 }
 
-tuple_rows!(A 0, B 1);
-tuple_rows!(A 0, B 1, C 2);
-tuple_rows!(A 0, B 1, C 2, D 3);
+for_each_arity!(tuple_rows);
 
 #[cfg(test)]
 mod tests {
