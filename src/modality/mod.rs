@@ -5,6 +5,9 @@ mod imputation;
 mod input;
 #[cfg(feature = "train")]
 mod manifest;
+mod masking;
+#[cfg(test)]
+mod masking_tests;
 mod missing_rate;
 pub(crate) mod one_of;
 mod presence;
@@ -13,10 +16,11 @@ mod targets;
 mod turn;
 
 pub use batch::{MultimodalBatch, UnimodalBatch};
-pub use imputation::{FillMissing, KeepPresent, ZeroInput};
+pub use imputation::{FillMissing, ZeroInput};
 pub use input::{ModalityInput, ModalityInputs, PairedInputs, Rows};
 #[cfg(feature = "train")]
 pub use manifest::{ManifestError, ManifestProblem, MissingManifest};
+pub use masking::KeepPresent;
 pub use missing_rate::MissingRate;
 pub use one_of::{OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8};
 pub use presence::Presence;

@@ -1,4 +1,6 @@
+use super::layout::FORMAT;
 use super::*;
+use crate::error::MlaError;
 use serde_json::{Value, json};
 
 const SPLITS: [(&str, usize); 3] = [("train", 40), ("valid", 9), ("test", 0)];
