@@ -2,21 +2,22 @@
 
 use crate::error::{MlaError, Result};
 
-/// Checks that `value` is finite and greater than zero, as an f32 too.
+/// Checks that `value` is finite and greater than zero, also as an f32.
 pub(crate) fn positive(name: &'static str, value: f64) -> Result<f64> {
     let holds = value > 0.0 && (value as f32).is_normal();
     check(name, value, "finite and > 0", holds)
 }
 
-/// Checks that a size is the one expected.
+/// Checks that a size equals the expected one.
 pub(crate) fn same_size(what: &'static str, expected: usize, got: usize) -> Result<()> {
-    match expected == got {
-        true => Ok(()),
-        false => Err(MlaError::Size {
+    if expected == got {
+        Ok(())
+    } else {
+        Err(MlaError::Size {
             what,
             expected,
             got,
-        }),
+        })
     }
 }
 
@@ -31,13 +32,13 @@ pub(crate) fn fraction(name: &'static str, value: f64) -> Result<f64> {
     check(name, value, "in [0, 1)", (0.0..1.0).contains(&value))
 }
 
-/// Checks that `value` is finite and at least zero, as an f32 too.
+/// Checks that `value` is finite and at least zero, also as an f32.
 pub(crate) fn not_negative(name: &'static str, value: f64) -> Result<f64> {
     let holds = value >= 0.0 && (value as f32).is_finite();
     check(name, value, "finite and >= 0", holds)
 }
 
-/// Checks that a size is not below another one.
+/// Checks that a size is at least `smallest`.
 pub(crate) fn check_order(
     name: &'static str,
     value: usize,

@@ -1,4 +1,4 @@
-//! Typed errors: each names the thing, the value and the place.
+//! Typed errors: each names the object, the value and the place. Imports no other room.
 
 mod checks;
 mod mla_error;
@@ -8,5 +8,5 @@ pub(crate) use checks::{at_least_one, check_order, fraction, not_negative, posit
 pub use mla_error::MlaError;
 pub use non_finite::NonFinite;
 
-/// Result of a fallible operation of this crate.
+/// Result of a fallible operation in this crate.
 pub type Result<T, E = MlaError> = std::result::Result<T, E>;

@@ -1,8 +1,8 @@
-//! The quantity that a step found not to be finite.
+//! The kinds of values that a step checks for NaN and infinity.
 
 use std::fmt;
 
-/// What turned out not to be finite during a step.
+/// A quantity that was not finite in a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NonFinite {

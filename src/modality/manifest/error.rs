@@ -1,65 +1,65 @@
-//! What can be wrong with a manifest of missing modalities.
+//! Errors of a manifest of modality masks.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use crate::error::MlaError;
 
-/// A manifest that could not be made, saved, read or used.
+/// An error of building, saving, loading or using a [`MissingManifest`](crate::modality::MissingManifest).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ManifestError {
-    /// The file, where one is at fault.
+    /// The file, for errors of saving and loading.
     pub path: Option<PathBuf>,
-    /// What is wrong.
+    /// The problem.
     pub problem: ManifestProblem,
 }
 
-/// What is wrong with a [`MissingManifest`].
+/// A problem of a [`MissingManifest`](crate::modality::MissingManifest).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestProblem {
     /// The file could not be read or written.
     #[error("{message}")]
     Io {
-        /// What the system says.
+        /// The operating system's message.
         message: String,
     },
-    /// The file ends too early.
+    /// A truncated file.
     #[error("truncated: {message}")]
     Truncated {
-        /// Where.
+        /// The parser's message, with the position.
         message: String,
     },
-    /// The file is something else.
-    #[error("not a manifest of missing modalities: {message}")]
+    /// A file of a different format.
+    #[error("not a manifest of modality masks: {message}")]
     Foreign {
-        /// How that shows.
+        /// The difference.
         message: String,
     },
-    /// A version of the format that is not known, most likely of a later version of this crate.
-    #[error("version {version} of the format, this version of burn-mla reads {known}")]
+    /// An unknown version of the format, most likely from a later version of this crate.
+    #[error("format version {version}; this version of burn-mla reads version {known}")]
     Version {
         /// The version of the file.
         version: u64,
-        /// The one that is read.
+        /// The supported version.
         known: u64,
     },
-    /// A field that is missing, unknown, or of another type.
+    /// A field that is missing, unknown, or of a wrong type.
     #[error("{message}")]
     Field {
         /// The field and its place.
         message: String,
     },
-    /// A missing rate outside of its range.
+    /// A missing rate outside its range.
     #[error("the missing rate must be in [0, 1), got {rate}")]
     Rate {
         /// The rate.
         rate: f64,
     },
-    /// No modality.
-    #[error("no modality is named")]
+    /// A manifest without modalities.
+    #[error("there are no modalities")]
     NoModalities,
-    /// Two modalities, or two splits, of one name.
+    /// Two modalities or two splits with the same name.
     #[error("two {what} have the name `{name}`")]
     Twice {
         /// `modalities` or `splits`.
@@ -67,7 +67,7 @@ pub enum ManifestProblem {
         /// The name.
         name: String,
     },
-    /// A row of a mask that is not one digit, 0 or 1, a modality.
+    /// A row of a mask that does not consist of one digit, 0 or 1, per modality.
     #[error("row {sample} of split `{split}` is `{row}`: expected {n_modalities} digits 0 or 1")]
     Row {
         /// The split.
@@ -76,7 +76,7 @@ pub enum ManifestProblem {
         sample: usize,
         /// The row.
         row: String,
-        /// How many digits it should have.
+        /// The expected number of digits.
         n_modalities: usize,
     },
     /// A sample without any modality.
@@ -87,30 +87,30 @@ pub enum ManifestProblem {
         /// The sample, from 0.
         sample: usize,
     },
-    /// A split of another number of samples than there are.
-    #[error("the mask of split `{split}` is of {masked} samples, but there are {n_samples}")]
+    /// A mask whose number of samples differs from that of the data.
+    #[error("the mask of split `{split}` has {masked} samples, expected {n_samples}")]
     Samples {
         /// The split.
         split: String,
         /// Number of samples of the mask.
         masked: usize,
-        /// Number of samples that there should be.
+        /// Number of samples of the data.
         n_samples: usize,
     },
-    /// A split that the manifest does not have.
-    #[error("there is no split `{split}`, only {}", .known.join(", "))]
+    /// A split that is not in the manifest.
+    #[error("unknown split `{split}`, the splits are {}", .known.join(", "))]
     UnknownSplit {
-        /// The split asked for.
+        /// The unknown split.
         split: String,
-        /// Those that there are.
+        /// The manifest's splits.
         known: Vec<String>,
     },
-    /// Other modalities than the manifest is of.
+    /// Modalities that differ from those of the manifest.
     #[error("the modalities are {}, expected {}", .found.join(", "), .expected.join(", "))]
     Modalities {
-        /// Those of the manifest.
+        /// The modalities of the manifest.
         found: Vec<String>,
-        /// Those expected.
+        /// The expected modalities.
         expected: Vec<String>,
     },
 }
@@ -119,7 +119,7 @@ impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.path {
             Some(path) => write!(f, "{}: {}", path.display(), self.problem),
-            None => write!(f, "manifest of missing modalities: {}", self.problem),
+            None => write!(f, "manifest of modality masks: {}", self.problem),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON file of a manifest: its layout, and the way from and to it.
+//! The JSON layout of a manifest file, and its conversions.
 
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
@@ -8,7 +8,7 @@ use crate::modality::manifest::check_samples;
 use crate::modality::{ManifestProblem, MissingManifest, MissingRate, Presence};
 
 pub(super) const FORMAT: &str = "burn-mla missing modalities";
-/// Raise it with every change that an older reader would misread.
+/// To be raised with every change that an older version would misread.
 const VERSION: u64 = 1;
 
 impl MissingManifest {
@@ -78,7 +78,7 @@ impl MissingManifest {
     }
 }
 
-/// What every version of the format begins with.
+/// The fields that every version of the format has.
 #[derive(Deserialize)]
 struct Header {
     format: String,

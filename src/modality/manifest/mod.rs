@@ -11,8 +11,8 @@ use crate::modality::{MissingRate, Presence};
 
 pub use error::{ManifestError, ManifestProblem};
 
-/// Which sample of which split lacks which modality, kept in a file: what makes a comparison with
-/// missing modalities repeatable, and the same for every method.
+/// The modality masks of all splits, in a file. It makes a comparison with missing modalities
+/// repeatable and the same for every method.
 ///
 /// ```
 /// use burn_mla::modality::{MissingManifest, MissingRate};
@@ -25,12 +25,12 @@ pub use error::{ManifestError, ManifestProblem};
 /// manifest.save(&path)?;
 ///
 /// let manifest = MissingManifest::load(&path)?;
-/// let train = manifest.check("train", 800)?; // as many as the data set has
-/// println!("{:.3} of audio are missing", train.missing_share(0));
+/// let train = manifest.check("train", 800)?; // the number of samples of the data set
+/// println!("{:.3} of audio is missing", train.missing_share(0));
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
 ///
-/// The file is JSON. A row of a mask has a digit a modality, 1 where it is present:
+/// The file is JSON. A row of a mask has one digit per modality, 1 where it is present:
 ///
 /// ```json
 /// {
@@ -52,12 +52,12 @@ pub struct MissingManifest {
 }
 
 impl MissingManifest {
-    /// Draws the masks of splits, each of a name and a number of samples.
+    /// Draws the masks of `splits`, each given by its name and number of samples.
     ///
     /// # Errors
     ///
-    /// [`ManifestProblem::NoModalities`] without a modality, [`ManifestProblem::Twice`] for two
-    /// modalities or splits of one name.
+    /// [`ManifestProblem::NoModalities`] without modalities, [`ManifestProblem::Twice`] for two
+    /// modalities or splits with the same name.
     pub fn new<M, S>(
         rate: MissingRate,
         modalities: impl IntoIterator<Item = M>,
@@ -96,7 +96,7 @@ impl MissingManifest {
         })
     }
 
-    /// The missing rate and seed that the masks were drawn with.
+    /// The missing rate and seed of the masks.
     pub fn rate(&self) -> MissingRate {
         self.rate
     }
@@ -117,7 +117,7 @@ impl MissingManifest {
     ///
     /// # Errors
     ///
-    /// [`ManifestProblem::UnknownSplit`] for one that the manifest does not have.
+    /// [`ManifestProblem::UnknownSplit`] for a split that is not in the manifest.
     pub fn presence(&self, split: &str) -> Result<&Presence, ManifestError> {
         let found = self.splits.iter().find(|(name, _)| name == split);
         let found = found.map(|(_, presence)| presence);
@@ -127,23 +127,23 @@ impl MissingManifest {
         })?)
     }
 
-    /// The mask of a split that must be of `n_samples` samples.
+    /// The mask of a split with `n_samples` samples.
     ///
     /// # Errors
     ///
-    /// As [`presence`](Self::presence), and [`ManifestProblem::Samples`] when it is not: it was
-    /// made for other data.
+    /// As [`presence`](Self::presence), and [`ManifestProblem::Samples`] for another number of
+    /// samples, which means that the manifest was made for other data.
     pub fn check(&self, split: &str, n_samples: usize) -> Result<&Presence, ManifestError> {
         let presence = self.presence(split)?;
         check_samples(split, presence, n_samples)?;
         Ok(presence)
     }
 
-    /// Checks that the manifest is of these modalities, in this order.
+    /// Checks that the manifest has these modalities, in this order.
     ///
     /// # Errors
     ///
-    /// [`ManifestProblem::Modalities`] when it is not.
+    /// [`ManifestProblem::Modalities`] for different modalities.
     pub fn check_modalities(&self, expected: &[impl AsRef<str>]) -> Result<(), ManifestError> {
         let expected: Vec<String> = expected.iter().map(|m| m.as_ref().to_string()).collect();
         if self.modalities == expected {
@@ -153,12 +153,12 @@ impl MissingManifest {
         Err(ManifestProblem::Modalities { found, expected }.into())
     }
 
-    /// Saves the manifest to a file, replacing one that is there. The file is whole at any time: a
-    /// temporary one beside it is written out to the disk, then renamed.
+    /// Saves the manifest to a file, replacing an existing one atomically: a temporary file beside
+    /// it is synced to disk, then renamed.
     ///
     /// # Errors
     ///
-    /// [`ManifestProblem::Io`]; a file that was there is then unchanged.
+    /// [`ManifestProblem::Io`]; an existing file is then unchanged.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ManifestError> {
         let path = path.as_ref();
         let text = serde_json::to_string_pretty(&self.to_layout());
@@ -169,12 +169,12 @@ impl MissingManifest {
         written.map_err(|error| ManifestProblem::io(&error).at(path))
     }
 
-    /// Reads a manifest from a file.
+    /// Loads a manifest from a file.
     ///
     /// # Errors
     ///
-    /// A [`ManifestError`] that names the file and the first problem: it cannot be read, is
-    /// truncated or something else, of another version, or not well formed.
+    /// A [`ManifestError`] with the file and its first problem: it cannot be read, is truncated,
+    /// is of a different format or version, or is malformed.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ManifestError> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|error| ManifestProblem::io(&error).at(path))?;
