@@ -1,3 +1,5 @@
+//! The set of encoders of a model.
+
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
@@ -5,10 +7,10 @@ use crate::encoder::Encoder;
 use crate::modality::one_of::*;
 use crate::modality::{Indexed, ModalityInput, ModalityInputs};
 
-/// The encoders of a model: a tuple of 2 to 8 different ones, or a `Vec` of equal ones.
+/// The encoders of a model: a tuple of 2 to 8 encoders, or a `Vec` of encoders of one type.
 ///
-/// The types of the inputs follow from the encoders, so that an input for the wrong modality
-/// does not compile:
+/// The types of the inputs follow from the encoders. An input for the wrong modality does not
+/// compile:
 ///
 /// ```compile_fail
 /// # use burn::tensor::{Device, Int, Tensor};
@@ -33,8 +35,7 @@ pub trait Encoders: Module + ModuleDisplay {
     ///
     /// # Panics
     ///
-    /// If the input names a modality that does not exist (`Vec` only), and where the encoder
-    /// panics.
+    /// If the modality of the input is out of range (`Vec` only), or the encoder panics.
     fn encode(&self, input: <Self::Inputs as ModalityInputs>::One) -> Tensor<2>;
 }
 

@@ -1,4 +1,4 @@
-//! Imputation of missing modalities by zeros.
+//! Imputation: fills missing modalities with zeros.
 
 use burn::tensor::Device;
 
@@ -7,18 +7,17 @@ use crate::modality::masking::check_input_rows;
 use crate::modality::one_of::for_each_arity;
 use crate::modality::{ModalityInput, ModalityInputs, MultimodalBatch, Rows, ZeroRows};
 
-/// The inputs of all modalities, which can be filled up with zeros: where each modality's input is
-/// [`ZeroRows`], the tuples and the `Vec` of [`ModalityInputs`] are.
+/// Inputs of all modalities that can be filled with zeros. Implemented by the tuples and the `Vec`
+/// of [`ModalityInputs`] where each input is [`ZeroRows`].
 pub trait FillMissing: ModalityInputs + Sized {
-    /// Gives each of `n_samples` samples every modality: rows of zeros where it is missing. A
-    /// modality that is absent in all of them gets zeros on `device`, shaped as `template`'s.
+    /// Fills the missing rows of each modality with zeros, for `n_samples` samples. A modality
+    /// that is absent in all of them gets zeros on `device` in the shape of the template.
     ///
     /// # Errors
     ///
-    /// - as [`ModalityInputs::presence`] for inputs that are not well formed;
-    /// - [`MlaError::UnknownShape`] for a modality that is absent here and in the template, or
-    ///   when there is no template;
-    /// - [`MlaError::InputRows`] for an input with another number of rows than it says.
+    /// - as [`ModalityInputs::presence`] for malformed inputs;
+    /// - [`MlaError::UnknownShape`] for a modality that is absent both here and in the template;
+    /// - [`MlaError::InputRows`] for an input whose number of rows differs from its [`Rows`].
     fn fill_missing(
         self,
         template: Option<&Self>,
@@ -26,7 +25,7 @@ pub trait FillMissing: ModalityInputs + Sized {
         device: &Device,
     ) -> Result<Self>;
 
-    /// One row of zeros of each modality, to be a template.
+    /// One row of zeros per modality, which serves as a template.
     ///
     /// # Errors
     ///
@@ -34,15 +33,14 @@ pub trait FillMissing: ModalityInputs + Sized {
     fn zero_row(&self, device: &Device) -> Result<Self>;
 }
 
-/// Feeds a missing modality as zeros, and trains on them. **Not what the paper says**, but what the
-/// authors' code does; only for comparison with it.
+/// Zero imputation of missing modalities. **The paper does not do this**, but the authors' code
+/// does; use it only to compare with that code.
 ///
-/// Every sample then has every modality: the encoder of a missing one runs on zeros, its loss and
-/// its mean feature count, and it has a share in the fusion. The method itself leaves such a sample
-/// out of the modality's turns and of the fusion, which is what this crate does unless told to do
-/// this.
+/// Every sample then has every modality: the encoder of a missing one runs on zeros, which
+/// contribute to its loss, its mean feature and the fusion. The method itself, and this crate by
+/// default, excludes such a sample from the modality's turns and from the fusion.
 ///
-/// Of a modality that is absent in a whole batch, the shape is taken from another batch:
+/// For a modality that is absent in a whole batch, another batch supplies the shape:
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -67,39 +65,39 @@ pub struct ZeroInput<In> {
 }
 
 impl<In: FillMissing> ZeroInput<In> {
-    /// Zeros shaped as the inputs of a batch, in which each modality must occur.
+    /// Zeros in the shapes of the inputs of `batch`, which must contain each modality.
     ///
     /// # Errors
     ///
-    /// [`MlaError::UnknownShape`] names a modality that does not.
+    /// [`MlaError::UnknownShape`] for a modality that `batch` does not contain.
     pub fn like(batch: &MultimodalBatch<In>) -> Result<Self> {
         let device = batch.targets.tensor().device();
         let template = batch.inputs.zero_row(&device)?;
         Ok(Self { template })
     }
 
-    /// The batch with zeros wherever a modality is missing, so that nothing is. A modality that is
-    /// absent in the whole batch goes where the labels are.
+    /// Fills `batch` with zeros wherever a modality is missing. The zeros of a modality that is
+    /// absent in the whole batch are on the device of the labels.
     ///
     /// # Errors
     ///
-    /// - as [`MultimodalBatch::presence`] for a batch that is not well formed, samples without any
-    ///   modality included;
-    /// - [`MlaError::ModalityCount`] when it has another number of modalities;
-    /// - [`MlaError::InputRows`] for an input with another number of rows than it says.
+    /// - as [`MultimodalBatch::presence`] for a malformed batch, including samples without any
+    ///   modality;
+    /// - [`MlaError::ModalityCount`] for another number of modalities;
+    /// - [`MlaError::InputRows`] for an input whose number of rows differs from its [`Rows`].
     pub fn fill(&self, batch: MultimodalBatch<In>) -> Result<MultimodalBatch<In>> {
         batch.filled(Some(&self.template))
     }
 }
 
 impl<In: ModalityInputs> MultimodalBatch<In> {
-    /// Feeds what is missing as zeros: the policy [`ZeroInput`], which is not the paper's, for
-    /// batches in which each modality occurs.
+    /// Fills missing modalities with zeros, as [`ZeroInput`] does, in a batch that contains each
+    /// modality. The paper does not do this.
     ///
     /// # Errors
     ///
     /// As [`ZeroInput::fill`], and [`MlaError::UnknownShape`] for a modality that is absent in the
-    /// whole batch: take [`ZeroInput::like`] a batch that has it.
+    /// whole batch: use [`ZeroInput::like`] with a batch that contains it.
     pub fn with_zero_inputs(self) -> Result<Self>
     where
         In: FillMissing,

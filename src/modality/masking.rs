@@ -1,28 +1,27 @@
-//! Taking modalities away from a batch by a modality mask.
+//! Masking: removes modalities from a batch by a modality mask.
 
 use crate::error::{MlaError, Result, same_size};
 use crate::modality::one_of::for_each_arity;
 use crate::modality::{ModalityInput, ModalityInputs, MultimodalBatch, Presence, Rows, SelectRows};
 
-/// The inputs of all modalities, of which rows can be taken away: where each modality's input is
-/// [`SelectRows`], the tuples and the `Vec` of [`ModalityInputs`] are.
+/// Inputs of all modalities whose rows can be removed. Implemented by the tuples and the `Vec` of
+/// [`ModalityInputs`] where each input is [`SelectRows`].
 pub trait KeepPresent: ModalityInputs + Sized {
-    /// Keeps of each modality the rows of samples that have it in `presence`, in their order. A
-    /// modality of which nothing is left becomes `None`.
+    /// Keeps the rows of each modality whose samples have it in `presence`, in their order. A
+    /// modality without remaining rows becomes `None`.
     ///
     /// # Errors
     ///
-    /// - as [`ModalityInputs::presence`] for inputs that are not well formed;
-    /// - [`MlaError::ModalityCount`] for a presence of another number of modalities;
-    /// - [`MlaError::NothingPresent`] for a sample that would lose everything it has;
-    /// - [`MlaError::InputRows`] for an input with another number of rows than it says.
+    /// - as [`ModalityInputs::presence`] for malformed inputs;
+    /// - [`MlaError::ModalityCount`] for a mask with another number of modalities;
+    /// - [`MlaError::NothingPresent`] for a sample that would lose all its modalities;
+    /// - [`MlaError::InputRows`] for an input whose number of rows differs from its [`Rows`].
     fn keep_present(self, presence: &Presence) -> Result<Self>;
 }
 
 impl<In: ModalityInputs> MultimodalBatch<In> {
-    /// Takes away what is not in `presence`, which has this batch's samples in this order: of each
-    /// modality only the rows of samples that have it there are kept. A batch that lacks something
-    /// already keeps what is in both.
+    /// Applies a modality mask, whose samples are those of this batch in the same order. A
+    /// modality keeps the rows of the samples that have it both in the mask and in the batch.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -30,7 +29,7 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
     ///
     /// let device = Device::flex();
     /// let split = MissingRate::new(0.5, 0)?.presence("train", 100, 2)?;
-    /// let samples = [4, 90, 17]; // the batch's, by their position in the split
+    /// let samples = [4, 90, 17]; // of the batch, as positions in the split
     /// let inputs = (Tensor::<2>::zeros([3, 5], &device), Tensor::<2>::zeros([3, 7], &device));
     /// let batch = MultimodalBatch::paired(inputs, Targets::new([0, 1, 0], &device));
     /// let batch = batch.with_presence(&split.select(&samples)?)?;
@@ -40,16 +39,16 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
     ///
     /// # Errors
     ///
-    /// - [`MlaError::Size`] for a presence of another number of samples;
-    /// - as [`MultimodalBatch::presence`] and [`KeepPresent::keep_present`]; above all
-    ///   [`MlaError::NothingPresent`] for a sample that would lose everything it has.
+    /// - [`MlaError::Size`] for a mask with another number of samples;
+    /// - as [`MultimodalBatch::presence`] and [`KeepPresent::keep_present`], in particular
+    ///   [`MlaError::NothingPresent`] for a sample that would lose all its modalities.
     pub fn with_presence(self, presence: &Presence) -> Result<Self>
     where
         In: KeepPresent,
     {
         self.presence()?;
         same_size(
-            "samples of the presence",
+            "samples of the modality mask",
             self.targets.len(),
             presence.n_samples(),
         )?;
@@ -102,7 +101,7 @@ fn keep<I: SelectRows>(
     Ok(ModalityInput::rows(part.input.select_rows(&kept)?, samples))
 }
 
-/// What is in both the inputs and `presence`.
+/// The intersection of `presence` with the mask of the inputs.
 fn common(inputs: &impl ModalityInputs, presence: &Presence) -> Result<Presence> {
     inputs
         .presence(presence.n_samples())?

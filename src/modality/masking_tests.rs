@@ -1,4 +1,4 @@
-//! Tests of masking and of imputation, which undo each other.
+//! Tests of masking and imputation, which share their batches.
 
 use burn::tensor::Device;
 

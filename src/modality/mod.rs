@@ -1,4 +1,4 @@
-//! Modalities: their inputs, which samples have them, and their labels.
+//! Modalities: inputs, labels, modality masks, missing rates and imputation.
 
 mod batch;
 mod imputation;

@@ -1,4 +1,4 @@
-//! One modality's share of a batch, which is what a training step takes.
+//! The input of a training step: one modality's part of a batch.
 
 use crate::modality::Targets;
 
@@ -11,7 +11,7 @@ use crate::modality::Targets;
 pub struct Turn<T> {
     /// The encoder's input.
     pub input: T,
-    /// The labels, one a row of the input.
+    /// The labels, one per row of the input.
     pub targets: Targets,
 }
 
