@@ -1,3 +1,5 @@
+//! Loaders of single modalities, for unpaired data.
+
 use std::sync::Arc;
 
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
@@ -7,13 +9,13 @@ use burn::tensor::Device;
 use crate::modality::one_of::*;
 use crate::modality::{Indexed, ModalityInput, ModalityInputs, Turn, UnimodalBatch};
 
-/// One data loader a modality, each with its own data set: a tuple of 2 to 8
+/// One data loader per modality, each with its own data set: a tuple of 2 to 8
 /// `Arc<dyn DataLoader<UnimodalBatch<I>>>`, or a `Vec` of them with one `I`.
 pub trait UnpairedLoaders {
-    /// The inputs of a model that trains on them.
+    /// The inputs of a model that trains on these loaders.
     type Inputs: ModalityInputs;
 
-    /// The loaders, as loaders of turns.
+    /// Converts the loaders to loaders of turns.
     fn into_turns(self) -> Vec<TurnLoader<<Self::Inputs as ModalityInputs>::One>>;
 }
 

@@ -1,4 +1,4 @@
-//! One epoch of an alternating loader: batches wait in a lane per modality for their turns.
+//! One epoch of an alternating loader: a queue of pending turns per modality.
 
 use std::collections::VecDeque;
 
@@ -9,12 +9,12 @@ use super::{AlternatingLoader, EpochLength, Source};
 use crate::error::{MlaError, Result};
 use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
 
-/// What comes next for a modality.
-// Nearly all entries are turns: a box would only add an allocation each.
+/// An entry of the queue of a modality.
+// Nearly all entries are turns, where a box would only add an allocation.
 #[allow(clippy::large_enum_variant)]
 enum Entry<T> {
     Turn(Turn<T>),
-    /// The modality is absent in a whole batch.
+    /// A batch without the modality.
     Absent,
     EndOfPass,
 }
@@ -25,12 +25,12 @@ impl<T> Entry<T> {
     }
 }
 
-/// What waits for one modality.
+/// The queue of one modality.
 struct Lane<T> {
     entries: VecDeque<Entry<T>>,
-    /// Passes over the data that are over.
+    /// Number of completed passes over the data.
     passes: usize,
-    /// How many ended since the last turn.
+    /// Number of passes completed since the last turn.
     barren: usize,
     n_samples: usize,
     served: usize,
@@ -42,17 +42,17 @@ impl<T> Lane<T> {
         self.barren += 1;
     }
 
-    /// Whether a whole pass held no turn.
+    /// Whether a whole pass contained no turn.
     fn is_barren(&self) -> bool {
         self.barren > 1
     }
 
-    /// Whether no turn of the first pass is left.
+    /// Whether no turn of the first pass is pending.
     fn has_passed(&self) -> bool {
         self.passes > 0 || self.only_absent_left().is_some()
     }
 
-    /// The number of skipped turns that are left when nothing else is left of a pass.
+    /// The number of skipped turns left in a pass, when nothing else is left of it.
     fn only_absent_left(&self) -> Option<usize> {
         let end = self.entries.iter().position(Entry::is_end)?;
         let absent = |entry: &Entry<T>| matches!(entry, Entry::Absent);
@@ -62,7 +62,7 @@ impl<T> Lane<T> {
 
 type Batches<'a, T> = Option<Box<dyn DataLoaderIterator<T> + 'a>>;
 
-/// The passes that are being read; `None` between two.
+/// The passes being read; `None` between two passes.
 enum Feeds<'a, In: ModalityInputs> {
     Paired(Batches<'a, MultimodalBatch<In>>),
     Unpaired(Vec<Batches<'a, Turn<In::One>>>),
@@ -103,7 +103,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
         }
     }
 
-    /// Reads until something waits for `modality`.
+    /// Reads until `modality` has a pending entry.
     fn fill(&mut self, modality: usize) -> Result<(), DatasetError> {
         if !self.lanes[modality].entries.is_empty() {
             return Ok(());
@@ -126,7 +126,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                         }
                     };
                 for (lane, entry) in self.lanes.iter_mut().zip(entries) {
-                    // Where an epoch is a pass, a lane in which the rest of it waits needs no more.
+                    // When an epoch is a pass, a lane that holds the rest of the pass needs no more.
                     let by_pass = !matches!(self.loader.epoch, EpochLength::Turns(_));
                     if !(by_pass && lane.entries.iter().any(Entry::is_end)) {
                         lane.entries.push_back(entry);
@@ -149,8 +149,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
         Ok(())
     }
 
-    /// Notes the end of a pass as soon as it is reached, so that an epoch ends with its last
-    /// turn.
+    /// Records the end of a pass as soon as it is reached. An epoch then ends with its last turn.
     fn settle(&mut self, modality: usize) -> Result<(), DatasetError> {
         self.fill(modality)?;
         let lane = &mut self.lanes[modality];
@@ -171,7 +170,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
 
     fn try_next(&mut self) -> Result<Option<Turn<In::One>>, DatasetError> {
         if self.turns == 0 {
-            // A modality without data has made its pass before it starts.
+            // The pass of a modality without data ends before it starts.
             for modality in 0..self.lanes.len() {
                 if self.lanes[modality].passes == 0 {
                     self.settle(modality)?;
@@ -243,9 +242,10 @@ impl<In: ModalityInputs> DataLoaderIterator<Turn<In::One>> for AlternatingIter<'
                 (done, total)
             }
         };
-        let done = match self.is_over() {
-            true => total,
-            false => done.min(total.saturating_sub(1)),
+        let done = if self.is_over() {
+            total
+        } else {
+            done.min(total.saturating_sub(1))
         };
         Progress::new(done, total, Some("items".to_string()))
     }

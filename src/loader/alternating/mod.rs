@@ -14,33 +14,33 @@ use crate::loader::UnpairedLoaders;
 use crate::loader::position::{Counts, LoaderHandle, Passes};
 use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
 
-/// When an epoch of an [`AlternatingLoader`] is over.
+/// The length of an epoch of an [`AlternatingLoader`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EpochLength {
-    /// When every modality has been through its data once; those that are through earlier go
-    /// round again.
+    /// Ends once every modality has seen its data; shorter ones repeat.
     #[default]
     Longest,
-    /// When the first modality has been through its data once.
+    /// Ends once the first modality has seen its data.
     Shortest,
-    /// After a number of turns, skipped ones not counted. Every epoch starts with the loaders'
-    /// first batches: let them shuffle.
+    /// Ends after a number of turns, not counting skipped ones. Every epoch starts with the first
+    /// batches of the source loaders, which should therefore shuffle.
     Turns(usize),
 }
 
-/// Turns loaders of batches into the sequence of turns that a schedule asks for.
+/// Data loader of alternating turns: arranges the batches of other loaders in the order of a
+/// schedule.
 ///
-/// Itself a Burn [`DataLoader`], for Burn's training loop or a loop of one's own:
+/// It is a Burn [`DataLoader`], for Burn's training loop or your own:
 /// - [`paired`](Self::paired): one loader of [`MultimodalBatch`]es; with a schedule that treats
-///   all modalities alike, each batch serves every modality once an epoch;
-/// - [`unpaired`](Self::unpaired): a loader a modality, of any lengths.
+///   all modalities alike, each batch serves every modality once per epoch;
+/// - [`unpaired`](Self::unpaired): one loader per modality, of any lengths.
 ///
-/// The schedule's step counts on from epoch to epoch. Where a modality is absent in a whole
-/// batch its turn is skipped and counted ([`skipped`](Self::skipped)).
+/// The schedule's step continues from epoch to epoch. When a modality is absent in a whole batch,
+/// its turn is skipped and counted ([`skipped`](Self::skipped)).
 ///
-/// Batches are read at most one ahead of their use. A schedule that favours one modality makes
-/// the others' inputs wait: for at most one pass over the data, or with [`EpochLength::Turns`]
-/// until the epoch ends.
+/// Batches are read at most one ahead of their use. When a schedule favours one modality, the inputs
+/// of the others are held for at most one pass over the data, or until the end of the epoch with
+/// [`EpochLength::Turns`].
 ///
 /// Progress and [`num_items`](DataLoader::num_items) count samples times modalities.
 pub struct AlternatingLoader<In: ModalityInputs> {
@@ -60,7 +60,7 @@ enum Source<In: ModalityInputs> {
 }
 
 impl<In: ModalityInputs> AlternatingLoader<In> {
-    /// Turns from one loader of paired batches with `n_modalities` modalities.
+    /// A loader of turns from one loader of paired batches with `n_modalities` modalities.
     ///
     /// # Errors
     ///
@@ -77,12 +77,12 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
         Self::new(source, Arc::new(schedule))
     }
 
-    /// Turns from a loader a modality.
+    /// A loader of turns from one loader per modality.
     ///
     /// # Errors
     ///
-    /// [`MlaError::NoModalities`] without a loader, [`MlaError::AbsentModality`] for one that
-    /// has no items.
+    /// [`MlaError::NoModalities`] without loaders, [`MlaError::AbsentModality`] for a loader
+    /// without items.
     pub fn unpaired(
         loaders: impl UnpairedLoaders<Inputs = In>,
         schedule: impl Schedule + 'static,
@@ -110,27 +110,27 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
         }
     }
 
-    /// Replaces the length of an epoch.
+    /// Sets the length of an epoch.
     pub fn with_epoch(mut self, epoch: EpochLength) -> Self {
         self.epoch = epoch;
         self
     }
 
-    /// Starts the schedule at a step other than 0, to go on where another training ended.
+    /// Starts the schedule at `step`, to continue another training.
     pub fn with_step(self, step: u64) -> Self {
         self.counts.start_at(step);
         self
     }
 
-    /// Lets [`handle`](Self::handle) save and restore the order of the loaders that this one reads
-    /// from: the [`passes`](crate::loader::SeededLoader::passes) of each.
+    /// Includes the order of the source loaders in the position that [`handle`](Self::handle) saves
+    /// and restores, given the [`passes`](crate::loader::SeededLoader::passes) of each.
     pub fn with_passes(self, passes: impl IntoIterator<Item = Passes>) -> Self {
         let passes = passes.into_iter().collect();
         *self.passes.lock().unwrap_or_else(PoisonError::into_inner) = passes;
         self
     }
 
-    /// A handle to save where the loader is and to bring it back there.
+    /// A handle that saves and restores the position of the loader.
     pub fn handle(&self) -> LoaderHandle {
         LoaderHandle::new(self.counts.clone(), self.passes.clone())
     }
@@ -143,17 +143,17 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
         }
     }
 
-    /// Number of turns scheduled so far, skipped ones included: `t` of the next one.
+    /// Number of turns scheduled so far, including skipped ones: `t` of the next turn.
     pub fn step(&self) -> u64 {
         self.counts.step()
     }
 
-    /// Number of turns skipped so far since their modality was absent in the whole batch.
+    /// Number of turns skipped so far because their modality was absent in the whole batch.
     pub fn skipped(&self) -> u64 {
         self.counts.skipped()
     }
 
-    /// Samples of each modality's data.
+    /// Number of samples per modality.
     fn lengths(&self) -> Vec<usize> {
         match &self.source {
             Source::Paired {
@@ -184,8 +184,7 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
         self.lengths().iter().sum()
     }
 
-    /// The copy goes on counting where this loader's [`step`](Self::step) and
-    /// [`skipped`](Self::skipped) are, and they count with it.
+    /// The copy shares [`step`](Self::step) and [`skipped`](Self::skipped) with this loader.
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<Turn<In::One>>> {
         let source = match &self.source {
             Source::Paired {
@@ -205,11 +204,10 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
     /// The same share of each modality's data: `start` and `end` count as
     /// [`num_items`](DataLoader::num_items) does.
     ///
-    /// A slice counts for itself, so that slices stay in step, as training on several devices
-    /// needs, only while none skips a turn and each epoch has the same number of turns in all: let
-    /// the slices be of one length and each batch have something of every modality. Where they are
-    /// out of step the update is refused
-    /// ([`MlaError::MixedModalities`]).
+    /// A slice has its own counts. Training on several devices needs slices whose turns agree: they
+    /// must have the same length, and each batch must contain every modality, because a skipped turn
+    /// puts a slice out of step. An update from slices out of step fails with
+    /// [`MlaError::MixedModalities`].
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Turn<In::One>>> {
         let total = self.num_items().max(1);
         let share =
