@@ -142,7 +142,7 @@ pub enum MlaError {
     /// A modality that is absent in the whole batch and whose zeros therefore have no known shape.
     #[error(
         "modality {modality} is absent in the whole batch, which leaves the shape of its zeros \
-         unknown: use ZeroInput::like with a batch that has it"
+         unknown: use ZeroImputation::like with a batch that has it"
     )]
     UnknownShape {
         /// The modality.

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 
 use crate::error::{Result, same_size};
 use crate::modality::{
-    FillMissing, KeepPresent, ModalityInputs, MultimodalBatch, Presence, ZeroInput,
+    FillMissing, KeepPresent, ModalityInputs, MultimodalBatch, Presence, ZeroImputation,
 };
 
 type Map<I, O> = Arc<dyn Fn(I) -> Result<O> + Send + Sync>;
@@ -20,8 +20,8 @@ type Map<I, O> = Arc<dyn Fn(I) -> Result<O> + Send + Sync>;
 /// passed to the function are on the requested device. An error of the function is returned in place
 /// of the batch.
 ///
-/// [`masked`](MappedLoader::masked) removes modalities, [`zero_input`](MappedLoader::zero_input)
-/// fills missing ones with zeros. The result serves as any loader of batches does:
+/// [`masked`](MappedLoader::masked) removes modalities,
+/// [`zero_imputation`](MappedLoader::zero_imputation) fills missing ones with zeros. The result serves as any loader of batches does:
 /// [`AlternatingLoader::paired`](crate::loader::AlternatingLoader::paired),
 /// [`evaluate`](crate::evaluation::evaluate), Burn's training loop.
 pub struct MappedLoader<I, O> {
@@ -114,10 +114,10 @@ impl<In: ModalityInputs> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
 
 impl<In: FillMissing + Sync> MappedLoader<MultimodalBatch<In>, MultimodalBatch<In>> {
     /// Fills missing modalities with zeros, as the authors' code does and the paper does not; see
-    /// [`ZeroInput`].
-    pub fn zero_input(
+    /// [`ZeroImputation`].
+    pub fn zero_imputation(
         loader: Arc<dyn DataLoader<MultimodalBatch<In>>>,
-        policy: ZeroInput<In>,
+        policy: ZeroImputation<In>,
     ) -> Self {
         Self::new(loader, move |batch| policy.fill(batch))
     }

@@ -44,27 +44,27 @@ pub trait FillMissing: ModalityInputs + Sized {
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use burn_mla::modality::{ModalityInput, MultimodalBatch, Targets, ZeroInput};
+/// use burn_mla::modality::{ModalityInput, MultimodalBatch, Targets, ZeroImputation};
 ///
 /// let device = Device::flex();
 /// let targets = Targets::new([0, 1], &device);
 /// let inputs = (Tensor::<2>::ones([2, 3], &device), Tensor::<3>::ones([2, 4, 5], &device));
 /// let complete = MultimodalBatch::paired(inputs, targets.clone());
-/// let zero_input = ZeroInput::like(&complete)?;
+/// let zero_imputation = ZeroImputation::like(&complete)?;
 ///
 /// let first = ModalityInput::rows(Tensor::<2>::ones([2, 3], &device), vec![0, 1]);
 /// let second_is_absent = MultimodalBatch::new((first, None), targets);
-/// let filled = zero_input.fill(second_is_absent)?;
+/// let filled = zero_imputation.fill(second_is_absent)?;
 /// assert!(filled.presence()?.is_complete());
 /// assert_eq!(filled.inputs.1.unwrap().input.dims(), [2, 4, 5]);
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct ZeroInput<In> {
+pub struct ZeroImputation<In> {
     template: In,
 }
 
-impl<In: FillMissing> ZeroInput<In> {
+impl<In: FillMissing> ZeroImputation<In> {
     /// Zeros in the shapes of the inputs of `batch`, which must contain each modality.
     ///
     /// # Errors
@@ -91,14 +91,14 @@ impl<In: FillMissing> ZeroInput<In> {
 }
 
 impl<In: ModalityInputs> MultimodalBatch<In> {
-    /// Fills missing modalities with zeros, as [`ZeroInput`] does, in a batch that contains each
-    /// modality. The paper does not do this.
+    /// Fills missing modalities with zeros, as [`ZeroImputation`] does, in a batch that contains
+    /// each modality. The paper does not do this.
     ///
     /// # Errors
     ///
-    /// As [`ZeroInput::fill`], and [`MlaError::UnknownShape`] for a modality that is absent in the
-    /// whole batch: use [`ZeroInput::like`] with a batch that contains it.
-    pub fn with_zero_inputs(self) -> Result<Self>
+    /// As [`ZeroImputation::fill`], and [`MlaError::UnknownShape`] for a modality that is absent in
+    /// the whole batch: use [`ZeroImputation::like`] with a batch that contains it.
+    pub fn with_zero_imputation(self) -> Result<Self>
     where
         In: FillMissing,
     {

@@ -9,7 +9,7 @@ use crate::modality::{Indexed, Presence};
 pub enum Rows {
     /// Row `i` belongs to sample `i`, for every sample.
     All,
-    /// Row `i` belongs to the sample at position `i` of the list; the other samples lack the modality.
+    /// Row `i` belongs to the sample at position `i` of the list; other samples lack the modality.
     Some(Vec<usize>),
 }
 

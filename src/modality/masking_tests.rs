@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use crate::error::MlaError;
-use crate::modality::{ModalityInput, MultimodalBatch, Presence, Rows, Targets, ZeroInput};
+use crate::modality::{ModalityInput, MultimodalBatch, Presence, Rows, Targets, ZeroImputation};
 
 type Pair = (
     Option<ModalityInput<Vec<u32>>>,
@@ -79,7 +79,7 @@ fn a_presence_of_another_size_is_refused() {
 
 #[test]
 fn missing_rows_are_filled_with_zeros() {
-    let batch = partial().with_zero_inputs().unwrap();
+    let batch = partial().with_zero_imputation().unwrap();
     assert_eq!(part(&batch.inputs.0), (vec![10, 11, 12], Rows::All));
     assert_eq!(part(&batch.inputs.1), (vec!['a', '\0', 'c'], Rows::All));
 }
@@ -89,9 +89,12 @@ fn the_shape_of_an_absent_modality_is_asked_for() {
     let mut batch = partial();
     batch.inputs.1 = None;
     let error = MlaError::UnknownShape { modality: 1 };
-    assert_eq!(batch.clone().with_zero_inputs().unwrap_err(), error);
-    assert_eq!(ZeroInput::like(&batch).map(|_| ()).unwrap_err(), error);
-    let filled = ZeroInput::like(&partial()).unwrap().fill(batch).unwrap();
+    assert_eq!(batch.clone().with_zero_imputation().unwrap_err(), error);
+    assert_eq!(ZeroImputation::like(&batch).map(|_| ()).unwrap_err(), error);
+    let filled = ZeroImputation::like(&partial())
+        .unwrap()
+        .fill(batch)
+        .unwrap();
     assert_eq!(part(&filled.inputs.1), (vec!['\0'; 3], Rows::All));
 }
 
@@ -104,7 +107,7 @@ fn inputs_with_other_rows_than_they_say_are_named() {
         expected: 3,
         got: 2,
     };
-    assert_eq!(batch.clone().with_zero_inputs().unwrap_err(), error);
+    assert_eq!(batch.clone().with_zero_imputation().unwrap_err(), error);
     let mask = presence([[true, false], [true, true], [true, true]]);
     assert_eq!(batch.with_presence(&mask).unwrap_err(), error);
 }
@@ -115,7 +118,7 @@ fn equal_modalities_in_a_vec_work_alike() {
     let targets = Targets::new([0, 1], &Device::flex());
     let batch = MultimodalBatch::new(inputs, targets.clone());
     let like = MultimodalBatch::paired(vec![vec![5], vec![6]], Targets::new([0], &Device::flex()));
-    let filled = ZeroInput::like(&like).unwrap().fill(batch).unwrap();
+    let filled = ZeroImputation::like(&like).unwrap().fill(batch).unwrap();
     assert_eq!(part(&filled.inputs[1]), (vec![0, 0], Rows::All));
 
     let mask = Presence::from_mask(vec![true, false, false, true], 2).unwrap();
@@ -124,6 +127,6 @@ fn equal_modalities_in_a_vec_work_alike() {
     assert_eq!(part(&kept.inputs[1]), (vec![0], Rows::Some(vec![1])));
 
     let three = MultimodalBatch::paired(vec![vec![1, 2]; 3], targets);
-    let error = ZeroInput::like(&like).unwrap().fill(three);
+    let error = ZeroImputation::like(&like).unwrap().fill(three);
     assert!(matches!(error, Err(MlaError::ModalityCount { .. })));
 }

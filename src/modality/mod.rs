@@ -16,7 +16,7 @@ mod targets;
 mod turn;
 
 pub use batch::{MultimodalBatch, UnimodalBatch};
-pub use imputation::{FillMissing, ZeroInput};
+pub use imputation::{FillMissing, ZeroImputation};
 pub use input::{ModalityInput, ModalityInputs, PairedInputs, Rows};
 #[cfg(feature = "train")]
 pub use manifest::{ManifestError, ManifestProblem, MissingManifest};

@@ -27,7 +27,7 @@ impl Presence {
         }
     }
 
-    /// A mask from row-major entries, `mask[sample * n_modalities + modality]`, `true` where present.
+    /// A mask from row-major entries, `mask[sample * n_modalities + modality]`, `true` for present.
     ///
     /// # Errors
     ///

@@ -5,7 +5,8 @@ use std::{fmt, io};
 
 use crate::error::MlaError;
 
-/// An error of building, saving, loading or using a [`MissingManifest`](crate::modality::MissingManifest).
+/// An error of building, saving, loading or using a
+/// [`MissingManifest`](crate::modality::MissingManifest).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ManifestError {
     /// The file, for errors of saving and loading.
