@@ -21,7 +21,8 @@ type Map<I, O> = Arc<dyn Fn(I) -> Result<O> + Send + Sync>;
 /// of the batch.
 ///
 /// [`masked`](MappedLoader::masked) removes modalities,
-/// [`zero_imputation`](MappedLoader::zero_imputation) fills missing ones with zeros. The result serves as any loader of batches does:
+/// [`zero_imputation`](MappedLoader::zero_imputation) fills missing ones with zeros. The result
+/// serves as any loader of batches does:
 /// [`AlternatingLoader::paired`](crate::loader::AlternatingLoader::paired),
 /// [`evaluate`](crate::evaluation::evaluate), Burn's training loop.
 pub struct MappedLoader<I, O> {
