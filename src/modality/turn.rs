@@ -5,8 +5,7 @@ use crate::modality::Targets;
 /// One modality's turn: the input of its encoder and the labels of the same samples.
 ///
 /// `T` is the input tagged with its modality: one of [`OneOf2`](crate::modality::OneOf2) to
-/// [`OneOf8`](crate::modality::OneOf8) for a tuple of
-/// encoders, [`Indexed`] for a `Vec` of them.
+/// [`OneOf8`](crate::modality::OneOf8) for a tuple of encoders, [`Indexed`] for a `Vec` of them.
 #[derive(Debug, Clone)]
 pub struct Turn<T> {
     /// The encoder's input.
