@@ -30,7 +30,7 @@ pub use burn;
 pub use error::{MlaError, NonFinite, Result};
 pub use mla::{Mla, MlaConfig, Prediction};
 
-/// What most programs need.
+/// The names that most programs use.
 pub mod prelude {
     pub use crate::encoder::{CnnEncoderConfig, Encoder, MlpEncoder, MlpEncoderConfig};
     #[cfg(feature = "train")]
@@ -48,8 +48,8 @@ pub mod prelude {
     pub use burn::data::dataloader::DataLoader;
 }
 
-/// The CPU backends that unit tests run on: flex, and ndarray with the feature of that name, which
-/// Burn marks deprecated.
+/// The CPU backends of the unit tests: flex, and with the feature `ndarray` also ndarray, which Burn
+/// marks as deprecated.
 #[cfg(test)]
 #[allow(deprecated)]
 pub(crate) fn test_devices() -> Vec<burn::tensor::Device> {
@@ -60,7 +60,7 @@ pub(crate) fn test_devices() -> Vec<burn::tensor::Device> {
     ]
 }
 
-/// The guide's snippets, compiled and run by the tests.
+/// The guide, whose snippets are doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide.md")]
 mod guide {}

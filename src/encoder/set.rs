@@ -1,15 +1,16 @@
+//! The set of encoders of a model.
+
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 use crate::encoder::Encoder;
-use crate::modality::{
-    Indexed, ModalityInput, ModalityInputs, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8,
-};
+use crate::modality::one_of::*;
+use crate::modality::{Indexed, ModalityInput, ModalityInputs};
 
-/// The encoders of a model: a tuple of 2 to 8 different ones, or a `Vec` of equal ones.
+/// The encoders of a model: a tuple of 2 to 8 encoders, or a `Vec` of encoders of one type.
 ///
-/// The types of the inputs follow from the encoders, so that an input for the wrong modality
-/// does not compile:
+/// The types of the inputs follow from the encoders. An input for the wrong modality does not
+/// compile:
 ///
 /// ```compile_fail
 /// # use burn::tensor::{Device, Int, Tensor};
@@ -34,8 +35,7 @@ pub trait Encoders: Module + ModuleDisplay {
     ///
     /// # Panics
     ///
-    /// If the input names a modality that does not exist (`Vec` only), and where the encoder
-    /// panics.
+    /// If the modality of the input is out of range (`Vec` only), or the encoder panics.
     fn encode(&self, input: <Self::Inputs as ModalityInputs>::One) -> Tensor<2>;
 }
 
@@ -77,10 +77,4 @@ macro_rules! tuple_encoders {
     };
 }
 
-tuple_encoders!(OneOf2, 2, [A 0, B 1]);
-tuple_encoders!(OneOf3, 3, [A 0, B 1, C 2]);
-tuple_encoders!(OneOf4, 4, [A 0, B 1, C 2, D 3]);
-tuple_encoders!(OneOf5, 5, [A 0, B 1, C 2, D 3, E 4]);
-tuple_encoders!(OneOf6, 6, [A 0, B 1, C 2, D 3, E 4, F 5]);
-tuple_encoders!(OneOf7, 7, [A 0, B 1, C 2, D 3, E 4, F 5, G 6]);
-tuple_encoders!(OneOf8, 8, [A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7]);
+for_each_arity!(tuple_encoders);

@@ -327,7 +327,7 @@ image + text         3         0    1.0000    1.0000";
         assert_eq!(order, expected);
         assert_eq!(
             SubsetEvaluation::new(17, 2).unwrap_err().to_string(),
-            "17 modalities are too many for all their subsets: at most 16"
+            "17 modalities have too many subsets: at most 16 modalities are supported"
         );
         assert!(SubsetEvaluation::new(16, 2).is_ok());
     }

@@ -33,9 +33,13 @@ impl ModalityLogits {
             same_size("samples of a modality's logits", n_samples, samples)?;
             same_size("classes of a modality's logits", n_classes, classes)?;
         }
-        same_size("samples of the presence", n_samples, presence.n_samples())?;
         same_size(
-            "modalities of the presence",
+            "samples of the modality mask",
+            n_samples,
+            presence.n_samples(),
+        )?;
+        same_size(
+            "modalities of the modality mask",
             logits.len(),
             presence.n_modalities(),
         )?;

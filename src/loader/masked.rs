@@ -1,3 +1,5 @@
+//! Data loaders that map the batches of another one, such as by a modality mask.
+
 use std::sync::Arc;
 
 use burn::data::dataloader::batcher::Batcher;
@@ -7,18 +9,20 @@ use burn::tensor::Device;
 
 use crate::error::{Result, same_size};
 use crate::modality::{
-    FillMissing, KeepPresent, ModalityInputs, MultimodalBatch, Presence, ZeroInput,
+    FillMissing, KeepPresent, ModalityInputs, MultimodalBatch, Presence, ZeroImputation,
 };
 
 type Map<I, O> = Arc<dyn Fn(I) -> Result<O> + Send + Sync>;
 
-/// A Burn [`DataLoader`] that passes every batch of another one through a function.
+/// A Burn [`DataLoader`] that applies a function to every batch of another one.
 ///
-/// Order, number of items, progress, slices and devices are the inner loader's; the function gets
-/// batches that are on the device asked for. An error of it takes the place of the batch.
+/// Order, number of items, progress, slices and devices are those of the inner loader; the batches
+/// passed to the function are on the requested device. An error of the function is returned in place
+/// of the batch.
 ///
-/// [`masked`](MappedLoader::masked) takes modalities away, [`zero_input`](MappedLoader::zero_input)
-/// feeds missing ones as zeros. What comes out goes where any loader of batches goes:
+/// [`masked`](MappedLoader::masked) removes modalities,
+/// [`zero_imputation`](MappedLoader::zero_imputation) fills missing ones with zeros. The result
+/// serves as any loader of batches does:
 /// [`AlternatingLoader::paired`](crate::loader::AlternatingLoader::paired),
 /// [`evaluate`](crate::evaluation::evaluate), Burn's training loop.
 pub struct MappedLoader<I, O> {
@@ -26,11 +30,11 @@ pub struct MappedLoader<I, O> {
     map: Map<I, O>,
 }
 
-/// A batch and the positions of its samples in their data set, as [`WithIndex`] makes them.
+/// A batch and the positions of its samples in their data set, as made by [`WithIndex`].
 pub type IndexedBatch<In> = (Vec<usize>, MultimodalBatch<In>);
 
 impl<I: 'static, O: 'static> MappedLoader<I, O> {
-    /// Passes every batch of `loader` through `map`.
+    /// A loader that applies `map` to every batch of `loader`.
     pub fn new(
         loader: Arc<dyn DataLoader<I>>,
         map: impl Fn(I) -> Result<O> + Send + Sync + 'static,
@@ -41,9 +45,9 @@ impl<I: 'static, O: 'static> MappedLoader<I, O> {
 }
 
 impl<In: KeepPresent> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
-    /// Takes away what is missing in `presence`, the mask of the whole split: each batch keeps what
-    /// [`MultimodalBatch::with_presence`] keeps of the samples that it names. Shuffling does not
-    /// change which sample lacks what, nor do slices of this loader.
+    /// Applies `presence`, the modality mask of the whole split, to each batch by
+    /// [`MultimodalBatch::with_presence`]. The mask of a sample does not depend on shuffling or on
+    /// slices of this loader.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -82,15 +86,15 @@ impl<In: KeepPresent> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
     ///
     /// # Errors
     ///
-    /// [`MlaError::Size`](crate::MlaError::Size) when the loader has another number of items than
-    /// the presence has samples. While loading, the errors of [`Presence::select`] and
+    /// [`MlaError::Size`](crate::MlaError::Size) when the number of items of the loader differs from
+    /// the number of samples of the mask. While loading, the errors of [`Presence::select`] and
     /// [`MultimodalBatch::with_presence`].
     pub fn masked(
         loader: Arc<dyn DataLoader<IndexedBatch<In>>>,
         presence: Presence,
     ) -> Result<Self> {
         same_size(
-            "samples of the presence (one an item of the loader)",
+            "samples of the modality mask (one per item of the loader)",
             loader.num_items(),
             presence.n_samples(),
         )?;
@@ -102,19 +106,19 @@ impl<In: KeepPresent> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
 }
 
 impl<In: ModalityInputs> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
-    /// Tells each batch [which samples](MultimodalBatch::samples) it has, for methods that remember
-    /// samples, such as [`Qmf`](crate::baseline::Qmf).
+    /// Sets the [positions of the samples](MultimodalBatch::samples) of each batch, for methods
+    /// that keep state per sample, such as [`Qmf`](crate::baseline::Qmf).
     pub fn with_samples(loader: Arc<dyn DataLoader<IndexedBatch<In>>>) -> Self {
         Self::new(loader, |(samples, batch)| Ok(batch.with_samples(samples)))
     }
 }
 
 impl<In: FillMissing + Sync> MappedLoader<MultimodalBatch<In>, MultimodalBatch<In>> {
-    /// Feeds what is missing as zeros, as the authors' code does and the paper does not: see
-    /// [`ZeroInput`].
-    pub fn zero_input(
+    /// Fills missing modalities with zeros, as the authors' code does and the paper does not; see
+    /// [`ZeroImputation`].
+    pub fn zero_imputation(
         loader: Arc<dyn DataLoader<MultimodalBatch<In>>>,
-        policy: ZeroInput<In>,
+        policy: ZeroImputation<In>,
     ) -> Self {
         Self::new(loader, move |batch| policy.fill(batch))
     }
@@ -167,10 +171,10 @@ impl<I: 'static, O: 'static> DataLoader<O> for MappedLoader<I, O> {
     }
 }
 
-/// Lets the positions of the samples in their data set travel with them: around a [`Dataset`] it
-/// hands out each item with its position, around a [`Batcher`] each batch with those of its items.
+/// Adds the positions of the samples in their data set: to each item around a [`Dataset`], and to
+/// each batch around a [`Batcher`].
 ///
-/// Put it around both, for [`MappedLoader::masked`].
+/// [`MappedLoader::masked`] needs it around both.
 #[derive(Debug, Clone)]
 pub struct WithIndex<T>(
     /// The data set or the batcher.

@@ -1,4 +1,4 @@
-//! Data loaders: alternating turns of the modalities (Eq. 1), seeded order, masked samples.
+//! Data loaders: alternating turns (Eq. 1), seeded order, modality masks.
 
 mod alternating;
 mod masked;

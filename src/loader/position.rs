@@ -1,3 +1,5 @@
+//! Position of a loader, which checkpoints save and restore.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -5,20 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, same_size};
 
-/// Where an [`AlternatingLoader`](crate::loader::AlternatingLoader) is.
+/// The position of an [`AlternatingLoader`](crate::loader::AlternatingLoader).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoaderPosition {
-    /// Turns scheduled, skipped ones included.
+    /// Number of scheduled turns, including skipped ones.
     pub step: u64,
-    /// Turns skipped.
+    /// Number of skipped turns.
     pub skipped: u64,
-    /// Passes begun of each loader that is read from.
+    /// Number of started passes of each source loader.
     pub passes: Vec<u64>,
 }
 
-/// Saves and restores the position of an
-/// [`AlternatingLoader`](crate::loader::AlternatingLoader), or of a loader of batches, wherever the
-/// loader itself has gone.
+/// A handle that saves and restores the position of an
+/// [`AlternatingLoader`](crate::loader::AlternatingLoader) or of a loader of batches. It remains
+/// valid after the loader has moved into a training loop.
 #[derive(Debug, Clone)]
 pub struct LoaderHandle {
     counts: Arc<Counts>,
@@ -30,8 +32,8 @@ impl LoaderHandle {
         Self { counts, passes }
     }
 
-    /// The position of a loader of batches that counts its passes, such as a
-    /// [`SeededLoader`](crate::loader::SeededLoader), and has no schedule.
+    /// A handle to a loader of batches that counts its passes and has no schedule, such as a
+    /// [`SeededLoader`](crate::loader::SeededLoader).
     pub fn of_passes(passes: impl IntoIterator<Item = Passes>) -> Self {
         let passes = passes.into_iter().collect();
         Self::new(Arc::default(), Arc::new(Mutex::new(passes)))
@@ -41,8 +43,9 @@ impl LoaderHandle {
         self.passes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The position now. While an epoch is under way that of the loaders read from is not enough
-    /// to go on: save the one at its beginning, and take the epoch's first turns again.
+    /// The current position. To resume within an epoch, save the position at its start and repeat
+    /// its first turns: the position does not include how far the source loaders are within a
+    /// pass.
     pub fn position(&self) -> LoaderPosition {
         LoaderPosition {
             step: self.counts.step(),
@@ -51,12 +54,12 @@ impl LoaderHandle {
         }
     }
 
-    /// Brings the loader to a position, for the next epoch.
+    /// Moves the loader to `position`, from the next epoch on.
     ///
     /// # Errors
     ///
-    /// [`MlaError::Size`](crate::MlaError::Size) for a position of another number of loaders; the
-    /// loader stays where it is.
+    /// [`MlaError::Size`](crate::MlaError::Size) for a position with another number of loaders; the
+    /// loader is then unchanged.
     pub fn restore(&self, position: &LoaderPosition) -> Result<()> {
         let what = "loaders whose passes are counted";
         let passes = self.passes();
@@ -73,7 +76,7 @@ impl LoaderHandle {
 }
 
 /// The number of passes that a [`SeededLoader`](crate::loader::SeededLoader) and its copies on
-/// other devices have begun. Clones count together.
+/// other devices have started. Clones share the count.
 #[derive(Debug, Clone, Default)]
 pub struct Passes(Arc<AtomicU64>);
 
@@ -82,18 +85,18 @@ impl Passes {
         Self(Arc::new(AtomicU64::new(begun)))
     }
 
-    /// Passes begun.
+    /// Number of started passes.
     pub fn begun(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Begins one and returns its number, from 0.
+    /// Starts a pass and returns its number, from 0.
     pub(super) fn begin(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 }
 
-/// What an alternating loader counts, shared with its copies on other devices.
+/// The counts of an alternating loader, shared with its copies on other devices.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     step: AtomicU64,

@@ -1,15 +1,17 @@
+//! Schedules: the order in which the modalities train.
+
 use std::fmt::Debug;
 
 use crate::error::{MlaError, Result};
 
-/// Whose turn it is: the modality that trains at a step.
+/// The order of turns: maps a step to the modality that trains.
 ///
 /// # Implementing your own
 ///
 /// ```
 /// use burn_mla::loader::Schedule;
 ///
-/// /// Trains the weakest modality, named by hand, every other step.
+/// /// Trains a chosen modality every other step.
 /// #[derive(Debug, Clone)]
 /// struct Favour {
 ///     modality: usize,
@@ -30,8 +32,8 @@ use crate::error::{MlaError, Result};
 /// assert_eq!(turns, [1, 0, 1, 1, 1, 2]);
 /// ```
 pub trait Schedule: Debug + Send + Sync {
-    /// The modality, in `0..n_modalities`, of step `step`, which counts from 0 over the whole
-    /// training and not from the start of an epoch.
+    /// Returns the modality, in `0..n_modalities`, of a step. Steps count from 0 over the whole
+    /// training, not from the start of an epoch.
     fn modality(&self, step: u64, n_modalities: usize) -> usize;
 }
 
@@ -45,7 +47,7 @@ impl Schedule for RoundRobin {
     }
 }
 
-/// An order of one's choice, repeated.
+/// A given order, repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FixedOrder {
     order: Vec<usize>,
@@ -56,8 +58,8 @@ impl FixedOrder {
     ///
     /// # Errors
     ///
-    /// [`MlaError::ModalityOutOfRange`] for a modality that does not exist,
-    /// [`MlaError::AbsentModality`] for one that never has its turn.
+    /// [`MlaError::Empty`] for an empty order, [`MlaError::ModalityOutOfRange`] for a modality out
+    /// of range, [`MlaError::AbsentModality`] for one that does not occur.
     pub fn new(order: Vec<usize>, n_modalities: usize) -> Result<Self> {
         if let Some(&modality) = order.iter().find(|&&modality| modality >= n_modalities) {
             return Err(MlaError::ModalityOutOfRange {
@@ -83,14 +85,14 @@ impl Schedule for FixedOrder {
     }
 }
 
-/// Blocks of `n` steps of one modality before the next has its turn.
+/// Blocks of consecutive steps on one modality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blocks {
     n_steps: u64,
 }
 
 impl Blocks {
-    /// Blocks of `n_steps` steps.
+    /// A schedule with blocks of `n_steps` steps.
     ///
     /// # Errors
     ///

@@ -1,3 +1,5 @@
+//! Shuffling data loader whose order can be restored.
+
 use std::sync::Arc;
 
 use burn::data::dataloader::batcher::Batcher;
@@ -9,12 +11,12 @@ use crate::error::{Result, at_least_one};
 use crate::loader::Passes;
 use crate::loader::seed::{generator, shuffle};
 
-/// A shuffling data loader whose order is a function of its seed and the number of the pass, so
-/// that a training that is resumed sees the batches that it would have seen.
+/// A shuffling data loader whose order is a function of its seed and the number of the pass. A
+/// resumed training reads the same batches as an uninterrupted one.
 ///
-/// Burn's own loaders draw each order from a generator whose state cannot be saved, and with two
-/// workers or more their batches come in the order in which they happen to be ready. Without
-/// shuffling and with at most one worker they serve as well as this one.
+/// Burn's loaders draw each order from a generator whose state cannot be saved, and with two or more
+/// workers their batches arrive in no fixed order. Without shuffling and with at most one worker,
+/// Burn's loaders can be resumed as well.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -38,7 +40,7 @@ use crate::loader::seed::{generator, shuffle};
 ///     loader.iter().map(|batch| batch.expect("data in memory")).collect()
 /// };
 /// let (first, second) = (batches(&loader), batches(&loader));
-/// assert_ne!(first, second, "each pass has its order");
+/// assert_ne!(first, second, "each pass has its own order");
 /// let again = SeededLoader::new(items(), Collect, 4, 7, &Device::flex())?;
 /// assert_eq!(batches(&again), first);
 /// # Ok::<(), burn_mla::MlaError>(())
@@ -49,7 +51,7 @@ pub struct SeededLoader<I, O> {
     batch_size: usize,
     seed: u64,
     device: Device,
-    /// The share of the data set that is read.
+    /// The range of the data set that is read.
     range: (usize, usize),
     passes: Passes,
 }
@@ -69,7 +71,7 @@ impl<I, O> Clone for SeededLoader<I, O> {
 }
 
 impl<I, O> SeededLoader<I, O> {
-    /// Batches of `batch_size` items, the last one of a pass maybe smaller.
+    /// A loader of batches with `batch_size` items. The last batch of a pass can be smaller.
     ///
     /// # Errors
     ///
@@ -93,7 +95,7 @@ impl<I, O> SeededLoader<I, O> {
         })
     }
 
-    /// The passes begun, for
+    /// The count of started passes, for
     /// [`AlternatingLoader::with_passes`](crate::loader::AlternatingLoader::with_passes).
     pub fn passes(&self) -> Passes {
         self.passes.clone()
@@ -125,7 +127,7 @@ where
         end - start
     }
 
-    /// The copy counts passes together with this loader.
+    /// The copy shares the count of passes with this loader.
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<O>> {
         Arc::new(Self {
             device: device.clone(),
@@ -133,7 +135,7 @@ where
         })
     }
 
-    /// The slice shuffles within itself and counts passes for itself.
+    /// The slice shuffles within itself and has its own count of passes.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<O>> {
         let (first, last) = self.range;
         let at = |offset: usize| (first + offset).min(last);

@@ -1,21 +1,21 @@
+//! Loaders of single modalities, for unpaired data.
+
 use std::sync::Arc;
 
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 
-use crate::modality::{
-    Indexed, ModalityInput, ModalityInputs, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8,
-    Turn, UnimodalBatch,
-};
+use crate::modality::one_of::*;
+use crate::modality::{Indexed, ModalityInput, ModalityInputs, Turn, UnimodalBatch};
 
-/// One data loader a modality, each with its own data set: a tuple of 2 to 8
+/// One data loader per modality, each with its own data set: a tuple of 2 to 8
 /// `Arc<dyn DataLoader<UnimodalBatch<I>>>`, or a `Vec` of them with one `I`.
 pub trait UnpairedLoaders {
-    /// The inputs of a model that trains on them.
+    /// The inputs of a model that trains on these loaders.
     type Inputs: ModalityInputs;
 
-    /// The loaders, as loaders of turns.
+    /// Converts the loaders to loaders of turns.
     fn into_turns(self) -> Vec<TurnLoader<<Self::Inputs as ModalityInputs>::One>>;
 }
 
@@ -92,7 +92,7 @@ impl<I: Send + 'static> UnpairedLoaders for Vec<ModalityLoader<I>> {
 }
 
 macro_rules! tuple_loaders {
-    ($one:ident, [$($t:ident $i:tt),+]) => {
+    ($one:ident, $n:literal, [$($t:ident $i:tt),+]) => {
         impl<$($t: Send + 'static),+> UnpairedLoaders for ($(ModalityLoader<$t>,)+) {
             type Inputs = ($(Option<ModalityInput<$t>>,)+);
 
@@ -103,10 +103,4 @@ macro_rules! tuple_loaders {
     };
 }
 
-tuple_loaders!(OneOf2, [A 0, B 1]);
-tuple_loaders!(OneOf3, [A 0, B 1, C 2]);
-tuple_loaders!(OneOf4, [A 0, B 1, C 2, D 3]);
-tuple_loaders!(OneOf5, [A 0, B 1, C 2, D 3, E 4]);
-tuple_loaders!(OneOf6, [A 0, B 1, C 2, D 3, E 4, F 5]);
-tuple_loaders!(OneOf7, [A 0, B 1, C 2, D 3, E 4, F 5, G 6]);
-tuple_loaders!(OneOf8, [A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7]);
+for_each_arity!(tuple_loaders);

@@ -1,3 +1,5 @@
+//! Batches of several modalities and of one.
+
 use crate::error::{MlaError, Result};
 use crate::modality::{ModalityInputs, PairedInputs, Presence, Rows, Targets, Turn};
 
@@ -14,7 +16,7 @@ use crate::modality::{ModalityInputs, PairedInputs, Presence, Rows, Targets, Tur
 /// let text = Tensor::<2>::zeros([3, 100], &device);
 /// let paired = MultimodalBatch::paired((image.clone(), text.clone()), targets.clone());
 /// assert!(paired.presence()?.is_complete());
-/// // The same, but only samples 0 and 2 have a text:
+/// // Only samples 0 and 2 have a text:
 /// let text = text.slice([0..2]);
 /// let inputs = (Some(ModalityInput::all(image)), ModalityInput::rows(text, vec![0, 2]));
 /// let partial = MultimodalBatch::new(inputs, targets);
@@ -23,12 +25,12 @@ use crate::modality::{ModalityInputs, PairedInputs, Presence, Rows, Targets, Tur
 /// ```
 #[derive(Debug, Clone)]
 pub struct MultimodalBatch<In> {
-    /// One optional [`ModalityInput`](crate::modality::ModalityInput) a modality.
+    /// One optional [`ModalityInput`](crate::modality::ModalityInput) per modality.
     pub inputs: In,
     /// The labels of all samples.
     pub targets: Targets,
-    /// The positions of the samples in their data set, one a label, for methods that remember
-    /// samples.
+    /// The positions of the samples in their data set, one per label, for methods that keep state
+    /// per sample.
     pub samples: Option<Vec<usize>>,
 }
 
@@ -42,7 +44,7 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
         }
     }
 
-    /// Tells which samples of their data set these are.
+    /// Sets the positions of the samples in their data set.
     pub fn with_samples(mut self, samples: Vec<usize>) -> Self {
         self.samples = Some(samples);
         self
@@ -53,7 +55,7 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
         Self::new(inputs.into_inputs(), targets)
     }
 
-    /// Which sample has which modality.
+    /// The modality mask of the batch.
     ///
     /// # Errors
     ///
@@ -65,7 +67,8 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
         self.inputs.presence(self.targets.len())
     }
 
-    /// One turn a modality, `None` for a modality that is absent in the whole batch.
+    /// Splits the batch into one turn per modality, `None` for a modality that is absent in the
+    /// whole batch.
     ///
     /// # Errors
     ///
@@ -75,7 +78,7 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
         Ok(self.into_checked_turns())
     }
 
-    /// The turns of a batch whose presence has been looked at.
+    /// Splits a batch that was already checked by [`presence`](Self::presence).
     pub(crate) fn into_checked_turns(self) -> Vec<Option<Turn<In::One>>> {
         let targets = self.targets;
         let turns = self.inputs.split().into_iter().map(|part| {
@@ -91,12 +94,12 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
     }
 }
 
-/// A batch of one modality on its own, for data that is not paired.
+/// A batch of a single modality, for unpaired data.
 #[derive(Debug, Clone)]
 pub struct UnimodalBatch<I> {
-    /// What the modality's encoder takes.
+    /// The encoder's input.
     pub input: I,
-    /// The labels, one a row of the input.
+    /// The labels, one per row of the input.
     pub targets: Targets,
 }
 

@@ -1,29 +1,32 @@
-use crate::error::{MlaError, Result};
-use crate::modality::{Indexed, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, Presence};
+//! Inputs of the modalities of a batch, with the samples that their rows belong to.
 
-/// Which samples of a batch the rows of a modality's input belong to.
+use crate::error::{MlaError, Result};
+use crate::modality::one_of::*;
+use crate::modality::{Indexed, Presence};
+
+/// The samples of a batch that the rows of a modality's input belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rows {
-    /// Row `i` is sample `i`, for all of them.
+    /// Row `i` belongs to sample `i`, for every sample.
     All,
-    /// Row `i` is the sample given at position `i`; the others lack the modality.
+    /// Row `i` belongs to the sample at position `i` of the list; other samples lack the modality.
     Some(Vec<usize>),
 }
 
-/// The input of one modality, for those samples of a batch that have it.
+/// The input of one modality, for the samples of a batch that have it.
 ///
-/// A sample without the modality has no row in `input`: it takes no part in the modality's
-/// forward pass, loss, batch-norm statistics and mean feature.
+/// A sample without the modality has no row in `input`. It is therefore excluded from the
+/// modality's forward pass, loss, batch-norm statistics and mean feature.
 #[derive(Debug, Clone)]
 pub struct ModalityInput<I> {
-    /// What the modality's encoder takes, one row a sample that has the modality.
+    /// The encoder's input, one row per sample that has the modality.
     pub input: I,
-    /// The samples these rows belong to.
+    /// The samples that the rows belong to.
     pub rows: Rows,
 }
 
 impl<I> ModalityInput<I> {
-    /// Every sample of the batch has the modality.
+    /// An input whose row `i` belongs to sample `i`, for every sample of the batch.
     pub fn all(input: I) -> Self {
         Self {
             input,
@@ -31,7 +34,7 @@ impl<I> ModalityInput<I> {
         }
     }
 
-    /// Row `i` of `input` is sample `rows[i]`; `None` when no sample has the modality.
+    /// An input whose row `i` belongs to sample `rows[i]`; `None` when no sample has the modality.
     pub fn rows(input: I, rows: Vec<usize>) -> Option<Self> {
         (!rows.is_empty()).then_some(Self {
             input,
@@ -50,29 +53,29 @@ impl<I> ModalityInput<I> {
 /// The inputs of all modalities of a batch: a tuple of 2 to 8
 /// `Option<`[`ModalityInput`]`<I>>`, each with its own `I`, or a `Vec` of them with one `I`.
 ///
-/// `None` means that no sample of the batch has the modality.
+/// `None` marks a modality that no sample of the batch has.
 pub trait ModalityInputs: Send + 'static {
-    /// The input of one modality, tagged with which one it is.
+    /// The input of one modality, tagged with the modality.
     type One: Send + 'static;
 
     /// Number of modalities.
     fn n_modalities(&self) -> usize;
 
-    /// The rows of a modality, `None` when it is absent in the whole batch.
+    /// The rows of a modality; `None` when it is absent in the whole batch.
     fn rows(&self, modality: usize) -> Option<&Rows>;
 
-    /// The inputs one by one, in the order of modalities.
+    /// Splits the inputs by modality, in order.
     fn split(self) -> Vec<Option<ModalityInput<Self::One>>>;
 
-    /// Which modality an input belongs to.
+    /// The modality of an input.
     fn modality(one: &Self::One) -> usize;
 
-    /// Which of `n_samples` samples has which modality.
+    /// The modality mask of a batch with `n_samples` samples.
     ///
     /// # Errors
     ///
-    /// [`MlaError::BadRow`] for a sample named twice or not in the batch,
-    /// [`MlaError::NothingPresent`] for one without any modality.
+    /// [`MlaError::BadRow`] for a row of a sample that has one already or is not in the batch,
+    /// [`MlaError::NothingPresent`] for a sample without any modality.
     fn presence(&self, n_samples: usize) -> Result<Presence> {
         let n_modalities = self.n_modalities();
         let all = (0..n_modalities).all(|m| matches!(self.rows(m), Some(Rows::All)));
@@ -108,8 +111,7 @@ pub trait ModalityInputs: Send + 'static {
     }
 }
 
-/// Complete inputs, as most data sets have them: a tuple `(A, B, ..)` or a `Vec<I>`, every
-/// sample with every modality.
+/// Complete inputs, in which every sample has every modality: a tuple `(A, B, ..)` or a `Vec<I>`.
 pub trait PairedInputs {
     /// The inputs with their rows.
     type Inputs: ModalityInputs;
@@ -188,13 +190,7 @@ macro_rules! tuple_inputs {
     };
 }
 
-tuple_inputs!(OneOf2, 2, [A 0, B 1]);
-tuple_inputs!(OneOf3, 3, [A 0, B 1, C 2]);
-tuple_inputs!(OneOf4, 4, [A 0, B 1, C 2, D 3]);
-tuple_inputs!(OneOf5, 5, [A 0, B 1, C 2, D 3, E 4]);
-tuple_inputs!(OneOf6, 6, [A 0, B 1, C 2, D 3, E 4, F 5]);
-tuple_inputs!(OneOf7, 7, [A 0, B 1, C 2, D 3, E 4, F 5, G 6]);
-tuple_inputs!(OneOf8, 8, [A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7]);
+for_each_arity!(tuple_inputs);
 
 #[cfg(test)]
 mod tests {

@@ -1,19 +1,21 @@
+//! Missing rate, from which modality masks are drawn.
+
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
 
 use crate::error::{MlaError, Result, fraction};
 use crate::modality::Presence;
 
-/// A missing rate `eta`, from which masks of missing modalities are drawn.
+/// A missing rate `eta`, from which modality masks are drawn.
 ///
 /// | Name | Purpose | Range |
 /// |---|---|---|
-/// | `rate` | probability with which a modality of a sample is dropped | `[0, 1)` |
-/// | `seed` | which masks | any |
+/// | `rate` | probability of dropping a modality of a sample | `[0, 1)` |
+/// | `seed` | seed of the masks | any |
 ///
 /// Each of the `M` modalities of each sample is dropped with probability `eta`, independently. Where
-/// that leaves nothing, one modality, chosen uniformly, is kept. So a modality is missing in a
-/// sample with probability
+/// that leaves nothing, one modality, chosen uniformly, is kept. A modality is therefore missing
+/// in a sample with probability
 ///
 /// ```text
 /// eta - eta^M / M
@@ -23,9 +25,9 @@ use crate::modality::Presence;
 /// `eta = 0.5`, and 0.455 for `eta = 0.7`.
 ///
 /// A mask is a function of rate, seed, name of the split, number of samples and number of
-/// modalities, and of nothing else: every method compared gets the same one. Splits of other names
-/// are independent. Of the same seed, a larger rate takes away all that a smaller one does, and
-/// more; a longer split begins with the mask of a shorter one.
+/// modalities, and of nothing else, which means that all compared methods share it. Splits with
+/// different names are independent. For the same seed, the entries missing at one rate are also
+/// missing at any larger one, and a longer split begins with the mask of a shorter one.
 ///
 /// ```
 /// use burn_mla::modality::MissingRate;
@@ -38,8 +40,8 @@ use crate::modality::Presence;
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
 ///
-/// The numbers come from ChaCha12, which gives the same masks on every machine. A `MissingManifest`
-/// (feature `train`) keeps the masks themselves in a file.
+/// The random numbers come from ChaCha12, which gives the same masks on every machine. A
+/// `MissingManifest` (feature `train`) stores the masks in a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MissingRate {
     rate: f64,
@@ -47,11 +49,11 @@ pub struct MissingRate {
 }
 
 impl MissingRate {
-    /// Masks in which a modality is missing with probability `rate`.
+    /// A missing rate with the seed of its masks.
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`] for a rate outside of `[0, 1)`.
+    /// [`MlaError::HyperParameter`] for a rate outside `[0, 1)`.
     pub fn new(rate: f64, seed: u64) -> Result<Self> {
         let rate = fraction("missing rate", rate)?;
         Ok(Self { rate, seed })
@@ -67,8 +69,8 @@ impl MissingRate {
         self.seed
     }
 
-    /// The share of samples in which a modality is expected to be missing when one is always kept:
-    /// `eta - eta^M / M` for `M = n_modalities`; 0 for `M = 0`.
+    /// The expected share of samples that lack a modality, `eta - eta^M / M` for
+    /// `M = n_modalities`; 0 for `M = 0`.
     pub fn expected_share(&self, n_modalities: usize) -> f64 {
         let kept = match n_modalities {
             0 => return 0.0,
@@ -77,7 +79,7 @@ impl MissingRate {
         self.rate - kept
     }
 
-    /// The mask of a split.
+    /// Draws the mask of a split.
     ///
     /// # Errors
     ///
@@ -85,7 +87,7 @@ impl MissingRate {
     pub fn presence(&self, split: &str, n_samples: usize, n_modalities: usize) -> Result<Presence> {
         if n_modalities == 0 {
             return Err(MlaError::NoModalities {
-                what: "a mask of missing modalities",
+                what: "a modality mask",
             });
         }
         let mut numbers = self.numbers(split, n_modalities);
@@ -93,7 +95,7 @@ impl MissingRate {
         let mut mask = Vec::new();
         for _ in 0..n_samples {
             draws.fill_with(|| uniform(&mut numbers));
-            // Given that all draws are below the rate, each is the largest equally often.
+            // Given that all draws are below the rate, each is equally likely to be the largest.
             let largest = draws.iter().copied().fold(0.0, f64::max);
             let limit = self.rate.min(largest);
             mask.extend(draws.iter().map(|&draw| draw >= limit));
@@ -115,7 +117,7 @@ fn uniform(numbers: &mut ChaCha12Rng) -> f64 {
     (numbers.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// The 64-bit FNV-1a hash, which unlike the standard library's is the same everywhere.
+/// The 64-bit FNV-1a hash. Unlike the standard library's, it is the same on every machine.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -150,7 +152,8 @@ mod tests {
         }
     }
 
-    /// Both missing would be 0.25; then one of them, each as often, is kept: 0.375, 0.375, 0.25.
+    /// Both are dropped with probability 0.25; one of them, chosen uniformly, is then kept. The cases
+    /// have probabilities 0.375, 0.375 and 0.25.
     #[test]
     fn modalities_are_dropped_independently() {
         let n_samples = 20_000;
@@ -167,14 +170,14 @@ mod tests {
     #[test]
     fn splits_seeds_and_numbers_of_modalities_are_independent() {
         let n_samples = 20_000;
-        let of = |seed, split| {
+        let mask = |seed, split| {
             let rate = MissingRate::new(0.5, seed).unwrap();
             rate.presence(split, n_samples, 2).unwrap()
         };
-        let first = of(0, "train");
+        let first = mask(0, "train");
         let p: f64 = 0.375;
         let expected = p * p + (1.0 - p) * (1.0 - p);
-        for other in [of(0, "valid"), of(0, "test"), of(1, "train")] {
+        for other in [mask(0, "valid"), mask(0, "test"), mask(1, "train")] {
             let same = (0..n_samples)
                 .filter(|&i| first.is_present(i, 0) == other.is_present(i, 0))
                 .count();
@@ -185,12 +188,12 @@ mod tests {
 
     #[test]
     fn a_larger_rate_takes_away_more_and_a_longer_split_goes_on() {
-        let of = |rate, n_samples| {
+        let mask = |rate, n_samples| {
             let rate = MissingRate::new(rate, 5).unwrap();
             rate.presence("train", n_samples, 3).unwrap()
         };
         for pair in RATES.windows(2) {
-            let (less, more) = (of(pair[0], 500), of(pair[1], 500));
+            let (less, more) = (mask(pair[0], 500), mask(pair[1], 500));
             for i in 0..500 {
                 for m in 0..3 {
                     assert!(less.is_present(i, m) || !more.is_present(i, m));
@@ -198,10 +201,10 @@ mod tests {
             }
         }
         let begin: Vec<usize> = (0..100).collect();
-        assert_eq!(of(0.4, 500).select(&begin).unwrap(), of(0.4, 100));
+        assert_eq!(mask(0.4, 500).select(&begin).unwrap(), mask(0.4, 100));
     }
 
-    /// Printed by this code with rand 0.10.4: whatever changes it changes everybody's masks.
+    /// Printed by this code with rand 0.10.4. A change of these values changes every user's masks.
     #[test]
     fn masks_do_not_change_between_versions() {
         let half = MissingRate::new(0.5, 42).unwrap();

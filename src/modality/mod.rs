@@ -1,24 +1,30 @@
-//! Modalities: their inputs, which samples have them, and their labels.
+//! Modalities: inputs, labels, modality masks, missing rates and imputation.
 
 mod batch;
 mod imputation;
 mod input;
 #[cfg(feature = "train")]
 mod manifest;
+mod masking;
+#[cfg(test)]
+mod masking_tests;
 mod missing_rate;
+pub(crate) mod one_of;
 mod presence;
 mod rows;
 mod targets;
 mod turn;
 
 pub use batch::{MultimodalBatch, UnimodalBatch};
-pub use imputation::{FillMissing, KeepPresent, ZeroInput};
+pub use imputation::{FillMissing, ZeroImputation};
 pub use input::{ModalityInput, ModalityInputs, PairedInputs, Rows};
 #[cfg(feature = "train")]
 pub use manifest::{ManifestError, ManifestProblem, MissingManifest};
+pub use masking::KeepPresent;
 pub use missing_rate::MissingRate;
+pub use one_of::{OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8};
 pub use presence::Presence;
 pub(crate) use rows::are_all;
 pub use rows::{SelectRows, ZeroRows};
 pub use targets::Targets;
-pub use turn::{Indexed, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8, Turn};
+pub use turn::{Indexed, Turn};

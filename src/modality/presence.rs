@@ -1,11 +1,14 @@
+//! The modality mask of a batch or a split.
+
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use crate::error::{MlaError, Result, same_size};
 use crate::modality::rows::check_rows;
 
-/// Which sample has which modality.
+/// Modality mask: the modalities that each sample has.
 ///
-/// Every sample has at least one: a sample with nothing present is an error that names it.
+/// Every sample has at least one modality; constructors return an error with the first sample that
+/// has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presence {
     n_samples: usize,
@@ -15,7 +18,7 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Every sample has every modality.
+    /// A complete mask, in which every sample has every modality.
     pub fn all(n_samples: usize, n_modalities: usize) -> Self {
         Self {
             n_samples,
@@ -24,20 +27,22 @@ impl Presence {
         }
     }
 
-    /// From a row-major mask, `mask[sample * n_modalities + modality]`.
+    /// A mask from row-major entries, `mask[sample * n_modalities + modality]`, `true` for present.
     ///
     /// # Errors
     ///
-    /// [`MlaError::NoModalities`] for `n_modalities = 0`, [`MlaError::Size`] when the mask is no
-    /// multiple of it, [`MlaError::NothingPresent`] for a sample without any modality.
+    /// [`MlaError::NoModalities`] for `n_modalities = 0`, [`MlaError::Size`] when the length of
+    /// `mask` is no multiple of it, [`MlaError::NothingPresent`] for a sample without any modality.
     pub fn from_mask(mask: Vec<bool>, n_modalities: usize) -> Result<Self> {
         if n_modalities == 0 {
-            return Err(MlaError::NoModalities { what: "presence" });
+            return Err(MlaError::NoModalities {
+                what: "a modality mask",
+            });
         }
         let n_samples = mask.len() / n_modalities;
         if n_samples * n_modalities != mask.len() {
             return Err(MlaError::Size {
-                what: "entries of a presence mask",
+                what: "entries of a modality mask",
                 expected: n_samples * n_modalities,
                 got: mask.len(),
             });
@@ -94,19 +99,19 @@ impl Presence {
     ///
     /// # Panics
     ///
-    /// If there are samples but not these modalities.
+    /// If there are samples and a modality is out of range.
     pub fn rows_with_any(&self, modalities: &[usize]) -> Vec<usize> {
         (0..self.n_samples)
             .filter(|&sample| modalities.iter().any(|&m| self.is_present(sample, m)))
             .collect()
     }
 
-    /// The presence of the samples at `samples` as if they had nothing but `modalities`.
+    /// The mask of the samples at `samples`, reduced to `modalities`.
     ///
     /// # Errors
     ///
-    /// [`MlaError::RowOutOfRange`] for a sample that does not exist, [`MlaError::NothingPresent`]
-    /// for one that has none of the modalities.
+    /// [`MlaError::RowOutOfRange`] for a sample out of range, [`MlaError::NothingPresent`] for one
+    /// that has none of the modalities.
     pub fn restricted(&self, samples: &[usize], modalities: &[usize]) -> Result<Self> {
         check_rows(samples, self.n_samples)?;
         let mask = samples.iter().flat_map(|&sample| {
@@ -116,11 +121,11 @@ impl Presence {
         Self::from_mask(mask.collect(), self.n_modalities)
     }
 
-    /// The presence of the samples at `samples`, in that order: of a batch from that of its split.
+    /// The mask of the samples at `samples`, in that order, for example of a batch of the split.
     ///
     /// # Errors
     ///
-    /// [`MlaError::RowOutOfRange`] for a sample that does not exist.
+    /// [`MlaError::RowOutOfRange`] for a sample out of range.
     pub fn select(&self, samples: &[usize]) -> Result<Self> {
         check_rows(samples, self.n_samples)?;
         let Some(mask) = &self.mask else {
@@ -136,17 +141,21 @@ impl Presence {
         )
     }
 
-    /// What is present in both, for the same samples.
+    /// The entries present in both masks, which must have the same samples.
     ///
     /// # Errors
     ///
     /// [`MlaError::Size`] for another number of samples, [`MlaError::ModalityCount`] for another
-    /// number of modalities, [`MlaError::NothingPresent`] for a sample that has nothing in both.
+    /// number of modalities, [`MlaError::NothingPresent`] for a sample without any common modality.
     pub fn intersection(&self, other: &Self) -> Result<Self> {
-        same_size("samples of the presence", self.n_samples, other.n_samples)?;
+        same_size(
+            "samples of the modality mask",
+            self.n_samples,
+            other.n_samples,
+        )?;
         if self.n_modalities != other.n_modalities {
             return Err(MlaError::ModalityCount {
-                what: "the presence",
+                what: "the modality mask",
                 expected: self.n_modalities,
                 got: other.n_modalities,
             });
@@ -165,12 +174,12 @@ impl Presence {
     ///
     /// # Panics
     ///
-    /// If there are samples but no such modality.
+    /// If there are samples and `modality` is out of range.
     pub fn missing_share(&self, modality: usize) -> f64 {
         1.0 - self.rows(modality).len() as f64 / self.n_samples as f64
     }
 
-    /// `true` where a modality is missing, `[n_samples, n_modalities]`; `None` when nothing is.
+    /// The missing entries as `true`, `[n_samples, n_modalities]`; `None` when nothing is missing.
     pub fn missing(&self, device: &Device) -> Option<Tensor<2, Bool>> {
         let mask = self.mask.as_ref()?;
         let missing: Vec<bool> = mask.iter().map(|present| !present).collect();
@@ -242,14 +251,14 @@ mod tests {
 
     #[test]
     fn the_intersection_has_what_both_have() {
-        let of = |mask: [bool; 4]| Presence::from_mask(mask.to_vec(), 2).unwrap();
-        let first = of([true, false, true, true]);
-        let both = first.intersection(&of([true, true, false, true]));
-        assert_eq!(both, Ok(of([true, false, false, true])));
+        let masked = |mask: [bool; 4]| Presence::from_mask(mask.to_vec(), 2).unwrap();
+        let first = masked([true, false, true, true]);
+        let both = first.intersection(&masked([true, true, false, true]));
+        assert_eq!(both, Ok(masked([true, false, false, true])));
         assert_eq!(first.intersection(&Presence::all(2, 2)), Ok(first.clone()));
         assert_eq!(Presence::all(2, 2).intersection(&first), Ok(first.clone()));
         assert_eq!(
-            first.intersection(&of([false, true, true, true])),
+            first.intersection(&masked([false, true, true, true])),
             Err(MlaError::NothingPresent { sample: 0 })
         );
         assert!(first.intersection(&Presence::all(3, 2)).is_err());

@@ -1,12 +1,15 @@
+//! Selection and placement of the rows of an input.
+
 use burn::tensor::kind::Basic;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::error::{MlaError, Result, same_size};
+use crate::modality::one_of::for_each_arity;
 
-/// An input of which rows can be taken, one row a sample.
+/// An input with one row per sample, whose rows can be selected.
 ///
-/// Tensors of any kind (rows along the first dimension), `Vec`s, tuples of 2 to 4 of them and
-/// [`FrozenInput`](crate::encoder::FrozenInput) are such inputs.
+/// Implemented by tensors of any kind (rows along the first dimension), `Vec`s, tuples of 2 to 8
+/// inputs and [`FrozenInput`](crate::encoder::FrozenInput).
 ///
 /// # Implementing your own
 ///
@@ -15,7 +18,7 @@ use crate::error::{MlaError, Result, same_size};
 /// use burn_mla::modality::SelectRows;
 /// use burn_mla::Result;
 ///
-/// /// Token ids and which of them are padding, both `[batch, length]`.
+/// /// Token ids and their padding mask, both `[batch, length]`.
 /// #[derive(Debug, Clone)]
 /// struct Tokens {
 ///     ids: Tensor<2, Int>,
@@ -46,32 +49,31 @@ pub trait SelectRows: Sized {
     ///
     /// # Errors
     ///
-    /// [`MlaError::Size`] when the input has parts that differ in it.
+    /// [`MlaError::Size`] when the parts of the input differ in it.
     fn n_rows(&self) -> Result<usize>;
 
-    /// The rows at `rows`, in that order; one may occur several times.
+    /// Selects the rows at `rows`, in that order; a row may occur several times.
     ///
     /// # Errors
     ///
-    /// [`MlaError::RowOutOfRange`] for a row that does not exist.
+    /// [`MlaError::RowOutOfRange`] for a row out of range.
     fn select_rows(self, rows: &[usize]) -> Result<Self>;
 }
 
-/// An input that can be filled up with rows of zeros.
+/// An input that can be padded with rows of zeros.
 ///
-/// For tensors these are 0 or `false`, for `Vec`s the default value, for
-/// [`FrozenInput`](crate::encoder::FrozenInput) zeros of what it holds: zero raw inputs, or zero
-/// features.
+/// A zero is 0 or `false` in a tensor, the default value in a `Vec`, and a zero raw input or zero
+/// features in a [`FrozenInput`](crate::encoder::FrozenInput).
 pub trait ZeroRows: SelectRows {
-    /// `n_rows` rows of zeros on `device`, in shape and type as the rows of `self`.
+    /// `n_rows` rows of zeros on `device`, in the shape and type of the rows of `self`.
     fn zeros(&self, n_rows: usize, device: &Device) -> Self;
 
-    /// `n_rows` rows, of which row `rows[i]` is row `i` of `self` and all others are zeros.
+    /// Places row `i` of `self` at row `rows[i]` of `n_rows` rows; all others are zeros.
     ///
     /// # Errors
     ///
-    /// [`MlaError::Size`] when there are not as many rows as `rows`, [`MlaError::RowOutOfRange`]
-    /// for one that is not below `n_rows`.
+    /// [`MlaError::Size`] when the lengths of `self` and `rows` differ,
+    /// [`MlaError::RowOutOfRange`] for a row not below `n_rows`.
     fn place_rows(self, rows: &[usize], n_rows: usize) -> Result<Self>;
 }
 
@@ -83,7 +85,7 @@ pub(crate) fn check_rows(rows: &[usize], n_rows: usize) -> Result<()> {
     }
 }
 
-/// Whether these are all of `n_rows` rows, in order.
+/// Whether `rows` lists all of `n_rows` rows, in order.
 pub(crate) fn are_all(rows: &[usize], n_rows: usize) -> bool {
     rows.len() == n_rows && rows.iter().enumerate().all(|(i, &row)| i == row)
 }
@@ -93,7 +95,7 @@ fn check_places(got: usize, rows: &[usize], n_rows: usize) -> Result<()> {
     check_rows(rows, n_rows)
 }
 
-/// For each of `n_rows` rows 0, or `1 + i` where it is row `i` of what is placed.
+/// The source of each of `n_rows` rows: `1 + i` for row `i` of the placed input, 0 for zeros.
 fn sources(rows: &[usize], n_rows: usize) -> Vec<usize> {
     let mut sources = vec![0; n_rows];
     for (i, &row) in rows.iter().enumerate() {
@@ -175,7 +177,7 @@ impl<T: Clone + Default> ZeroRows for Vec<T> {
 }
 
 macro_rules! tuple_rows {
-    ($($t:ident $i:tt),+) => {
+    ($one:ident, $n:literal, [$($t:ident $i:tt),+]) => {
         impl<$($t: SelectRows),+> SelectRows for ($($t,)+) {
             fn n_rows(&self) -> Result<usize> {
                 let n_rows = self.0.n_rows()?;
@@ -200,9 +202,7 @@ macro_rules! tuple_rows {
     };
 }
 
-tuple_rows!(A 0, B 1);
-tuple_rows!(A 0, B 1, C 2);
-tuple_rows!(A 0, B 1, C 2, D 3);
+for_each_arity!(tuple_rows);
 
 #[cfg(test)]
 mod tests {

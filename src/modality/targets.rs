@@ -1,10 +1,12 @@
+//! Class labels of a batch.
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::error::{MlaError, Result};
 
 /// Class labels of a batch, on the host and on the device.
 ///
-/// The host copy lets a step check the labels' range without reading from the device.
+/// The range of the labels is checked on the host copy, without a read from the device.
 #[derive(Debug, Clone)]
 pub struct Targets {
     labels: Vec<i64>,
@@ -12,7 +14,7 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// Class indices, from 0, put on `device`.
+    /// Targets from class indices, counted from 0, on `device`.
     pub fn new(labels: impl IntoIterator<Item = usize>, device: &Device) -> Self {
         Self::from_labels(
             labels.into_iter().map(|label| label as i64).collect(),
@@ -20,14 +22,13 @@ impl Targets {
         )
     }
 
-    /// Labels as they stand in a file, negative ones included; their range is checked when they
-    /// are used.
+    /// Targets from raw labels, possibly negative. Their range is checked on use.
     pub fn from_labels(labels: Vec<i64>, device: &Device) -> Self {
         let tensor = Tensor::from_data(TensorData::new(labels.clone(), [labels.len()]), device);
         Self { labels, tensor }
     }
 
-    /// Labels that are on a device already. Reads them back once.
+    /// Targets from labels on a device. Reads them back once.
     ///
     /// # Errors
     ///
@@ -45,7 +46,7 @@ impl Targets {
         self.labels.len()
     }
 
-    /// Whether there is no sample.
+    /// Whether there are no samples.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -74,7 +75,7 @@ impl Targets {
     ///
     /// # Errors
     ///
-    /// [`MlaError::LabelOutOfRange`] names the first one that is not.
+    /// [`MlaError::LabelOutOfRange`] for the first label that is not.
     pub fn check(&self, n_classes: usize) -> Result<()> {
         let outside = |label: &i64| *label < 0 || *label as u64 >= n_classes as u64;
         match self.labels.iter().position(outside) {

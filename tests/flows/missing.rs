@@ -13,7 +13,7 @@ use burn_mla::loader::EpochLength;
 use burn_mla::loader::{IndexedBatch, MappedLoader, WithIndex};
 use burn_mla::modality::UnimodalBatch;
 use burn_mla::modality::{
-    KeepPresent, MissingManifest, MissingRate, ModalityInputs, OneOf2, Presence, ZeroInput,
+    KeepPresent, MissingManifest, MissingRate, ModalityInputs, OneOf2, Presence, ZeroImputation,
 };
 use burn_mla::prelude::*;
 
@@ -259,10 +259,10 @@ fn zero_input_differs_from_skipping() {
         let samples = data(6, 0);
         let loader = || masked(indexed(&samples, 2, None, &training_device), &holes());
         let complete = Complete.batch(samples.clone(), &training_device);
-        let policy = ZeroInput::like(&complete).unwrap();
+        let policy = ZeroImputation::like(&complete).unwrap();
 
         let skipping = AlternatingLoader::paired(loader(), 2, RoundRobin).unwrap();
-        let zeros = MappedLoader::zero_input(loader(), policy.clone());
+        let zeros = MappedLoader::zero_imputation(loader(), policy.clone());
         let zeros = AlternatingLoader::paired(Arc::new(zeros), 2, RoundRobin).unwrap();
         let fed: Vec<Vec<f32>> = zeros
             .iter()
@@ -289,7 +289,7 @@ fn zero_input_differs_from_skipping() {
         let batch = batch.with_presence(&holes()).unwrap();
         let weights = values(skipped.predict(batch.clone()).unwrap().weights);
         assert_eq!(weights[4..8], [1.0, 0.0, 1.0, 0.0]);
-        let filled = batch.clone().with_zero_inputs().unwrap();
+        let filled = batch.clone().with_zero_imputation().unwrap();
         let again = policy.fill(batch).unwrap();
         assert!(filled.presence().unwrap().is_complete());
         let weights = values(skipped.predict(filled).unwrap().weights);

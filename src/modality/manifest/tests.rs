@@ -1,4 +1,6 @@
+use super::layout::FORMAT;
 use super::*;
+use crate::error::MlaError;
 use serde_json::{Value, json};
 
 const SPLITS: [(&str, usize); 3] = [("train", 40), ("valid", 9), ("test", 0)];
@@ -32,14 +34,13 @@ fn a_split_is_the_one_drawn_and_of_the_number_asked_for() {
     let error = manifest.check("train", 41).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "manifest of missing modalities: the mask of split `train` is of 40 samples, but \
-         there are 41"
+        "manifest of modality masks: the mask of split `train` has 40 samples, expected 41"
     );
     let error = MlaError::from(manifest.presence("extra").unwrap_err());
     assert!(
         error
             .to_string()
-            .ends_with("there is no split `extra`, only train, valid, test")
+            .ends_with("unknown split `extra`, the splits are train, valid, test")
     );
     manifest
         .check_modalities(&["audio", "video", "text"])
@@ -62,7 +63,7 @@ fn names_are_checked() {
     let twice = MissingManifest::new(rate, ["a", "b", "a"], SPLITS).unwrap_err();
     assert_eq!(
         twice.to_string(),
-        "manifest of missing modalities: two modalities have the name `a`"
+        "manifest of modality masks: two modalities have the name `a`"
     );
     let twice = MissingManifest::new(rate, ["a"], [("train", 1), ("train", 2)]).unwrap_err();
     assert!(matches!(

@@ -1,49 +1,24 @@
-//! Typed errors: each names the thing, the value and the place.
+//! The error type of the crate.
 
-use std::fmt;
+use crate::error::NonFinite;
 
-/// Result of a fallible operation of this crate.
-pub type Result<T, E = MlaError> = std::result::Result<T, E>;
-
-/// What turned out not to be finite during a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NonFinite {
-    /// The encoder's features `h_m(x)`.
-    Features,
-    /// The unimodal loss of Eq. 2.
-    Loss,
-    /// The head's logits.
-    Logits,
-}
-
-impl fmt::Display for NonFinite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Features => "features",
-            Self::Loss => "loss",
-            Self::Logits => "logits",
-        })
-    }
-}
-
-/// Everything that can go wrong while building, training or querying a model.
+/// Errors of building, training and querying a model.
 ///
 /// Steps count from 0, as in Eq. 1 of the paper.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MlaError {
-    /// A hyper-parameter outside of its range.
+    /// A hyper-parameter outside its range.
     #[error("{name} must be {requirement}, got {value}")]
     HyperParameter {
-        /// Name of the hyper-parameter, as its configuration spells it.
+        /// Name of the hyper-parameter, spelled as in its configuration.
         name: &'static str,
-        /// The range it must lie in.
+        /// The valid range.
         requirement: &'static str,
         /// The value given.
         value: f64,
     },
-    /// Two encoders whose feature widths differ cannot share a head.
+    /// Two encoders with different feature widths, which cannot share a head.
     #[error(
         "encoder {first} has d_feature = {d_first} but encoder {second} has d_feature = {d_second}: \
          encoders that share a head need the same feature width"
@@ -55,10 +30,10 @@ pub enum MlaError {
         d_first: usize,
         /// Index of another encoder.
         second: usize,
-        /// Its, different, feature width.
+        /// Its feature width.
         d_second: usize,
     },
-    /// The head expects another feature width than the encoders produce.
+    /// A head that expects a different feature width than the encoders produce.
     #[error("the encoders have d_feature = {d_encoder} but the shared head expects {d_head}")]
     HeadWidth {
         /// Feature width of the encoders.
@@ -69,28 +44,28 @@ pub enum MlaError {
     /// A model or a batch without any modality.
     #[error("{what} has no modality")]
     NoModalities {
-        /// What is empty.
+        /// The empty object.
         what: &'static str,
     },
-    /// A count of modalities that differs from the model's.
+    /// A number of modalities that differs from the expected one.
     #[error("{what} has {got} modalities, expected {expected}")]
     ModalityCount {
-        /// What was counted.
+        /// The counted object.
         what: &'static str,
-        /// The count expected.
+        /// The expected number.
         expected: usize,
-        /// The count found.
+        /// The actual number.
         got: usize,
     },
     /// A modality index that does not exist.
     #[error("modality {modality} does not exist: there are {n_modalities}, counted from 0")]
     ModalityOutOfRange {
-        /// The index given.
+        /// The index.
         modality: usize,
-        /// How many modalities there are.
+        /// Number of modalities.
         n_modalities: usize,
     },
-    /// A class label outside of `0..n_classes`.
+    /// A class label outside `0..n_classes`.
     #[error(
         "label {label} of sample {sample} is out of range: the head has {n_classes} classes, \
          counted from 0"
@@ -103,53 +78,53 @@ pub enum MlaError {
         /// Number of classes of the head.
         n_classes: usize,
     },
-    /// A number of rows, samples or columns that does not fit.
+    /// A number of rows, samples or columns that differs from the expected one.
     #[error("{what}: expected {expected}, got {got}")]
     Size {
-        /// What was measured.
+        /// The measured quantity.
         what: &'static str,
-        /// The size expected.
+        /// The expected size.
         expected: usize,
-        /// The size found.
+        /// The actual size.
         got: usize,
     },
-    /// A batch, a split or a set of logits without any sample.
+    /// A batch, split or set of logits without samples.
     #[error("{what} is empty")]
     Empty {
-        /// What is empty.
+        /// The empty object.
         what: &'static str,
     },
-    /// A row of a modality that names a sample twice, or one that is not in the batch.
+    /// A row of a modality for a sample that already has a row, or that is not in the batch.
     #[error(
-        "row {row} of modality {modality} names sample {sample}, which {}",
-        if *.sample < *.n_samples { "an earlier row names already" } else { "is not in the batch" }
+        "row {row} of modality {modality} belongs to sample {sample}, which {}",
+        if *.sample < *.n_samples { "already has a row" } else { "is not in the batch" }
     )]
     BadRow {
         /// The modality.
         modality: usize,
         /// Position in the modality's input.
         row: usize,
-        /// The sample named.
+        /// The sample.
         sample: usize,
         /// Number of samples of the batch.
         n_samples: usize,
     },
-    /// An input with another number of rows than there are samples that have the modality.
-    #[error("the input of modality {modality} has {got} rows, expected {expected}: one a sample")]
+    /// An input whose number of rows differs from the number of samples that have the modality.
+    #[error("the input of modality {modality} has {got} rows, expected {expected}: one per sample")]
     InputRows {
         /// The modality.
         modality: usize,
         /// Number of samples that have it.
         expected: usize,
-        /// Number of rows found.
+        /// Actual number of rows.
         got: usize,
     },
-    /// A row that does not exist.
+    /// A row index out of range.
     #[error("row {row} does not exist: there are {n_rows}, counted from 0")]
     RowOutOfRange {
         /// The row.
         row: usize,
-        /// How many there are.
+        /// Number of rows.
         n_rows: usize,
     },
     /// A sample without any modality.
@@ -158,70 +133,71 @@ pub enum MlaError {
         /// Position of the sample in its batch.
         sample: usize,
     },
-    /// A modality is in no batch of a whole pass over the data.
+    /// A modality that no batch of a whole pass over the data contains.
     #[error("modality {modality} is absent in the whole data set")]
     AbsentModality {
         /// The modality.
         modality: usize,
     },
-    /// A modality that is absent in a whole batch was to be fed as zeros, of a shape not known.
+    /// A modality that is absent in the whole batch and whose zeros therefore have no known shape.
     #[error(
-        "modality {modality} is absent in the whole batch, so that the shape of its zeros is \
-         unknown: take them like another batch"
+        "modality {modality} is absent in the whole batch, which leaves the shape of its zeros \
+         unknown: use ZeroImputation::like with a batch that has it"
     )]
     UnknownShape {
         /// The modality.
         modality: usize,
     },
-    /// More modalities than something that grows exponentially with them bears.
-    #[error("{n_modalities} modalities are too many for all their subsets: at most {limit}")]
+    /// Too many modalities for a computation over all their subsets.
+    #[error(
+        "{n_modalities} modalities have too many subsets: at most {limit} modalities are supported"
+    )]
     TooManyModalities {
-        /// How many there are.
+        /// Number of rows.
         n_modalities: usize,
-        /// How many there may be.
+        /// The largest supported number.
         limit: usize,
     },
-    /// A manifest of missing modalities that cannot be saved, read or used.
+    /// A manifest of modality masks that cannot be saved, read or used.
     #[cfg(feature = "train")]
     #[error("{message}")]
     Manifest {
-        /// Message of the [`ManifestError`](crate::modality::ManifestError).
+        /// The message of the [`ManifestError`](crate::modality::ManifestError).
         message: String,
     },
-    /// A batch that does not tell which samples of the data set it has, for a method that remembers
-    /// samples.
+    /// A batch without the positions of its samples in the data set, given to a method that keeps
+    /// state per sample.
     #[error(
-        "the batch does not say which samples it has: the method remembers samples and needs \
+        "the batch has no sample positions: the method keeps state per sample and needs \
          MultimodalBatch::with_samples"
     )]
     UnknownSamples,
-    /// A loss that is not a number, or infinite, of a step of all modalities at once. The model is
-    /// as it was before the step.
+    /// A NaN or infinite loss of a step on all modalities at once. The model is unchanged.
     #[error("non-finite loss at step {step}")]
     NonFiniteLoss {
         /// The step, from 0.
         step: u64,
     },
-    /// Gradients that do not come from the model's own training step.
+    /// Gradients that do not come from this model's training step.
     #[error("the gradients are not those of a training step of this model")]
     NoStepGradients,
-    /// Not a number, or infinite. The model is as it was before the step.
+    /// A NaN or infinite value in a step on one modality. The model is unchanged.
     #[error("non-finite {what} of modality {modality} at step {step}")]
     NonFinite {
-        /// What is not finite.
+        /// The non-finite quantity.
         what: NonFinite,
         /// The modality whose turn it was.
         modality: usize,
         /// The step, from 0.
         step: u64,
     },
-    /// Non-finite logits of a fused prediction, or handed to a function that works on a whole split.
+    /// Non-finite logits in a fused prediction, or in the input of a function of a whole split.
     #[error("non-finite logit of sample {sample}")]
     NonFiniteLogits {
         /// Position of the sample.
         sample: usize,
     },
-    /// Not a number, or infinite, among features handed to an analysis.
+    /// A NaN or infinite feature in the input of an analysis.
     #[error(
         "non-finite feature of sample {sample}{}",
         modality.map_or(String::new(), |modality| format!(" of modality {modality}"))
@@ -233,7 +209,7 @@ pub enum MlaError {
         sample: usize,
     },
     /// A feature so large that the projector's recursion would lose positive definiteness in f32.
-    /// The model is as it was before the step.
+    /// The model is unchanged.
     #[error(
         "kappa = |r|^2 / alpha = {kappa:.1e} of modality {modality} at step {step} reaches the \
          limit {limit:.1e}: the projector of protected layer {layer} may become indefinite in f32; \
@@ -246,22 +222,22 @@ pub enum MlaError {
         modality: usize,
         /// The step, from 0.
         step: u64,
-        /// How much rounding would be amplified.
+        /// The factor by which rounding errors would grow.
         kappa: f64,
-        /// The limit set.
+        /// The configured limit.
         limit: f64,
     },
-    /// A matrix that must be positive definite is not.
+    /// A matrix that must be positive definite and is not.
     #[error("{what} is not positive definite")]
     NotPositive {
         /// The matrix.
         what: &'static str,
     },
-    /// Two places of the model hold the same parameter, so that a step on one modality would move
-    /// another. Cloning a module keeps the ids of its parameters.
+    /// One parameter at two places of the model, where a step on one modality would move another.
+    /// Cloning a module keeps the ids of its parameters.
     #[error(
-        "`{first}` and `{second}` are the same parameter: initialize each encoder and the head on \
-         its own instead of cloning one"
+        "`{first}` and `{second}` are the same parameter: initialize each encoder and the head \
+         separately instead of cloning one"
     )]
     SharedParameter {
         /// Path of the parameter.
@@ -269,16 +245,16 @@ pub enum MlaError {
         /// Another path of the same parameter.
         second: String,
     },
-    /// The head names a protected parameter that it does not hold, or holds with another shape.
+    /// A protected parameter that the head does not hold, or holds with a different shape.
     #[error("protected layer {layer}: {problem}")]
     ProtectedLayer {
         /// Position in [`SharedHead::protected`](crate::head::SharedHead::protected).
         layer: usize,
-        /// What is wrong.
+        /// The problem.
         problem: &'static str,
     },
-    /// The head's protected weight got no gradient although it is trainable, so the projector
-    /// would act on nothing.
+    /// A trainable protected weight without a gradient, which leaves the projector nothing to act
+    /// on.
     #[error(
         "protected layer {layer} of the shared head got no gradient from modality {modality} at \
          step {step}: the projector would act on nothing"
@@ -291,13 +267,13 @@ pub enum MlaError {
         /// The step, from 0.
         step: u64,
     },
-    /// Gradients that do not come from a step of this model.
+    /// Gradients without the mean feature of Eq. 4.
     #[error(
         "the gradients carry no mean feature (Eq. 4): they must come from a step of this model, \
          whose feature carriers must not be frozen"
     )]
     NoMeanFeature,
-    /// Gradients of several modalities were added up.
+    /// Accumulated gradients of several modalities.
     #[error(
         "gradients of modalities {first} and {second} were accumulated together: an update must \
          come from one modality"
@@ -308,24 +284,24 @@ pub enum MlaError {
         /// Another one.
         second: usize,
     },
-    /// A model file that could not be written or read, or does not fit.
+    /// A model file that could not be written or read, or does not match the model.
     #[error("{path}: {message}")]
     ModelFile {
         /// The file.
         path: String,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
-    /// An error of a data loader.
+    /// A data loader failed.
     #[error("data: {message}")]
     Data {
-        /// Message of the loader.
+        /// The loader's message.
         message: String,
     },
-    /// Values could not be read back from the device.
+    /// A failed read from the device.
     #[error("reading {what} from the device failed: {message}")]
     DeviceRead {
-        /// What was read.
+        /// The values read.
         what: &'static str,
         /// The backend's message.
         message: String,
@@ -348,80 +324,9 @@ impl MlaError {
     }
 }
 
-/// Checks that `value` is finite and greater than zero, as an f32 too.
-pub(crate) fn positive(name: &'static str, value: f64) -> Result<f64> {
-    let holds = value > 0.0 && (value as f32).is_normal();
-    check(name, value, "finite and > 0", holds)
-}
-
-/// Checks that a size is the one expected.
-pub(crate) fn same_size(what: &'static str, expected: usize, got: usize) -> Result<()> {
-    match expected == got {
-        true => Ok(()),
-        false => Err(MlaError::Size {
-            what,
-            expected,
-            got,
-        }),
-    }
-}
-
-/// Checks that a count is at least one.
-pub(crate) fn at_least_one(name: &'static str, value: usize) -> Result<usize> {
-    check(name, value as f64, "at least 1", value > 0)?;
-    Ok(value)
-}
-
-/// Checks that `value` lies in `[0, 1)`.
-pub(crate) fn fraction(name: &'static str, value: f64) -> Result<f64> {
-    check(name, value, "in [0, 1)", (0.0..1.0).contains(&value))
-}
-
-/// Checks that `value` is finite and at least zero, as an f32 too.
-pub(crate) fn not_negative(name: &'static str, value: f64) -> Result<f64> {
-    let holds = value >= 0.0 && (value as f32).is_finite();
-    check(name, value, "finite and >= 0", holds)
-}
-
-/// Checks that a size is not below another one.
-pub(crate) fn check_order(
-    name: &'static str,
-    value: usize,
-    requirement: &'static str,
-    smallest: usize,
-) -> Result<usize> {
-    check(name, value as f64, requirement, value >= smallest)?;
-    Ok(value)
-}
-
-fn check(name: &'static str, value: f64, requirement: &'static str, holds: bool) -> Result<f64> {
-    if holds {
-        Ok(value)
-    } else {
-        Err(MlaError::HyperParameter {
-            name,
-            requirement,
-            value,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_hyper_parameter_error_names_name_range_and_value() {
-        let error = positive("alpha", -0.5).unwrap_err();
-        assert_eq!(error.to_string(), "alpha must be finite and > 0, got -0.5");
-        assert!(positive("alpha", f64::NAN).is_err());
-        assert!(positive("alpha", f64::INFINITY).is_err());
-        assert!(positive("alpha", 1e-50).is_err(), "0 in f32");
-        assert!(fraction("dropout", 1.0).is_err());
-        assert!(at_least_one("width", 0).is_err());
-        assert!(not_negative("weight", 0.0).is_ok() && not_negative("weight", -1.0).is_err());
-        assert!(not_negative("weight", f64::NAN).is_err() && not_negative("w", 1e300).is_err());
-    }
 
     #[test]
     fn a_bad_row_says_why_it_is_bad() {
@@ -431,7 +336,7 @@ mod tests {
             sample: 2,
             n_samples: 4,
         };
-        assert!(twice.to_string().ends_with("an earlier row names already"));
+        assert!(twice.to_string().ends_with("already has a row"));
         let outside = MlaError::BadRow {
             modality: 1,
             row: 3,

@@ -1,0 +1,12 @@
+//! Typed errors: each names the object, the value and the place. Imports no other room.
+
+mod checks;
+mod mla_error;
+mod non_finite;
+
+pub(crate) use checks::{at_least_one, check_order, fraction, not_negative, positive, same_size};
+pub use mla_error::MlaError;
+pub use non_finite::NonFinite;
+
+/// Result of a fallible operation in this crate.
+pub type Result<T, E = MlaError> = std::result::Result<T, E>;

@@ -1,0 +1,252 @@
+//! One epoch of an alternating loader: a queue of pending turns per modality.
+
+use std::collections::VecDeque;
+
+use burn::data::dataloader::{DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+
+use super::{AlternatingLoader, EpochLength, Source};
+use crate::error::{MlaError, Result};
+use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
+
+/// An entry of the queue of a modality.
+// Nearly all entries are turns, where a box would only add an allocation.
+#[allow(clippy::large_enum_variant)]
+enum Entry<T> {
+    Turn(Turn<T>),
+    /// A batch without the modality.
+    Absent,
+    EndOfPass,
+}
+
+impl<T> Entry<T> {
+    fn is_end(&self) -> bool {
+        matches!(self, Self::EndOfPass)
+    }
+}
+
+/// The queue of one modality.
+struct Lane<T> {
+    entries: VecDeque<Entry<T>>,
+    /// Number of completed passes over the data.
+    passes: usize,
+    /// Number of passes completed since the last turn.
+    barren: usize,
+    n_samples: usize,
+    served: usize,
+}
+
+impl<T> Lane<T> {
+    fn end_pass(&mut self) {
+        self.passes += 1;
+        self.barren += 1;
+    }
+
+    /// Whether a whole pass contained no turn.
+    fn is_barren(&self) -> bool {
+        self.barren > 1
+    }
+
+    /// Whether no turn of the first pass is pending.
+    fn has_passed(&self) -> bool {
+        self.passes > 0 || self.only_absent_left().is_some()
+    }
+
+    /// The number of skipped turns left in a pass, when nothing else is left of it.
+    fn only_absent_left(&self) -> Option<usize> {
+        let end = self.entries.iter().position(Entry::is_end)?;
+        let absent = |entry: &Entry<T>| matches!(entry, Entry::Absent);
+        self.entries.iter().take(end).all(absent).then_some(end)
+    }
+}
+
+type Batches<'a, T> = Option<Box<dyn DataLoaderIterator<T> + 'a>>;
+
+/// The passes being read; `None` between two passes.
+enum Feeds<'a, In: ModalityInputs> {
+    Paired(Batches<'a, MultimodalBatch<In>>),
+    Unpaired(Vec<Batches<'a, Turn<In::One>>>),
+}
+
+pub(super) struct AlternatingIter<'a, In: ModalityInputs> {
+    loader: &'a AlternatingLoader<In>,
+    feeds: Feeds<'a, In>,
+    lanes: Vec<Lane<In::One>>,
+    turns: usize,
+    over: bool,
+}
+
+impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
+    pub(super) fn new(loader: &'a AlternatingLoader<In>) -> Self {
+        let lanes = loader
+            .lengths()
+            .into_iter()
+            .map(|n_samples| Lane {
+                entries: VecDeque::new(),
+                passes: 0,
+                barren: 0,
+                n_samples,
+                served: 0,
+            })
+            .collect();
+        Self {
+            loader,
+            feeds: match &loader.source {
+                Source::Paired { .. } => Feeds::Paired(None),
+                Source::Unpaired(loaders) => {
+                    Feeds::Unpaired(loaders.iter().map(|_| None).collect())
+                }
+            },
+            lanes,
+            turns: 0,
+            over: false,
+        }
+    }
+
+    /// Reads until `modality` has a pending entry.
+    fn fill(&mut self, modality: usize) -> Result<(), DatasetError> {
+        if !self.lanes[modality].entries.is_empty() {
+            return Ok(());
+        }
+        match (&mut self.feeds, &self.loader.source) {
+            (Feeds::Paired(feed), Source::Paired { loader, .. }) => {
+                let entries: Vec<Entry<In::One>> =
+                    match feed.get_or_insert_with(|| loader.iter()).next() {
+                        None => {
+                            *feed = None;
+                            self.lanes.iter().map(|_| Entry::EndOfPass).collect()
+                        }
+                        Some(batch) => {
+                            let turns = batch?.into_turns().map_err(DatasetError::new)?;
+                            self.loader
+                                .check_count(turns.len())
+                                .map_err(DatasetError::new)?;
+                            let entry = |turn: Option<_>| turn.map_or(Entry::Absent, Entry::Turn);
+                            turns.into_iter().map(entry).collect()
+                        }
+                    };
+                for (lane, entry) in self.lanes.iter_mut().zip(entries) {
+                    // When an epoch is a pass, a lane that holds the rest of the pass needs no more.
+                    let by_pass = !matches!(self.loader.epoch, EpochLength::Turns(_));
+                    if !(by_pass && lane.entries.iter().any(Entry::is_end)) {
+                        lane.entries.push_back(entry);
+                    }
+                }
+            }
+            (Feeds::Unpaired(feeds), Source::Unpaired(loaders)) => {
+                let feed = feeds[modality].get_or_insert_with(|| loaders[modality].iter());
+                let entry = match feed.next() {
+                    None => {
+                        feeds[modality] = None;
+                        Entry::EndOfPass
+                    }
+                    Some(turn) => Entry::Turn(turn?),
+                };
+                self.lanes[modality].entries.push_back(entry);
+            }
+            _ => unreachable!("an iterator is made from its own loader's source"),
+        }
+        Ok(())
+    }
+
+    /// Records the end of a pass as soon as it is reached. An epoch then ends with its last turn.
+    fn settle(&mut self, modality: usize) -> Result<(), DatasetError> {
+        self.fill(modality)?;
+        let lane = &mut self.lanes[modality];
+        if lane.entries.front().is_some_and(Entry::is_end) {
+            lane.entries.pop_front();
+            lane.end_pass();
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        match self.loader.epoch {
+            EpochLength::Longest => self.lanes.iter().all(Lane::has_passed),
+            EpochLength::Shortest => self.lanes.iter().any(Lane::has_passed),
+            EpochLength::Turns(n) => self.turns >= n,
+        }
+    }
+
+    fn try_next(&mut self) -> Result<Option<Turn<In::One>>, DatasetError> {
+        if self.turns == 0 {
+            // The pass of a modality without data ends before it starts.
+            for modality in 0..self.lanes.len() {
+                if self.lanes[modality].passes == 0 {
+                    self.settle(modality)?;
+                }
+            }
+        }
+        while !self.is_over() {
+            let modality = self
+                .loader
+                .schedule
+                .modality(self.loader.step(), self.lanes.len());
+            self.loader
+                .check_modality(modality)
+                .map_err(DatasetError::new)?;
+            if self.lanes[modality].is_barren() {
+                if self.lanes.iter().all(Lane::is_barren) {
+                    let what = "the data of the alternating loader";
+                    return Err(DatasetError::new(MlaError::Empty { what }));
+                }
+                self.loader.counts.skip(1);
+                continue;
+            }
+            self.fill(modality)?;
+            let lane = &mut self.lanes[modality];
+            match lane.entries.pop_front() {
+                Some(Entry::EndOfPass) | None => lane.end_pass(),
+                Some(Entry::Absent) => self.loader.counts.skip(1),
+                Some(Entry::Turn(turn)) => {
+                    lane.barren = 0;
+                    lane.served += turn.targets.len();
+                    self.turns += 1;
+                    self.loader.counts.take();
+                    self.settle(modality)?;
+                    return Ok(Some(turn));
+                }
+            }
+        }
+        if !matches!(self.loader.epoch, EpochLength::Turns(_)) {
+            let unserved = self.lanes.iter().filter(|lane| lane.passes == 0);
+            self.loader
+                .counts
+                .skip(unserved.filter_map(Lane::only_absent_left).sum());
+        }
+        Ok(None)
+    }
+}
+
+impl<In: ModalityInputs> Iterator for AlternatingIter<'_, In> {
+    type Item = Result<Turn<In::One>, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let next = self.try_next().transpose();
+        self.over = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+impl<In: ModalityInputs> DataLoaderIterator<Turn<In::One>> for AlternatingIter<'_, In> {
+    fn progress(&self) -> Progress {
+        let (done, total) = match self.loader.epoch {
+            EpochLength::Turns(n) => (self.turns.min(n), n),
+            _ => {
+                let served = |lane: &Lane<In::One>| lane.served.min(lane.n_samples);
+                let total: usize = self.lanes.iter().map(|lane| lane.n_samples).sum();
+                let done = self.lanes.iter().map(served).sum();
+                (done, total)
+            }
+        };
+        let done = if self.is_over() {
+            total
+        } else {
+            done.min(total.saturating_sub(1))
+        };
+        Progress::new(done, total, Some("items".to_string()))
+    }
+}

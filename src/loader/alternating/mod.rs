@@ -1,0 +1,261 @@
+//! Data loader of alternating turns (Eq. 1).
+
+mod iterator;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::data::dataloader::{DataLoader, DataLoaderIterator};
+use burn::tensor::Device;
+
+use self::iterator::AlternatingIter;
+use crate::error::{MlaError, Result};
+use crate::loader::Schedule;
+use crate::loader::UnpairedLoaders;
+use crate::loader::position::{Counts, LoaderHandle, Passes};
+use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
+
+/// The length of an epoch of an [`AlternatingLoader`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EpochLength {
+    /// Ends once every modality has seen its data; shorter ones repeat.
+    #[default]
+    Longest,
+    /// Ends once the first modality has seen its data.
+    Shortest,
+    /// Ends after a number of turns, not counting skipped ones. Every epoch starts with the first
+    /// batches of the source loaders, which should therefore shuffle.
+    Turns(usize),
+}
+
+/// Data loader of alternating turns: arranges the batches of other loaders in the order of a
+/// schedule.
+///
+/// It is a Burn [`DataLoader`], for Burn's training loop or your own:
+/// - [`paired`](Self::paired): one loader of [`MultimodalBatch`]es; with a schedule that treats
+///   all modalities alike, each batch serves every modality once per epoch;
+/// - [`unpaired`](Self::unpaired): one loader per modality, of any lengths.
+///
+/// The schedule's step continues from epoch to epoch. When a modality is absent in a whole batch,
+/// its turn is skipped and counted ([`skipped`](Self::skipped)).
+///
+/// Batches are read at most one ahead of their use. When a schedule favours one modality, the inputs
+/// of the others are held for at most one pass over the data, or until the end of the epoch with
+/// [`EpochLength::Turns`].
+///
+/// Progress and [`num_items`](DataLoader::num_items) count samples times modalities.
+pub struct AlternatingLoader<In: ModalityInputs> {
+    source: Source<In>,
+    schedule: Arc<dyn Schedule>,
+    epoch: EpochLength,
+    counts: Arc<Counts>,
+    passes: Arc<Mutex<Vec<Passes>>>,
+}
+
+enum Source<In: ModalityInputs> {
+    Paired {
+        loader: Arc<dyn DataLoader<MultimodalBatch<In>>>,
+        n_modalities: usize,
+    },
+    Unpaired(Vec<Arc<dyn DataLoader<Turn<In::One>>>>),
+}
+
+impl<In: ModalityInputs> AlternatingLoader<In> {
+    /// A loader of turns from one loader of paired batches with `n_modalities` modalities.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoModalities`] for `n_modalities = 0`.
+    pub fn paired(
+        loader: Arc<dyn DataLoader<MultimodalBatch<In>>>,
+        n_modalities: usize,
+        schedule: impl Schedule + 'static,
+    ) -> Result<Self> {
+        let source = Source::Paired {
+            loader,
+            n_modalities,
+        };
+        Self::new(source, Arc::new(schedule))
+    }
+
+    /// A loader of turns from one loader per modality.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoModalities`] without loaders, [`MlaError::AbsentModality`] for a loader
+    /// without items.
+    pub fn unpaired(
+        loaders: impl UnpairedLoaders<Inputs = In>,
+        schedule: impl Schedule + 'static,
+    ) -> Result<Self> {
+        let loaders = loaders.into_turns();
+        if let Some(modality) = loaders.iter().position(|loader| loader.num_items() == 0) {
+            return Err(MlaError::AbsentModality { modality });
+        }
+        Self::new(Source::Unpaired(loaders), Arc::new(schedule))
+    }
+
+    fn new(source: Source<In>, schedule: Arc<dyn Schedule>) -> Result<Self> {
+        let loader = Self {
+            source,
+            schedule,
+            epoch: EpochLength::default(),
+            counts: Arc::default(),
+            passes: Arc::default(),
+        };
+        match loader.n_modalities() {
+            0 => Err(MlaError::NoModalities {
+                what: "the alternating loader",
+            }),
+            _ => Ok(loader),
+        }
+    }
+
+    /// Sets the length of an epoch.
+    pub fn with_epoch(mut self, epoch: EpochLength) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    /// Starts the schedule at `step`, to continue another training.
+    pub fn with_step(self, step: u64) -> Self {
+        self.counts.start_at(step);
+        self
+    }
+
+    /// Includes the order of the source loaders in the position that [`handle`](Self::handle) saves
+    /// and restores, given the [`passes`](crate::loader::SeededLoader::passes) of each.
+    pub fn with_passes(self, passes: impl IntoIterator<Item = Passes>) -> Self {
+        let passes = passes.into_iter().collect();
+        *self.passes.lock().unwrap_or_else(PoisonError::into_inner) = passes;
+        self
+    }
+
+    /// A handle that saves and restores the position of the loader.
+    pub fn handle(&self) -> LoaderHandle {
+        LoaderHandle::new(self.counts.clone(), self.passes.clone())
+    }
+
+    /// Number of modalities.
+    pub fn n_modalities(&self) -> usize {
+        match &self.source {
+            Source::Paired { n_modalities, .. } => *n_modalities,
+            Source::Unpaired(loaders) => loaders.len(),
+        }
+    }
+
+    /// Number of turns scheduled so far, including skipped ones: `t` of the next turn.
+    pub fn step(&self) -> u64 {
+        self.counts.step()
+    }
+
+    /// Number of turns skipped so far because their modality was absent in the whole batch.
+    pub fn skipped(&self) -> u64 {
+        self.counts.skipped()
+    }
+
+    /// Number of samples per modality.
+    fn lengths(&self) -> Vec<usize> {
+        match &self.source {
+            Source::Paired {
+                loader,
+                n_modalities,
+            } => vec![loader.num_items(); *n_modalities],
+            Source::Unpaired(loaders) => loaders.iter().map(|l| l.num_items()).collect(),
+        }
+    }
+
+    fn derived(&self, source: Source<In>, counts: Arc<Counts>) -> Arc<Self> {
+        Arc::new(Self {
+            source,
+            schedule: self.schedule.clone(),
+            epoch: self.epoch,
+            counts,
+            passes: Arc::default(),
+        })
+    }
+}
+
+impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Turn<In::One>> + 'a> {
+        Box::new(AlternatingIter::new(self))
+    }
+
+    fn num_items(&self) -> usize {
+        self.lengths().iter().sum()
+    }
+
+    /// The copy shares [`step`](Self::step) and [`skipped`](Self::skipped) with this loader.
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<Turn<In::One>>> {
+        let source = match &self.source {
+            Source::Paired {
+                loader,
+                n_modalities,
+            } => Source::Paired {
+                loader: loader.to_device(device),
+                n_modalities: *n_modalities,
+            },
+            Source::Unpaired(loaders) => {
+                Source::Unpaired(loaders.iter().map(|l| l.to_device(device)).collect())
+            }
+        };
+        self.derived(source, self.counts.clone())
+    }
+
+    /// The same share of each modality's data: `start` and `end` count as
+    /// [`num_items`](DataLoader::num_items) does.
+    ///
+    /// A slice has its own counts. Training on several devices needs slices whose turns agree: they
+    /// must have the same length, and each batch must contain every modality, because a skipped turn
+    /// puts a slice out of step. An update from slices out of step fails with
+    /// [`MlaError::MixedModalities`].
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Turn<In::One>>> {
+        let total = self.num_items().max(1);
+        let share =
+            |at: usize, length: usize| (at as u128 * length as u128 / total as u128) as usize;
+        let source = match &self.source {
+            Source::Paired {
+                loader,
+                n_modalities,
+            } => {
+                let length = loader.num_items();
+                Source::Paired {
+                    loader: loader.slice(share(start, length), share(end, length)),
+                    n_modalities: *n_modalities,
+                }
+            }
+            Source::Unpaired(loaders) => {
+                let part = |loader: &Arc<dyn DataLoader<Turn<In::One>>>| {
+                    let length = loader.num_items();
+                    loader.slice(share(start, length), share(end, length))
+                };
+                Source::Unpaired(loaders.iter().map(part).collect())
+            }
+        };
+        self.derived(source, Arc::new(Counts::from_step(self.step())))
+    }
+}
+
+impl<In: ModalityInputs> AlternatingLoader<In> {
+    fn check_count(&self, got: usize) -> Result<()> {
+        let expected = self.n_modalities();
+        if got == expected {
+            return Ok(());
+        }
+        Err(MlaError::ModalityCount {
+            what: "a batch of the paired loader",
+            expected,
+            got,
+        })
+    }
+
+    fn check_modality(&self, modality: usize) -> Result<()> {
+        let n_modalities = self.n_modalities();
+        if modality < n_modalities {
+            return Ok(());
+        }
+        Err(MlaError::ModalityOutOfRange {
+            modality,
+            n_modalities,
+        })
+    }
+}
