@@ -213,7 +213,7 @@ impl Run<'_> {
         let branches = found.modalities.into_iter().chain([found.fused]);
         let score = |branch: Confusion| {
             let (accuracy, macro_f1) = (branch.accuracy(), branch.macro_f1());
-            [("accuracy", accuracy), ("macro_f1", macro_f1)].into()
+            BTreeMap::from([("accuracy", accuracy), ("macro_f1", macro_f1)])
         };
         let names = self.names.iter().copied();
         Ok(names.zip(branches.map(score)).collect())

@@ -49,7 +49,7 @@ use super::key;
 /// ```
 #[derive(Debug, Clone)]
 pub struct WeightFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     root: Option<String>,
     prefixes: Vec<String>,
     ignored: Vec<String>,
@@ -142,13 +142,10 @@ impl WeightFile {
     /// the steps.
     fn tensors(&self) -> Result<BTreeMap<String, Vec<Tensor>>, WeightsError> {
         let mut tensors: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
-        for tensor in self.read()? {
+        for mut tensor in self.read()? {
             if let Some(key) = self.key(&tensor.name) {
-                let named = Tensor {
-                    name: key.clone(),
-                    ..tensor
-                };
-                tensors.entry(key).or_default().push(named);
+                tensor.name.clone_from(&key);
+                tensors.entry(key).or_default().push(tensor);
             }
         }
         Ok(tensors)
