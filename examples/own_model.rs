@@ -1,4 +1,4 @@
-//! MLA in a model of your own: an encoder, a head and a projector that this crate does not have.
+//! MLA in a custom model: an encoder, a head and a projector that the crate does not provide.
 //! Run it with `cargo run --release --example own_model`.
 
 use burn::module::Module;
@@ -13,7 +13,7 @@ use burn_mla::prelude::*;
 const D_FEATURE: usize = 32;
 const N_CLASSES: usize = 4;
 
-/// A recurrent encoder: `[batch, time, 4]` to the last state.
+/// A recurrent encoder from `[batch, time, 4]` to its last state.
 #[derive(Module, Debug)]
 struct Recurrent {
     gru: Gru,
@@ -32,7 +32,7 @@ impl Encoder for Recurrent {
     }
 }
 
-/// Scaled angles to classes. A head names the weights to protect and hands out their inputs.
+/// A head on the scaled angles to classes. It names the weights to protect and returns their inputs.
 #[derive(Module, Debug)]
 struct CosineHead {
     linear: Linear,
@@ -59,7 +59,7 @@ impl SharedHead for CosineHead {
     }
 }
 
-/// Takes out of a gradient its part along a moving average of the features.
+/// Removes from a gradient its part along a moving average of the features.
 #[derive(Debug, Clone)]
 struct AverageDirection;
 
@@ -88,7 +88,7 @@ impl OrthogonalProjector for AverageDirection {
     }
 }
 
-/// Samples of two sensors that see the same gesture, `[n, 20, 4]` each.
+/// Samples of two sensors of the same gesture, `[n, 20, 4]` each.
 fn batch(n: usize, device: &Device) -> MultimodalBatch<Vec<Option<ModalityInput<Tensor<3>>>>> {
     let targets = Targets::new((0..n).map(|i| i % N_CLASSES), device);
     let signal = targets.tensor().one_hot::<2>(N_CLASSES).float();

@@ -5,106 +5,75 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use burn_mla_data::dataset::emoji::Modality;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, value_parser};
 use serde::{Deserialize, Serialize};
 
-/// MLA on emoji, images and texts, against joint training.
+/// MLA on emoji, images and texts, against joint training
 #[derive(Debug, Clone, Parser, Serialize, Deserialize)]
-#[command(name = "emoji")]
 pub struct Args {
     /// Modalities, separated by commas: fluent, noto, gray8, label, tags, label-de
     #[arg(long, value_delimiter = ',', default_values = ["fluent", "label"])]
     pub modalities: Vec<Modality>,
-
-    /// Where to compute; all but flex need the cargo feature of that name
-    #[arg(long, value_enum, default_value = "flex")]
-    pub device: DeviceName,
-
+    /// Where to compute: flex, or ndarray, cuda or wgpu with the cargo feature of that name
+    #[arg(long, default_value = "flex")]
+    pub device: String,
     /// Passes over the data
-    #[arg(long, default_value_t = 17, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 17, value_parser = value_parser!(u32).range(1..))]
+    #[arg(default_value_if("quick", "true", "3"))]
     pub epochs: u32,
-
     /// Number of seeds, each with both methods
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub seeds: u32,
-
     /// Rate at which modalities are missing, from 0 to below 1
     #[arg(long, value_name = "RATE")]
     pub missing: Option<f64>,
-
-    /// Turns between two checkpoints; there is one after each epoch in any case
+    /// Turns between two checkpoints, in addition to the one after each epoch
     #[arg(long, value_name = "TURNS")]
     pub checkpoint_every: Option<usize>,
-
     /// Folder for results
     #[arg(long, default_value = "target/emoji")]
     pub out: PathBuf,
-
     /// Resume the run in this folder, with the options that it was started with
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
-
-    /// Short run, 3 epochs
+    /// Short run of 3 epochs
     #[arg(long)]
     pub quick: bool,
 }
 
-/// A device by the name of its cargo feature.
-#[derive(Debug, Clone, Copy, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceName {
-    Flex,
-    #[cfg(feature = "ndarray")]
-    Ndarray,
-    #[cfg(feature = "cuda")]
-    Cuda,
-    #[cfg(feature = "wgpu")]
-    Wgpu,
-}
-
-impl DeviceName {
-    // Burn marks ndarray deprecated.
-    #[allow(deprecated)]
-    pub fn device(self) -> Device {
-        match self {
-            Self::Flex => Device::flex(),
-            #[cfg(feature = "ndarray")]
-            Self::Ndarray => Device::ndarray(),
-            #[cfg(feature = "cuda")]
-            Self::Cuda => Device::cuda(0),
-            #[cfg(feature = "wgpu")]
-            Self::Wgpu => Device::wgpu(Default::default()),
-        }
-    }
-}
-
 impl Args {
-    /// Options of this run: those of the resumed run, or the given ones, which are saved.
+    /// Returns the options of the resumed run, or the given ones, which are saved.
     pub fn load() -> Result<Self, Box<dyn Error>> {
         let args = Self::parse();
-        if let Some(folder) = &args.resume {
-            let path = folder.join("args.json");
-            let place = |error: &dyn Error| format!("{}: {error}", path.display());
-            let text = std::fs::read_to_string(&path).map_err(|error| place(&error))?;
-            let started: Self = serde_json::from_str(&text).map_err(|error| place(&error))?;
-            let (out, resume) = (folder.clone(), args.resume);
-            return Ok(Self {
-                out,
-                resume,
-                ..started
-            });
+        let folder = args.resume.as_ref().unwrap_or(&args.out);
+        let path = folder.join("args.json");
+        if args.resume.is_some() {
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            let mut started: Self = serde_json::from_str(&text)?;
+            started.out = folder.clone();
+            return Ok(started);
         }
-        let path = args.out.join("args.json");
         if path.exists() {
-            let out = args.out.display();
-            return Err(format!("{out} holds a run: use --resume {out} or another --out").into());
+            return Err(format!("{} exists; use --resume or another --out", path.display()).into());
         }
-        std::fs::create_dir_all(&args.out)?;
+        args.device()?;
+        std::fs::create_dir_all(folder)?;
         std::fs::write(path, serde_json::to_string_pretty(&args)?)?;
         Ok(args)
     }
 
-    pub fn epochs(&self) -> usize {
-        if self.quick { 3 } else { self.epochs as usize }
+    #[allow(deprecated)] // by Burn: ndarray
+    pub fn device(&self) -> Result<Device, String> {
+        match self.device.as_str() {
+            "flex" => Ok(Device::flex()),
+            #[cfg(feature = "ndarray")]
+            "ndarray" => Ok(Device::ndarray()),
+            #[cfg(feature = "cuda")]
+            "cuda" => Ok(Device::cuda(0)),
+            #[cfg(feature = "wgpu")]
+            "wgpu" => Ok(Device::wgpu(Default::default())),
+            name => Err(format!("device {name} is unknown or needs a cargo feature")),
+        }
     }
 }

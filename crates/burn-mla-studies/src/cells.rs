@@ -1,9 +1,9 @@
-//! What finished runs found, in a file, so that no run is done twice.
+//! Results of finished runs in a file, which saves repeating them.
 //!
-//! The file has a line of JSON a run. A run is added by one append, which is on the disk when
-//! [`Cells::add`] returns, and the file is locked meanwhile: several processes may share it. What a
-//! stop in the middle of an append leaves, a last line without an end, is cut off by whoever opens
-//! the file or adds to it next, so that its run is done again and nothing is glued on to it.
+//! The file has one line of JSON per run. Adding a run is one append, which is on the disk when
+//! [`Cells::add`] returns. The file is locked meanwhile, which allows several processes to share it.
+//! A crash during an append can leave a last line without an end. The next process that opens the
+//! file or adds to it removes that line, and its run is repeated.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A finished run.
+/// A finished run with its key.
 pub trait Keyed: Serialize + DeserializeOwned {
     /// What identifies a run: everything that its result depends on.
     type Key: PartialEq;
@@ -20,19 +20,19 @@ pub trait Keyed: Serialize + DeserializeOwned {
     fn key(&self) -> &Self::Key;
 }
 
-/// The finished runs of a file, as it was when it was opened, and those added here since.
+/// The finished runs of a file when it was opened, and those added through this value since.
 #[derive(Debug)]
 pub struct Cells<C> {
     path: PathBuf,
     cells: Vec<C>,
 }
 
-/// What is wrong with a file of finished runs.
+/// An error in a file of finished runs.
 #[derive(Debug, thiserror::Error)]
 pub enum CellsError {
     #[error("{}: {source}", .path.display())]
     File { path: PathBuf, source: io::Error },
-    /// A line that has an end, but is no run, counted from 1.
+    /// A complete line that is not a run. Lines count from 1.
     #[error("{}:{line}: {source}", .path.display())]
     Line {
         path: PathBuf,
@@ -42,13 +42,13 @@ pub enum CellsError {
 }
 
 impl<C: Keyed> Cells<C> {
-    /// The runs of a file, which is made if it is not there. Of several with the same key, as two
-    /// processes can add them, the first counts.
+    /// Reads the runs of a file, which is created if it does not exist. Of several runs with the same
+    /// key, which two processes can add, the first counts.
     ///
     /// # Errors
     ///
-    /// [`CellsError::File`] if the file cannot be read or made, [`CellsError::Line`] if a line of it
-    /// is something else than such a run.
+    /// [`CellsError::File`] if the file cannot be read or created, [`CellsError::Line`] for a line that
+    /// is not such a run.
     pub fn open(path: PathBuf) -> Result<Self, CellsError> {
         let (_, text) = match lock(&path) {
             Ok(locked) => locked,
@@ -57,7 +57,7 @@ impl<C: Keyed> Cells<C> {
         let mut cells: Vec<C> = vec![];
         for (line, text) in (1..).zip(text.split_inclusive(|&byte| byte == b'\n')) {
             match serde_json::from_slice::<C>(text) {
-                Ok(cell) if cells.iter().any(|of| of.key() == cell.key()) => {}
+                Ok(cell) if cells.iter().any(|earlier| earlier.key() == cell.key()) => {}
                 Ok(cell) => cells.push(cell),
                 Err(source) => return Err(CellsError::Line { path, line, source }),
             }
@@ -65,21 +65,21 @@ impl<C: Keyed> Cells<C> {
         Ok(Self { path, cells })
     }
 
-    /// The run with a key, if it is done.
+    /// Returns the run with a key, if it is finished.
     pub fn get(&self, key: &C::Key) -> Option<&C> {
         self.cells.iter().find(|cell| cell.key() == key)
     }
 
-    /// Every run, in the order of the file.
+    /// Returns every run, in the order of the file.
     pub fn all(&self) -> &[C] {
         &self.cells
     }
 
-    /// Adds a run that [`get`](Self::get) does not find, here and at the end of the file.
+    /// Adds a run that [`get`](Self::get) does not find, to this value and to the end of the file.
     ///
     /// # Errors
     ///
-    /// [`CellsError::File`] if it cannot be written; it is not added here either then.
+    /// [`CellsError::File`] if the run cannot be written. It is not added to this value then.
     pub fn add(&mut self, cell: C) -> Result<(), CellsError> {
         append(&self.path, &cell).map_err(|source| CellsError::File {
             path: self.path.clone(),
@@ -99,8 +99,8 @@ fn append(path: &Path, cell: &impl Serialize) -> io::Result<()> {
     file.sync_data()
 }
 
-/// The file, locked until it is dropped, and its whole lines. Nobody is writing while it is locked:
-/// what follows the last line's end was left by an append that was stopped or failed.
+/// Opens and locks the file, and returns it with its complete lines. The lock excludes writers, and
+/// anything after the last line's end is left from an append that failed.
 fn lock(path: &Path) -> io::Result<(File, Vec<u8>)> {
     let mut file = OpenOptions::new()
         .read(true)

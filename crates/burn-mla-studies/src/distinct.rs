@@ -1,3 +1,5 @@
+//! Names without repetitions.
+
 /// Names in the order in which they first occur.
 pub fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut distinct = vec![];

@@ -1,26 +1,26 @@
-//! Tests whether one method scores otherwise than another on the same seeds.
+//! Tests whether two methods differ in their scores on the same seeds.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// A two-sided paired t-test (Student, "The Probable Error of a Mean", 1908): whether the mean of
-/// the differences is 0, if they are normally distributed. In the unit of the scores.
+/// A two-sided paired t-test (Student, "The Probable Error of a Mean", 1908) of whether the mean of
+/// the differences is 0, given that they are normally distributed. In the unit of the scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairedTTest {
     /// Number of pairs.
     pub n: usize,
-    /// Of the differences, first minus second.
+    /// Mean of the differences, first minus second.
     pub mean: f64,
     /// Sample standard deviation of the differences.
     pub deviation: f64,
     /// Student's t, with `n - 1` degrees of freedom.
     pub t: f64,
-    /// Probability of a `t` at least as far from 0 where there is no difference.
+    /// Probability of a `t` at least as far from 0 if there is no difference.
     pub p: f64,
     /// 95 % confidence interval of the mean.
     pub interval: [f64; 2],
 }
 
-/// Why there is no p.
+/// The reason for a missing p.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum Undefined {
     #[error("{first} scores cannot be paired with {second}")]
@@ -29,16 +29,16 @@ pub enum Undefined {
     TooFew { n: usize },
     #[error("the scores of pair {pair} are not finite")]
     NonFinite { pair: usize },
-    /// But for rounding: t would be infinite, or 0 / 0.
+    /// Equal up to rounding: t would be infinite, or 0 / 0.
     #[error("all {n} differences are {difference}: their standard deviation is 0")]
     EqualDifferences { n: usize, difference: f64 },
 }
 
-/// Tests pairs of scores, one pair a seed.
+/// Tests pairs of scores, one pair per seed.
 ///
 /// # Errors
 ///
-/// [`Undefined`] where no p can be given.
+/// [`Undefined`] if p is not defined.
 pub fn paired_t_test(first: &[f64], second: &[f64]) -> Result<PairedTTest, Undefined> {
     let n = first.len();
     if n != second.len() {
@@ -81,18 +81,18 @@ pub fn paired_t_test(first: &[f64], second: &[f64]) -> Result<PairedTTest, Undef
     })
 }
 
-/// How far rounding may take equal differences apart, as a share of the largest score.
+/// Largest deviation of equal differences by rounding, relative to the largest score.
 const ROUNDING: f64 = 1e-14;
 
-/// Adjusts the p of a family of comparisons, so that with all below 0.05 called different, none is
-/// called so wrongly in at least 95 % of families (Holm, "A Simple Sequentially Rejective Multiple
-/// Test Procedure", 1979). With `m` comparisons, their p from the smallest:
+/// Adjusts the p of a family of comparisons (Holm, "A Simple Sequentially Rejective Multiple Test
+/// Procedure", 1979). If all comparisons below 0.05 are called different, at least 95 % of families
+/// contain no wrong call. With `m` comparisons, ordered by p from the smallest:
 ///
 /// ```text
 /// adjusted p_(i) = max over j <= i of min(1, (m - j + 1) p_(j))
 /// ```
 ///
-/// A comparison without a p counts in `m` and stays without, so that no p gains from it.
+/// A comparison without a p counts in `m` and remains without one. No other p gains from it.
 pub fn holm(family: &[Option<f64>]) -> Vec<Option<f64>> {
     let defined = family.iter().enumerate();
     let mut ordered: Vec<(usize, f64)> = defined.filter_map(|(at, p)| p.map(|p| (at, p))).collect();

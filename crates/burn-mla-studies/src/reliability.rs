@@ -7,7 +7,7 @@ use burn_mla::evaluation::{CalibrationBin, CalibrationError};
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
-/// The predictions of one view of a model.
+/// Calibration of one branch of a model: a modality or the fused prediction.
 pub struct Diagram {
     pub view: String,
     pub calibration: CalibrationError,

@@ -1,4 +1,4 @@
-//! The report of a comparison: `report.json` and a table.
+//! The report of MLA against joint training: `report.json` and a table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,7 +24,7 @@ impl From<&Confusion> for Score {
     }
 }
 
-/// Each modality on its own, and all together.
+/// Scores of each modality alone, and of all together.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scores {
     pub modalities: BTreeMap<String, Score>,
@@ -32,10 +32,10 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// The mean over several runs.
+    /// Returns the mean over several runs.
     pub fn mean(runs: &[Scores]) -> Self {
-        let mean = |of: &dyn Fn(&Scores) -> Score| {
-            let scores: Vec<Score> = runs.iter().map(of).collect();
+        let mean = |branch: &dyn Fn(&Scores) -> Score| {
+            let scores: Vec<Score> = runs.iter().map(branch).collect();
             let n = scores.len() as f64;
             Score {
                 accuracy: scores.iter().map(|score| score.accuracy).sum::<f64>() / n,
@@ -56,7 +56,7 @@ impl Scores {
     }
 }
 
-/// The scores of a method, their mean and each seed's.
+/// Scores of a method: their mean, and those of each seed.
 #[derive(Debug, Serialize)]
 pub struct Method {
     pub name: String,
@@ -75,7 +75,7 @@ impl Method {
     }
 }
 
-/// Everything that a run of the example found.
+/// All results of a run of the study.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub dataset: String,
@@ -89,7 +89,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// A table for the terminal, in percent, with the standard deviation over the seeds.
+    /// Returns a table for the terminal, in percent, with the standard deviation over the seeds.
     pub fn table(&self, modalities: &[&str]) -> String {
         let mut columns: Vec<String> = modalities.iter().map(|name| name.to_string()).collect();
         columns.push("fused".to_string());
@@ -105,14 +105,17 @@ impl Report {
         for method in &self.methods {
             let _ = write!(table, "{:<22}", method.name);
             for (i, column) in columns.iter().enumerate() {
-                let of = |scores: &Scores| match i < modalities.len() {
-                    true => scores.modalities[column],
-                    false => scores.multi,
+                let branch = |scores: &Scores| {
+                    if i < modalities.len() {
+                        scores.modalities[column]
+                    } else {
+                        scores.multi
+                    }
                 };
                 let seeds = method.per_seed.iter();
-                let accuracies: Vec<f64> = seeds.map(|scores| of(scores).accuracy).collect();
+                let accuracies: Vec<f64> = seeds.map(|scores| branch(scores).accuracy).collect();
                 let cell = Spread::of(&accuracies).map_or(String::new(), |cell| cell.to_string());
-                let f1 = 100.0 * of(&method.mean).macro_f1;
+                let f1 = 100.0 * branch(&method.mean).macro_f1;
                 let _ = write!(table, "{:>24}", format!("{cell}  {f1:>8.1}"));
             }
             table.push('\n');

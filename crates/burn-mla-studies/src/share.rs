@@ -1,25 +1,28 @@
+//! The runs of one of several processes.
+
 use std::str::FromStr;
 
-/// The runs of one of several processes: of all, every `n`-th from number `i` on. Given as `i/n`.
+/// A share of all runs for one of several processes: every `n`-th run from number `i` on, written as
+/// `i/n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     i: usize,
     n: usize,
 }
 
-/// Why a text is no share. Clap says before it which argument and which text.
+/// The error for a text that is not a share. Clap adds the argument and the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("two whole numbers I/N are needed, I below N, as in 0/2")]
 pub struct NoShare;
 
 impl Share {
-    /// Those of all runs, which every process must list in the same order.
+    /// Selects the runs of this share. Every process must list all runs in the same order.
     pub fn of<T>(self, runs: Vec<T>) -> Vec<T> {
         runs.into_iter().skip(self.i).step_by(self.n).collect()
     }
 }
 
-/// Every run.
+/// The share of every run.
 impl Default for Share {
     fn default() -> Self {
         Self { i: 0, n: 1 }

@@ -1,16 +1,18 @@
+//! Mean and standard deviation over seeds.
+
 use std::fmt;
 
 /// Mean and sample standard deviation of a score in 0..1 over seeds. Displayed in percent:
-/// `66.6 ± 0.7`, of one seed `66.6`.
+/// `66.6 ± 0.7`, or `66.6` for one seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     pub mean: f64,
-    /// With `n - 1` in the denominator; `None` of one seed.
+    /// With `n - 1` in the denominator; `None` for one seed.
     pub deviation: Option<f64>,
 }
 
 impl Spread {
-    /// `None` of no seed.
+    /// Computes both; `None` without scores.
     pub fn of(scores: &[f64]) -> Option<Self> {
         let n = scores.len() as f64;
         let mean = scores.iter().sum::<f64>() / n;

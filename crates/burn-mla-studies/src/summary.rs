@@ -1,5 +1,4 @@
-//! The table of a comparison, in Markdown and CSV, in percent. The modules `distinct` and
-//! `spread` must be there beside this one.
+//! The table of a comparison, in Markdown and CSV, in percent.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -7,19 +6,20 @@ use std::io::Write;
 use crate::distinct::distinct;
 use crate::spread::Spread;
 
-/// What a method scored in one column of the table, such as a modality or "fused".
+/// Scores of a method in one column of the table, such as a modality or "fused".
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub method: String,
-    /// The set of modalities that it was trained on: each has a table of its own.
+    /// The set of modalities of the training. Each set has its own table.
     pub modalities: String,
     pub column: String,
-    /// In 0..1, one a seed.
+    /// In 0..1, one per seed.
     pub scores: Vec<f64>,
 }
 
-/// A table a set of modalities, a line a method; all in the order in which they first occur. A
-/// cell is mean ± sample standard deviation, of one seed its score, and – where there is none.
+/// Formats one table per set of modalities with one line per method, in the order in which they
+/// first occur. A cell is the mean ± the sample standard deviation, the score alone for one seed, or –
+/// without scores.
 pub fn markdown(rows: &[Row]) -> String {
     let mut out = String::new();
     for modalities in distinct(rows.iter().map(|row| row.modalities.as_str())) {
@@ -48,12 +48,13 @@ pub fn markdown(rows: &[Row]) -> String {
     out
 }
 
-/// A line a row: `method, modalities, column, n_seeds, mean, deviation`, in percent, and `scores`,
-/// each seed's, between spaces. `deviation` is empty with one seed, `mean` too with none.
+/// Writes one line per row: `method, modalities, column, n_seeds, mean, deviation`, in percent, and
+/// `scores` of the seeds, separated by spaces. `deviation` is empty for one seed, and `mean` too
+/// without scores.
 ///
 /// # Errors
 ///
-/// When nothing can be written.
+/// Those of the writer.
 pub fn csv(rows: &[Row], writer: impl Write) -> Result<(), csv::Error> {
     let mut table = csv::Writer::from_writer(writer);
     table.write_record([

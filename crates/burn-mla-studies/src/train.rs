@@ -1,5 +1,4 @@
-//! MLA on emoji, as the examples train it that compare rules: with small encoders, many times. The
-//! module `emoji` must be there beside this one.
+//! MLA on emoji with small encoders, for the studies that train many models.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -16,14 +15,14 @@ use burn_mla::prelude::*;
 use burn_mla_data::dataset::Split;
 use burn_mla_data::dataset::emoji::{Batches, EmojiEncoder, EncoderSizes};
 
-/// A trained model. The fusion takes no part in training: any can take its place.
+/// A trained model. Training does not depend on the fusion, which can be replaced by any other.
 pub type Model<P> = Mla<Vec<EmojiEncoder>, LinearHead, P, MeanFusion>;
 
 pub const BATCH_SIZE: usize = 64;
 const LEARNING_RATE: f64 = 4e-3;
 const WEIGHT_DECAY: f32 = 0.05;
 
-/// The emoji example's, but smaller.
+/// Smaller encoders than those of the emoji example.
 pub fn sizes() -> EncoderSizes {
     EncoderSizes {
         d_feature: 128,
@@ -35,7 +34,7 @@ pub fn sizes() -> EncoderSizes {
     }
 }
 
-/// How a model is trained.
+/// Settings of a training.
 pub struct Training {
     pub config: MlaConfig,
     pub epochs: usize,
@@ -43,11 +42,11 @@ pub struct Training {
 }
 
 impl Training {
-    /// Trains on the training split, with autodiff on the device; the model comes without.
+    /// Trains on the training split and returns the model without autodiff.
     ///
     /// # Errors
     ///
-    /// What the model and the batches report.
+    /// Those of the model and the batches.
     pub fn run<P: OrthogonalProjector>(
         &self,
         batches: &Batches,
@@ -57,10 +56,7 @@ impl Training {
         device.seed(self.seed);
         let device = device.clone().autodiff();
         let sizes = sizes();
-        let modalities = batches.modalities.iter();
-        let encoders = modalities
-            .map(|&modality| EmojiEncoder::init(modality, &sizes, &device))
-            .collect::<burn_mla::Result<Vec<_>>>()?;
+        let encoders = EmojiEncoder::init_all(batches.modalities, &sizes, &device)?;
         let n_modalities = encoders.len();
         let n_classes = batches.emoji.classes.len();
         let head = LinearHeadConfig::new(sizes.d_feature, n_classes).init(&device)?;

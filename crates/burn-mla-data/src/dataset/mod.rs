@@ -1,4 +1,4 @@
-//! Data sets: one room per set.
+//! Data sets, one module per set.
 
 pub mod emoji;
 mod split;

@@ -1,3 +1,5 @@
+//! Hashed words and n-grams, a text front end without a vocabulary.
+
 use burn::config::Config;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -29,9 +31,9 @@ pub struct HashedTextConfig {
 /// Texts as vectors: hashed words and character n-grams, weighted by their inverse document
 /// frequency, scaled to length 1.
 ///
-/// The hashing trick (Weinberger et al., ICML 2009) needs no vocabulary; n-grams are taken
-/// within a word with its ends marked, as fastText does. Words are runs of letters and digits
-/// in lower case. The hash is FNV-1a of 64 bits, so that vectors are the same on every machine.
+/// The hashing trick (Weinberger et al., ICML 2009) needs no vocabulary. N-grams are within a word
+/// with its ends marked, as in fastText. Words are runs of letters and digits in lower case. The hash
+/// is 64-bit FNV-1a, which makes vectors the same on every machine.
 ///
 /// ```
 /// use burn_mla_data::text::HashedTextConfig;
@@ -54,12 +56,11 @@ pub struct HashedText {
 }
 
 impl HashedTextConfig {
-    /// Learns the document frequencies from `texts`: give it those of the training split.
+    /// Computes the document frequencies of `texts`, which should be those of the training split.
     ///
     /// # Errors
     ///
-    /// [`DataError::HyperParameter`] for a value outside of the
-    /// ranges above.
+    /// [`DataError::HyperParameter`] for a value outside of the ranges above.
     pub fn init<T: AsRef<str>>(&self, texts: &[T]) -> Result<HashedText> {
         let range = |name, requirement, value, holds| {
             if holds {
@@ -91,7 +92,7 @@ impl HashedTextConfig {
                 *documents += u32::from(count > 0.0);
             }
         }
-        // Smoothed as if one more text held every word, so that unseen ones stay finite.
+        // Smoothed as if one more text contained every word, which keeps unseen words finite.
         let total = texts.len() as f32 + 1.0;
         hashed.inverse_document_frequency = documents
             .into_iter()
@@ -102,16 +103,16 @@ impl HashedTextConfig {
 }
 
 impl HashedText {
-    /// Width of the vectors.
+    /// Returns the width of the vectors.
     pub fn d_output(&self) -> usize {
         self.d_output
     }
 
-    /// The vector of a text, `d_output` long and of length 1, or 0 where there is no word.
+    /// Computes the vector of a text, `d_output` values of length 1, or zeros for a text without words.
     pub fn vector(&self, text: &str) -> Vec<f32> {
         let mut vector = self.counts(text);
         for (value, weight) in vector.iter_mut().zip(&self.inverse_document_frequency) {
-            // 1 + log of the count: the tenth occurrence says less than the first.
+            // 1 + log of the count, since the tenth occurrence is less informative than the first.
             *value = if *value > 0.0 {
                 (1.0 + value.ln()) * weight
             } else {
@@ -125,7 +126,7 @@ impl HashedText {
         vector
     }
 
-    /// The vectors of several texts, `[n_texts, d_output]`.
+    /// Computes the vectors of several texts, `[n_texts, d_output]`.
     pub fn tensor<T: AsRef<str>>(&self, texts: &[T], device: &Device) -> Tensor<2> {
         let values: Vec<f32> = texts
             .iter()

@@ -33,7 +33,7 @@ fn cell(key: &str, found: f64) -> Cell {
     }
 }
 
-/// A folder that is there until it is dropped, and a file that is not in it yet.
+/// A temporary folder, and the path of a file in it that does not exist yet.
 fn nowhere() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cells.jsonl");
@@ -44,7 +44,7 @@ fn open(path: &Path) -> Cells<Cell> {
     Cells::open(path.to_path_buf()).unwrap()
 }
 
-/// As a process leaves it that is stopped in the middle of an append.
+/// Leaves the file as a process does that ends during an append.
 fn append(path: &Path, text: &[u8]) {
     let mut file = OpenOptions::new().append(true).open(path).unwrap();
     file.write_all(text).unwrap();
@@ -70,7 +70,7 @@ fn runs_are_remembered_in_their_order() {
     assert!(text.starts_with("{\"key\":\"b\",\"found\":[0.25]}\n"));
 }
 
-/// Wherever the second of two lines ends, be it within the two bytes of ± or just before its end.
+/// The second of two lines may be cut anywhere, even within the two bytes of ± or before its end.
 #[test]
 fn a_torn_line_is_dropped_and_overwritten() {
     let (_folder, path) = nowhere();
@@ -104,7 +104,7 @@ fn a_line_that_another_process_tears_after_the_opening_is_not_glued_on_to() {
     assert_eq!(open(&path).all(), [cell("a", 1.0), cell("b", 2.0)]);
 }
 
-/// Lines of many pages, which the system may write piece by piece, while others open the file.
+/// Lines of many pages, which the system may write in pieces while other threads open the file.
 #[test]
 fn several_writers_lose_no_run() {
     let (_folder, path) = nowhere();
@@ -156,7 +156,7 @@ fn of_two_runs_with_one_key_the_first_counts() {
     one.add(cell("a", 1.0)).unwrap();
     other.add(cell("a", 2.0)).unwrap();
     other.add(cell("b", 3.0)).unwrap();
-    // What another process adds later is not seen.
+    // Later additions by another process are not visible.
     assert_eq!(one.all(), [cell("a", 1.0)]);
     assert_eq!(open(&path).all(), [cell("a", 1.0), cell("b", 3.0)]);
 }

@@ -1,3 +1,5 @@
+//! Horizontal bars in groups, with error bars.
+
 use std::error::Error;
 use std::path::Path;
 
@@ -17,13 +19,13 @@ pub struct Panel {
     pub groups: Vec<Group>,
 }
 
-/// The scores of a method: of each modality, and fused.
+/// The scores of a method: those of each modality, and the fused one.
 pub struct Group {
     pub name: String,
     pub bars: Vec<Bar>,
 }
 
-/// A score of a method. One that is not finite is left out.
+/// A score of a method. A score that is not finite is left out.
 pub struct Bar {
     pub name: String,
     pub score: Spread,
@@ -35,13 +37,13 @@ const GROUP_NAME: Font = sans(14);
 const VALUE: Font = sans(11);
 const TITLE: i32 = 36;
 const AXIS: i32 = 42;
-/// What is kept free for the value beside the longest bar.
+/// Space for the value beside the longest bar.
 const VALUE_WIDTH: i32 = 36;
 const PLOT_WIDTH: i32 = 380;
 
-/// Draws horizontal bars in percent, from 0, a group a method, with the standard deviation as an
-/// error bar and the mean beside it. Panels are side by side, at most 4 in a row; the bars of the
-/// same name look the same in all of them. `score` is what the axis is called, with its unit.
+/// Draws horizontal bars in percent, from 0, one group per method, with the standard deviation as an
+/// error bar and the mean beside it. Panels are side by side, at most 4 in a row. Bars of the same
+/// name look the same in all of them. `score` is the name of the axis, with its unit.
 pub fn draw(
     path: &Path,
     caption: &str,
@@ -51,14 +53,14 @@ pub fn draw(
     let groups = || panels.iter().flat_map(|panel| &panel.groups);
     let bars = groups().flat_map(|group| &group.bars);
     let mut names = distinct(bars.clone().map(|bar| bar.name.as_str()));
-    // What ends a group, the fused score, comes last in the legend too.
+    // The last bar of a group, the fused score, is last in the legend too.
     let ends = || groups().filter_map(|group| group.bars.last());
     names.sort_by_key(|name| ends().any(|bar| bar.name == *name));
     let longest = bars.map(|bar| bar.score.mean + bar.score.deviation.unwrap_or(0.0));
     let longest = longest
         .filter(|score| score.is_finite())
         .fold(0.0, f64::max);
-    // Up to a multiple of 10 %.
+    // Rounded up to a multiple of 10 %.
     let end = 10.0 * (10.0 * longest).ceil().clamp(1.0, 10.0);
 
     text::register()?;
@@ -129,7 +131,7 @@ fn height(group: &Group) -> i32 {
     BAR * group.bars.len() as i32 + GROUP_GAP
 }
 
-/// Where percents are on the canvas.
+/// Position of a percentage on the canvas.
 struct Plot {
     left: i32,
     width: f64,

@@ -1,3 +1,5 @@
+//! Learning curves.
+
 use std::error::Error;
 use std::path::Path;
 
@@ -7,7 +9,7 @@ use crate::spread::Spread;
 /// The accuracy of one prediction of one method after each epoch.
 pub struct Curve {
     pub name: String,
-    /// In 0..1, one an epoch.
+    /// In 0..1, one per epoch.
     pub accuracy: Vec<f64>,
 }
 

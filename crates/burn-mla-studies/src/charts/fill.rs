@@ -1,10 +1,12 @@
+//! Colours and hatchings of bars.
+
 use std::error::Error;
 
 use plotters::prelude::*;
 
 use super::sheet::{Canvas, Pixel};
 
-/// How the `i`-th name looks as a bar: a colour, and a grey level or a hatching.
+/// Fill of the bars of the `i`-th name: a colour, and a grey level or a hatching.
 #[derive(Clone, Copy)]
 pub(super) struct Fill(pub(super) usize);
 
@@ -28,7 +30,7 @@ const FILLS: [(RGBColor, Hatch); 6] = [
 const SPACING: usize = 6;
 
 impl Fill {
-    /// A bar between two opposite corners.
+    /// Returns a bar between two opposite corners.
     pub(super) fn bar(self, canvas: &Canvas, corners: [Pixel; 2]) -> Result<(), Box<dyn Error>> {
         let [(left, top), (right, bottom)] = corners;
         let (color, hatch) = &FILLS[self.0 % FILLS.len()];
@@ -55,7 +57,7 @@ impl Fill {
 impl Hatch {
     /// Lines within a rectangle of this width and height that starts at 0.
     fn lines(&self, (width, height): Pixel) -> Vec<[Pixel; 2]> {
-        // Of the line y = x + c that part which is inside.
+        // The part of the line y = x + c inside the rectangle.
         let falling = |c: i32| {
             let (from, to) = ((-c).max(0), (height - c).min(width));
             [(from, from + c), (to, to + c)]

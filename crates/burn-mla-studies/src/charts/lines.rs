@@ -1,3 +1,5 @@
+//! Lines with error bars and markers.
+
 use std::error::Error;
 use std::ops::Range;
 use std::path::Path;
@@ -11,29 +13,29 @@ use super::ticks::Ticks;
 use crate::distinct::distinct;
 use crate::spread::Spread;
 
-/// Series that are drawn into one pair of axes.
+/// Series in one pair of axes.
 pub struct Panel {
     pub title: String,
     pub series: Vec<Series>,
 }
 
-/// A score at some places, such as the accuracy of a method at missing rates.
+/// A score at several positions, such as the accuracy of a method at missing rates.
 pub struct Series {
     pub name: String,
     /// From left to right. A score that is not finite interrupts the line.
     pub points: Vec<(f64, Spread)>,
 }
 
-/// How far the axis of the scores reaches; the same in all panels.
+/// Range of the axis of the scores, the same in all panels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scores {
     /// From 0 to 100 %.
     Whole,
-    /// As far as there are scores, error bars included.
+    /// The range of the scores with their error bars.
     Near,
 }
 
-/// What the axes are called, with units.
+/// Names of the axes, with units.
 pub struct Labels<'a> {
     pub x: &'a str,
     pub y: &'a str,
@@ -85,10 +87,11 @@ pub fn draw(
             let Some(i) = names.iter().position(|name| *name == series.name) else {
                 continue;
             };
-            // Error bars at the same place would hide one another.
-            let aside = match with_bars > 1 {
-                true => 3 * at as i32 - 3 * (panel.series.len() as i32 - 1) / 2,
-                false => 0,
+            // Error bars at the same position would hide one another.
+            let aside = if with_bars > 1 {
+                3 * at as i32 - 3 * (panel.series.len() as i32 - 1) / 2
+            } else {
+                0
             };
             let pixel = |x: f64, score: f64| {
                 let score = (100.0 * score).clamp(y_range.start, y_range.end);

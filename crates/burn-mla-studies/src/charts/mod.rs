@@ -1,7 +1,6 @@
-//! Results as pictures (PNG), which can be told apart in black and white.
+//! Results as pictures (PNG) that remain readable in black and white.
 //!
-//! Scores are in 0..1 and drawn in percent. A name looks the same in all panels of a picture. The
-//! modules `distinct` and `spread` must be there beside this one.
+//! Scores are in 0..1 and drawn in percent. A name looks the same in all panels of a picture.
 
 pub mod bars;
 pub mod curves;
@@ -15,7 +14,7 @@ mod ticks;
 
 use plotters::style::RGBColor;
 
-/// Colours that colour-blind people can tell apart, from dark to light and back.
+/// Colours that remain distinct under colour blindness, from dark to light and back.
 const COLORS: [RGBColor; 7] = [
     RGBColor(0, 90, 181),
     RGBColor(220, 50, 32),

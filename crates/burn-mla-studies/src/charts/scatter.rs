@@ -1,3 +1,5 @@
+//! Points in two dimensions, by group.
+
 use std::error::Error;
 use std::ops::Range;
 use std::path::Path;
@@ -11,7 +13,7 @@ use crate::distinct::distinct;
 
 /// The features of several modalities of one method, projected on two principal components.
 pub struct Panel {
-    /// The method, and the value to be seen, such as its modality gap.
+    /// The method, and a value such as its modality gap.
     pub title: String,
     pub groups: Vec<Group>,
     /// Share of the variance that each of the two components explains, in 0..1.
@@ -71,7 +73,7 @@ fn is_finite(point: &[f64; 2]) -> bool {
     point.iter().all(|x| x.is_finite())
 }
 
-/// The values along a component, with a margin.
+/// The range of the values along a component, with a margin.
 fn range(panel: &Panel, component: usize) -> Range<f64> {
     let points = panel.groups.iter().flat_map(|group| &group.points);
     let values = points
@@ -80,9 +82,12 @@ fn range(panel: &Panel, component: usize) -> Range<f64> {
     let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), x| {
         (low.min(x), high.max(x))
     });
-    match low < high {
-        true => low - 0.06 * (high - low)..high + 0.06 * (high - low),
-        false if low == high => low - 0.5..low + 0.5,
-        false => -1.0..1.0,
+    if low < high {
+        let margin = 0.06 * (high - low);
+        low - margin..high + margin
+    } else if low == high {
+        low - 0.5..low + 0.5
+    } else {
+        -1.0..1.0
     }
 }

@@ -1,3 +1,5 @@
+//! A picture with a caption, a legend and rows of panels.
+
 use std::error::Error;
 use std::path::Path;
 
@@ -14,7 +16,7 @@ const MAX_COLUMNS: usize = 4;
 const CAPTION: Font = sans(20);
 const NAME: Font = sans(15);
 const MARGIN: i32 = 12;
-/// Width of what the legend shows of a name, and what is kept free after it.
+/// Width of the swatch of a name in the legend, and of the space after it.
 const SWATCH: i32 = 46;
 const SWATCH_GAP: i32 = 8;
 const NAME_GAP: i32 = 26;
@@ -22,14 +24,14 @@ const LEGEND_ROW: i32 = 24;
 
 /// A picture: a caption, a legend for all panels, and rows of panels.
 pub(super) struct Sheet<'a> {
-    /// All of it, in pixels.
+    /// The whole picture, in pixels.
     pub(super) canvas: Canvas<'a>,
     pub(super) panels: Vec<Canvas<'a>>,
 }
 
 impl<'a> Sheet<'a> {
-    /// Makes room for `n_panels` of a size of about `panel`. `swatch` draws what the `i`-th name
-    /// looks like, from one pixel to another to the right of it.
+    /// Reserves space for `n_panels` of a size of about `panel`. `swatch` draws the look of the `i`-th
+    /// name between two pixels of the same row.
     pub(super) fn new(
         path: &'a Path,
         caption: &str,
@@ -75,9 +77,9 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// Where the names go: in rows, each in the middle.
+/// Positions of the names, in centred rows.
 struct Legend {
-    /// Left end of each swatch, and its row's upper edge.
+    /// Left end of each swatch, and the upper edge of its row.
     places: Vec<Pixel>,
     height: i32,
 }

@@ -1,3 +1,5 @@
+//! Dashes and markers of lines.
+
 use std::error::Error;
 
 use plotters::element::DashedPathElement;
@@ -6,7 +8,7 @@ use plotters::prelude::*;
 use super::COLORS;
 use super::sheet::{Canvas, Pixel};
 
-/// Lengths of dash and gap in pixels; none is a solid line.
+/// Lengths of dash and gap in pixels; `None` for a solid line.
 const DASHES: [Option<(i32, i32)>; 5] = [
     None,
     Some((11, 5)),
@@ -15,7 +17,7 @@ const DASHES: [Option<(i32, i32)>; 5] = [
     Some((7, 3)),
 ];
 
-/// Outlines of markers around a point, of size 1; none is a circle.
+/// Outlines of markers around a point, of size 1; `None` for a circle.
 const MARKERS: [Option<&[(f64, f64)]>; 6] = [
     None,
     Some(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),
@@ -38,7 +40,7 @@ const MARKERS: [Option<&[(f64, f64)]>; 6] = [
     ]),
 ];
 
-/// How the `i`-th name looks as a line or as points.
+/// Line and markers of the `i`-th name.
 #[derive(Clone, Copy)]
 pub(super) struct Stroke(pub(super) usize);
 
@@ -59,7 +61,7 @@ impl Stroke {
         Ok(())
     }
 
-    /// Every other name's marker is hollow.
+    /// Whether the marker is hollow, as for every other name.
     pub(super) fn marker(
         self,
         canvas: &Canvas,
@@ -90,7 +92,7 @@ impl Stroke {
         Ok(())
     }
 
-    /// An error bar between two points of the same height or of the same place.
+    /// Returns an error bar between two points of the same height or the same position.
     pub(super) fn whisker(self, canvas: &Canvas, ends: [Pixel; 2]) -> Result<(), Box<dyn Error>> {
         whisker(canvas, ends, self.color())
     }
@@ -121,9 +123,10 @@ pub(super) fn whisker(
     color: RGBColor,
 ) -> Result<(), Box<dyn Error>> {
     canvas.draw(&PathElement::new(ends, color))?;
-    let across = match ends[0].0 == ends[1].0 {
-        true => (3, 0),
-        false => (0, 3),
+    let across = if ends[0].0 == ends[1].0 {
+        (3, 0)
+    } else {
+        (0, 3)
     };
     for (x, y) in ends {
         let cap = [(x - across.0, y - across.1), (x + across.0, y + across.1)];

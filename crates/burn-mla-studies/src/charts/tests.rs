@@ -1,3 +1,5 @@
+//! Pictures, drawn and read back.
+
 use std::error::Error;
 use std::path::Path;
 
@@ -23,7 +25,7 @@ const METHODS: [&str; 13] = [
     "unimodal",
 ];
 
-/// A number in 0..1 that looks random.
+/// A pseudo-random number in 0..1.
 fn noise(i: usize) -> f64 {
     ((i * i) as f64 * 12.9898 + i as f64 * 78.233).sin() * 43758.5453 % 1.0 / 2.0 + 0.5
 }
@@ -266,7 +268,7 @@ fn a_bar_is_as_long_as_its_score_and_its_error_bar_as_its_deviation() {
 #[test]
 fn names_look_different_without_colours_and_grey_levels() {
     let n = METHODS.len();
-    // What the i-th of all names looks like.
+    // The look of the i-th of all names.
     let marked = |i: usize| -> Vec<bool> {
         let series = (0..n).map(|k| lines::Series {
             name: METHODS[k].to_string(),

@@ -1,3 +1,5 @@
+//! The embedded font.
+
 use std::error::Error;
 
 use plotters::prelude::*;
@@ -11,7 +13,7 @@ pub(super) const fn sans(size: i32) -> Font {
     ("sans-serif", size)
 }
 
-/// Registers the embedded font, before anything is written or measured.
+/// Registers the embedded font, which must precede all text.
 pub(super) fn register() -> Result<(), Box<dyn Error>> {
     register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular())
         .map_err(|_| "the embedded font is not valid".into())
@@ -23,7 +25,7 @@ pub(super) fn width(text: &str, font: Font) -> Result<i32, Box<dyn Error>> {
     Ok(width as i32)
 }
 
-/// Text at the height of a point, which is at its left end, middle or right end.
+/// Text at the height of a point, which is its left end, middle or right end.
 pub(super) fn anchored(font: Font, at: HPos) -> TextStyle<'static> {
     TextStyle::from(font.into_font()).pos(Pos::new(at, VPos::Center))
 }

@@ -1,3 +1,5 @@
+//! Axes with ticks at the points of a chart.
+
 use std::ops::Range;
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
@@ -5,14 +7,14 @@ use plotters::coord::types::RangedCoordf64;
 
 const MAX_TICKS: usize = 11;
 
-/// An axis whose ticks are the places at which there are points.
+/// An axis whose ticks are the positions of the points.
 pub(super) struct Ticks {
     range: Range<f64>,
     places: Vec<f64>,
 }
 
 impl Ticks {
-    /// At most 11 of the places; the axis reaches a bit beyond the outermost ones.
+    /// At most 11 of the positions. The axis extends slightly beyond the outermost ones.
     pub(super) fn at(places: impl Iterator<Item = f64>) -> Self {
         let mut places: Vec<f64> = places.filter(|x| x.is_finite()).collect();
         places.sort_by(f64::total_cmp);
@@ -25,14 +27,14 @@ impl Ticks {
                 first - margin..last + margin
             }
         };
-        // Of 30 epochs the ticks are 5, 10, 15 and so on.
+        // For 30 epochs the ticks are 5, 10, 15 and so on.
         let every = round_up(places.len().div_ceil(MAX_TICKS));
         let places = places.into_iter().skip(every - 1).step_by(every).collect();
         Self { range, places }
     }
 }
 
-/// To 1, 2 or 5 times a power of 10.
+/// Rounds up to 1, 2 or 5 times a power of 10.
 fn round_up(n: usize) -> usize {
     let mut power = 1;
     loop {

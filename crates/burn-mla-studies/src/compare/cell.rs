@@ -1,3 +1,5 @@
+//! A finished run, as it is stored.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -6,12 +8,12 @@ use crate::cells::{self, Keyed};
 use crate::compare::methods::{Method, Trial};
 use burn_mla_data::dataset::emoji::Modality;
 
-/// Modalities that are missing.
+/// The modalities that are missing in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
     Nothing,
-    /// Each modality of each sample with this probability, in all splits; one is always kept.
+    /// Each modality of each sample with this probability, in all splits. One is always kept.
     Each {
         rate: f64,
     },
@@ -22,7 +24,7 @@ pub enum Missing {
     },
 }
 
-/// What is trained: what identifies a run.
+/// The key of a run: what is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Key {
     pub method: Method,
@@ -33,7 +35,7 @@ pub struct Key {
     pub epochs: usize,
 }
 
-/// Accuracy and macro-F1, in 0..1, each modality over the samples that have it.
+/// Accuracy and macro-F1, in 0..1. Those of a modality are over the samples that have it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SplitScores {
     pub modalities: Vec<Score>,
@@ -61,22 +63,22 @@ pub struct Row {
     pub name: String,
     pub valid: SplitScores,
     pub test: SplitScores,
-    /// What each modality contributes to the fused test accuracy.
+    /// Contribution of each modality to the fused test accuracy.
     pub shapley: Vec<f64>,
 }
 
-/// How far apart the modalities' features are on the test split.
+/// Distance between the features of the modalities on the test split.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Gap {
     /// Mean distance between the means of normalized features of two modalities, 0 to 2.
     pub distance: f64,
-    /// Share of the variance along the two first principal components.
+    /// Share of the variance along the first two principal components.
     pub explained: [f64; 2],
     /// The features of each modality, projected on them.
     pub points: Vec<Vec<[f64; 2]>>,
 }
 
-/// What a run found.
+/// Results of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
     /// Validation accuracies after each epoch: of each modality, then fused.
@@ -100,7 +102,7 @@ impl Keyed for Cell {
     }
 }
 
-/// The runs done so far.
+/// The finished runs.
 pub type Cells = cells::Cells<Cell>;
 
 impl Key {
@@ -108,7 +110,7 @@ impl Key {
         set_name(&self.modalities)
     }
 
-    /// A name for files, of letters, digits and hyphens.
+    /// Returns a file name of letters, digits, dots and hyphens.
     pub fn file_name(&self) -> String {
         let text = format!("{self}");
         let keep = |c: char| {

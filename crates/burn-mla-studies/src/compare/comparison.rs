@@ -1,8 +1,10 @@
+//! Paired tests of a family of differences.
+
 use serde::Serialize;
 
 use crate::paired::{holm, paired_t_test};
 
-/// A difference between two rows, or why none can be told.
+/// A tested difference between two rows, or the reason why it cannot be tested.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Comparison {
@@ -10,7 +12,7 @@ pub enum Comparison {
     Undefined { reason: String },
 }
 
-/// Of accuracies in 0..1, the first minus the second.
+/// Difference of accuracies in 0..1, the first minus the second.
 #[derive(Debug, Serialize)]
 pub struct Tested {
     pub n: usize,

@@ -1,3 +1,5 @@
+//! The pictures of the comparison.
+
 use std::error::Error;
 use std::path::Path;
 
@@ -11,7 +13,7 @@ use crate::compare::plan::Plan;
 use crate::compare::results::{self, Curve, Results, Set, SetRow};
 use crate::spread::Spread;
 
-/// Draws everything.
+/// Draws all pictures.
 pub fn draw(
     out: &Path,
     plan: &Plan,

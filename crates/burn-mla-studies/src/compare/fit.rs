@@ -1,3 +1,5 @@
+//! One run: training, evaluation and what is measured of the model.
+
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ use burn_mla_data::dataset::emoji::{
     Batches, Emoji, EmojiBatch, EmojiEncoder, EmojiInputs, EncoderSizes,
 };
 
-/// What every method gets.
+/// Settings that all methods share.
 #[derive(Debug, Clone, Serialize)]
 pub struct Budget {
     pub sizes: EncoderSizes,
@@ -69,7 +71,7 @@ pub struct Run<'a> {
     pub budget: &'a Budget,
     pub emoji: &'a Arc<Emoji>,
     pub device: &'a Device,
-    /// Where it keeps checkpoints while it is under way.
+    /// Folder of its checkpoints until it is finished.
     pub folder: &'a Path,
 }
 
@@ -184,8 +186,7 @@ impl Run<'_> {
     }
 
     fn encoders(&self, device: &Device) -> burn_mla::Result<Vec<EmojiEncoder>> {
-        let init = |&modality| EmojiEncoder::init(modality, &self.budget.sizes, device);
-        self.key.modalities.iter().map(init).collect()
+        EmojiEncoder::init_all(&self.key.modalities, &self.budget.sizes, device)
     }
 
     fn batches(&self, split: Split) -> Result<Batches<'_>, Box<dyn Error>> {
@@ -227,7 +228,7 @@ impl Run<'_> {
         n.div_ceil(self.budget.batch_size) as u64
     }
 
-    /// Trains on the training split, or goes on where the run was stopped.
+    /// Trains on the training split, or resumes the last checkpoint of an interrupted run.
     fn fit<M: MultimodalMethod<Inputs = EmojiInputs>>(
         &self,
         model: impl Fn(&Device) -> burn_mla::Result<M>,
@@ -242,7 +243,7 @@ impl Run<'_> {
         let batches = batches.shuffled(indices, key.seed, &device)?;
         let passes = vec![batches.passes()];
         let train = model.training_loader(Arc::new(batches), passes)?;
-        // An alternating epoch has each batch once a modality.
+        // An alternating epoch contains each batch once per modality.
         let steps_per_batch = train.loader.num_items() / n_items;
         let n_steps = self.n_batches() as usize * steps_per_batch * key.epochs;
         let rate = key.trial.learning_rate;
@@ -291,7 +292,7 @@ impl Run<'_> {
         })
     }
 
-    /// Of the first seed, with nothing missing.
+    /// Measures the modality gap of the first seed without missing modalities.
     fn gap(
         &self,
         features: impl Fn(EmojiBatch) -> burn_mla::Result<Vec<burn::tensor::Tensor<2>>>,

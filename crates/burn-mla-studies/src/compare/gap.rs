@@ -1,3 +1,5 @@
+//! The modality gap of features.
+
 use std::error::Error;
 
 use burn::tensor::Tensor;
@@ -5,7 +7,7 @@ use burn_mla::analysis::{ModalityGap, Pca};
 
 use crate::compare::cell::Gap;
 
-/// The gap of features that come in batches, one tensor a modality, all of one width.
+/// Computes the gap of features in batches with one tensor per modality, all of one width.
 pub fn of(batches: Vec<Vec<Tensor<2>>>) -> Result<Gap, Box<dyn Error>> {
     let n_modalities = batches.first().map_or(0, Vec::len);
     let mut gap = ModalityGap::new(n_modalities)?;
@@ -16,13 +18,16 @@ pub fn of(batches: Vec<Vec<Tensor<2>>>) -> Result<Gap, Box<dyn Error>> {
             each[modality].push(normalized(features));
         }
     }
-    let each: Vec<Tensor<2>> = each.into_iter().map(|of| Tensor::cat(of, 0)).collect();
+    let each: Vec<Tensor<2>> = each
+        .into_iter()
+        .map(|batches| Tensor::cat(batches, 0))
+        .collect();
     let pca = Pca::fit(&Tensor::cat(each.clone(), 0), 2)?;
     let [first, second] = pca.explained_variance_ratio()[..] else {
         return Err("two components were asked for".into());
     };
-    let points = each.iter().map(|of| {
-        let rows = pca.transform(of)?;
+    let points = each.iter().map(|features| {
+        let rows = pca.transform(features)?;
         Ok(rows.into_iter().map(|row| [row[0], row[1]]).collect())
     });
     Ok(Gap {
@@ -32,7 +37,7 @@ pub fn of(batches: Vec<Vec<Tensor<2>>>) -> Result<Gap, Box<dyn Error>> {
     })
 }
 
-/// Rows of length 1; a row of zeros stays.
+/// Scales rows to length 1. A row of zeros remains.
 fn normalized(features: Tensor<2>) -> Tensor<2> {
     let length = features.clone().square().sum_dim(1).sqrt();
     features / length.clamp_min(f32::MIN_POSITIVE)

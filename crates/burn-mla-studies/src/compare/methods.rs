@@ -1,8 +1,10 @@
+//! The methods, the hyper-parameters that are searched, and the rows of the table.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What is trained. A trained MLA is scored with several fusions: see [`Method::rows`].
+/// A trained method. A trained MLA is scored with several fusions, see [`Method::rows`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
@@ -24,7 +26,7 @@ pub enum Method {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
     pub learning_rate: f64,
-    /// The method's own one, where it has one.
+    /// The hyper-parameter of the method itself, if it has one.
     pub own: Option<f64>,
 }
 
@@ -43,17 +45,17 @@ pub const ALL: [Method; 12] = [
     Method::MlaDefault,
 ];
 
-/// How a trained model's predictions are fused, for the rows of the table.
+/// Fusion of a trained model for a row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fusion {
-    /// The model's own.
+    /// The fusion of the model.
     Own,
     /// The mean of the modalities' logits.
     Mean,
 }
 
 impl Method {
-    /// The rows of the table that the trained model makes, the first being what is searched for.
+    /// Returns the rows of the table from the trained model. The search is for the first one.
     pub fn rows(self) -> &'static [(&'static str, Fusion)] {
         match self {
             Self::Sum => &[("Sum", Fusion::Own)],
@@ -74,12 +76,12 @@ impl Method {
         }
     }
 
-    /// The row by which the method is known.
+    /// Returns the name of the row that stands for the method.
     pub fn name(self) -> &'static str {
         self.rows()[0].0
     }
 
-    /// What the method's own hyper-parameter is, and what is tried.
+    /// Returns the name and the values of the hyper-parameter of the method itself.
     pub fn own(self) -> Option<(&'static str, [f64; 2])> {
         match self {
             Self::Ogm | Self::OgmGe => Some(("alpha", [0.1, 0.5])),
@@ -90,7 +92,7 @@ impl Method {
         }
     }
 
-    /// The budget of the search: four trials, whatever the method.
+    /// Returns the trials of the search, four for every method.
     pub fn trials(self) -> [Trial; 4] {
         let trial = |learning_rate, own| Trial { learning_rate, own };
         match self.own() {
@@ -106,7 +108,7 @@ impl Method {
 }
 
 impl Trial {
-    /// In words.
+    /// Describes the trial in words.
     pub fn describe(&self, method: Method) -> String {
         let rate = self.learning_rate;
         match method.own().zip(self.own) {

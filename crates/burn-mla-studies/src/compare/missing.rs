@@ -1,14 +1,16 @@
+//! Modality masks by probability.
+
 use burn_mla::Result;
 use burn_mla::modality::{MissingRate, Presence};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// Each modality of each sample is missing with probability `rate`; one is always kept.
+/// Removes each modality of each sample with probability `rate`. One is always kept.
 pub fn each(rate: f64, seed: u64, n_samples: usize, n_modalities: usize) -> Result<Presence> {
     MissingRate::new(rate, seed)?.presence("emoji", n_samples, n_modalities)
 }
 
-/// One modality is missing with probability `rate`.
+/// Removes one modality with probability `rate`.
 pub fn of_one(
     modality: usize,
     rate: f64,

@@ -4,11 +4,11 @@
 //! cargo run --release -p burn-mla-studies -- compare
 //! ```
 //!
-//! Every method has the same encoders, data, batch size, schedule and number of epochs, and the same
-//! budget of search: four trials, chosen by the fused validation accuracy. Then it is trained with
-//! several seeds on several sets of modalities, and some of them with modalities missing. Writes
-//! tables, figures and every single run to `target/compare`; a run that is there already is not done
-//! again, and one that was stopped goes on from its last epoch.
+//! All methods share encoders, data, batch size, schedule, number of epochs and the budget of the
+//! search: four trials, chosen by the fused validation accuracy. The chosen trial is trained with
+//! several seeds on several sets of modalities, and some methods with modalities missing. Writes
+//! tables, figures and every run to `target/compare`. Finished runs are not repeated, and an
+//! interrupted run resumes from its last epoch.
 
 mod cell;
 mod comparison;
@@ -46,25 +46,26 @@ pub struct Arguments {
     #[arg(long, default_value_t = 10)]
     epochs: usize,
 
-    /// Where results go, and are looked for
+    /// Folder for results, and of finished runs
     #[arg(long, default_value = "target/compare")]
     out: PathBuf,
 
-    /// Does only the runs of one of several processes, as in 0/2 and 1/2, the search first; tables and
-    /// figures come from a call without it
+    /// Runs only a share for one of several processes, as 0/2 and 1/2, the search first; a call without
+    /// it writes tables and figures
     #[arg(long, value_name = "I/N")]
     share: Option<Share>,
 
-    /// One seed and one epoch on thumbnails and names, to see that everything works
+    /// Short run of one seed and one epoch on thumbnails and names
     #[arg(long)]
     quick: bool,
 }
 
-/// Runs what is not finished yet, and writes tables and figures.
+/// Runs what is not finished, and writes tables and figures.
 pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let plan = match arguments.quick {
-        true => Plan::quick(),
-        false => Plan::new(arguments.seeds, arguments.epochs),
+    let plan = if arguments.quick {
+        Plan::quick()
+    } else {
+        Plan::new(arguments.seeds, arguments.epochs)
     };
     let budget = Budget::default();
     std::fs::create_dir_all(&arguments.out)?;
@@ -83,7 +84,7 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .collect::<Option<_>>()
         .ok_or("the search is not done: other shares of it are missing")?;
     let winner = |method| {
-        let at = methods::ALL.iter().position(|&of| of == method);
+        let at = methods::ALL.iter().position(|&listed| listed == method);
         winners[at.expect("all methods are listed")]
     };
     for method in methods::ALL {
@@ -109,19 +110,19 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Where runs are done.
+/// What all runs share, and the finished ones.
 struct Bench {
     emoji: Arc<Emoji>,
     device: Device,
     cells: Cells,
     budget: Budget,
-    /// The runs that are done here.
+    /// The runs of this process.
     share: Share,
     out: PathBuf,
 }
 
 impl Bench {
-    /// Does the runs that are not done yet.
+    /// Runs what is not finished.
     fn run(&mut self, stage: &str, keys: Vec<Key>) -> Result<(), Box<dyn Error>> {
         let n_all = keys.len();
         let mut keys = self.share.of(keys);

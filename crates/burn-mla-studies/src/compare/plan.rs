@@ -1,12 +1,14 @@
+//! The runs of the comparison and their order.
+
 use crate::compare::cell::{Cells, Key, Missing};
 use crate::compare::methods::{ALL, Method, Trial};
 use burn_mla_data::dataset::emoji::Modality;
 
-/// What is compared, and on what.
+/// Sets of modalities, seeds and epochs of the comparison.
 pub struct Plan {
     pub sets: Vec<Vec<Modality>>,
     pub seeds: u64,
-    /// Seeds of the search, which the table does not use.
+    /// Number of seeds of the search, which the table does not use.
     pub search_seeds: u64,
     pub missing_seeds: u64,
     pub epochs: usize,
@@ -44,7 +46,7 @@ impl Plan {
         }
     }
 
-    /// The smallest plan that has something of everything.
+    /// Returns the smallest plan with a run of every kind.
     pub fn quick() -> Self {
         use Modality::{Gray8, Label};
         Self {
@@ -67,7 +69,7 @@ impl Plan {
         }
     }
 
-    /// The runs of a trial of the search, on the first set.
+    /// Returns the runs of a trial of the search, on the first set.
     pub fn trial(&self, method: Method, trial: Trial) -> Vec<Key> {
         let seeds = SEARCH_SEED..SEARCH_SEED + self.search_seeds;
         let key = |seed| self.key(method, &self.sets[0], trial, seed);
@@ -82,7 +84,7 @@ impl Plan {
         trials.collect()
     }
 
-    /// The mean validation accuracy of a trial, fused; `None` before all its runs are done.
+    /// Returns the mean fused validation accuracy of a trial; `None` until all its runs are finished.
     pub fn validated(&self, cells: &Cells, method: Method, trial: Trial) -> Option<f64> {
         let runs = self.trial(method, trial);
         let accuracies = runs
@@ -92,7 +94,7 @@ impl Plan {
         Some(accuracies.iter().sum::<f64>() / accuracies.len() as f64)
     }
 
-    /// The trial that is best on the validation split, the first of equals.
+    /// Returns the best trial on the validation split, the first of equals.
     pub fn winner(&self, cells: &Cells, method: Method) -> Option<Trial> {
         let mut best: Option<(f64, Trial)> = None;
         for trial in method.trials() {
@@ -104,13 +106,13 @@ impl Plan {
         best.map(|(_, trial)| trial)
     }
 
-    /// The runs of the table for a method and a set.
+    /// Returns the runs of the table for a method and a set.
     pub fn table(&self, method: Method, set: &[Modality], trial: Trial) -> Vec<Key> {
         let key = |seed| self.key(method, set, trial, seed);
         (0..self.seeds).map(key).collect()
     }
 
-    /// The runs with modalities missing at a rate, on the first set.
+    /// Returns the runs with modalities missing at a rate, on the first set.
     pub fn missing(&self, method: Method, trial: Trial, missing: Missing) -> Vec<Key> {
         let key = |seed| Key {
             missing,
@@ -119,7 +121,7 @@ impl Plan {
         (0..self.missing_seeds).map(key).collect()
     }
 
-    /// Everything that comes after the search, the first seeds of the table first.
+    /// Returns all runs after the search, the first seeds of the table first.
     pub fn after_search(&self, winner: impl Fn(Method) -> Trial) -> Vec<Key> {
         let mut keys = vec![];
         for seed in 0..self.seeds {

@@ -1,3 +1,5 @@
+//! What the finished runs show: `report.json`.
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -13,14 +15,14 @@ use crate::report::{self, Score, Scores};
 use crate::spread::Spread;
 use burn_mla_data::dataset::emoji::Modality;
 
-/// Everything that was found: `report.json`.
+/// All results: `report.json`.
 #[derive(Serialize)]
 pub struct Results {
     pub dataset: &'static str,
     pub device: &'static str,
     pub seeds: Vec<u64>,
     pub epochs: usize,
-    /// Of all runs, also of those done before.
+    /// Time of all runs, including those of earlier calls.
     pub wall_s: f64,
     pub budget: Budget,
     pub search: Vec<Search>,
@@ -86,7 +88,7 @@ pub struct Against {
 #[derive(Serialize)]
 pub struct Curve {
     pub method: &'static str,
-    /// Of which predictions: the fused ones or those of a modality.
+    /// The predictions: `fused` or the name of a modality.
     pub of: String,
     /// The rate, and the test accuracies of the seeds.
     pub points: Vec<(f64, Vec<f64>)>,
@@ -113,7 +115,7 @@ pub fn is_ours(row: &str) -> bool {
     row.starts_with("MLA")
 }
 
-/// The methods that train one loss on one fused prediction, without more against laziness.
+/// The methods that train one loss on one fused prediction, without a remedy for laziness.
 pub fn is_joint_fusion(row: &str) -> bool {
     matches!(row, "Sum" | "Concat" | "LateFusion" | "FiLM" | "BiGated")
 }
@@ -156,7 +158,7 @@ fn search(plan: &Plan, cells: &Cells, method: Method) -> Option<Search> {
     })
 }
 
-/// What was found by runs.
+/// Outcomes of runs, `None` until all are finished.
 pub fn outcomes<'a>(cells: &'a Cells, keys: &[Key]) -> Option<Vec<&'a Outcome>> {
     let outcome = |key| Some(&cells.get(key)?.outcome);
     keys.iter().map(outcome).collect()
@@ -182,17 +184,17 @@ fn of_set(plan: &Plan, cells: &Cells, set: &[Modality]) -> Option<Set> {
 }
 
 fn set_row(names: &[&str], runs: &[&Row]) -> SetRow {
-    let scores = |of: &crate::compare::cell::SplitScores| {
+    let scores = |split: &crate::compare::cell::SplitScores| {
         let score = |score: &crate::compare::cell::Score| Score {
             accuracy: score.accuracy,
             macro_f1: score.macro_f1,
         };
-        let modalities = names.iter().zip(&of.modalities);
+        let modalities = names.iter().zip(&split.modalities);
         Scores {
             modalities: modalities
-                .map(|(name, of)| (name.to_string(), score(of)))
+                .map(|(name, found)| (name.to_string(), score(found)))
                 .collect(),
-            multi: score(&of.fused),
+            multi: score(&split.fused),
         }
     };
     let mean = |modality: usize| {
@@ -215,14 +217,14 @@ fn set_row(names: &[&str], runs: &[&Row]) -> SetRow {
 }
 
 fn tests(rows: &[SetRow], row: &'static str) -> Vec<PairedTests> {
-    let Some(ours) = rows.iter().find(|of| of.name() == row) else {
+    let Some(ours) = rows.iter().find(|found| found.name() == row) else {
         return vec![];
     };
-    let test = |what, of: &dyn Fn(&SetRow) -> Vec<f64>| {
-        let baselines: Vec<&SetRow> = rows.iter().filter(|of| !is_ours(of.name())).collect();
+    let test = |what, scores: &dyn Fn(&SetRow) -> Vec<f64>| {
+        let baselines: Vec<&SetRow> = rows.iter().filter(|row| !is_ours(row.name())).collect();
         let family: Vec<(Vec<f64>, Vec<f64>)> = baselines
             .iter()
-            .map(|baseline| (of(ours), of(baseline)))
+            .map(|baseline| (scores(ours), scores(baseline)))
             .collect();
         let compared = compare(&family);
         let against = baselines.iter().zip(compared);
@@ -243,21 +245,21 @@ fn tests(rows: &[SetRow], row: &'static str) -> Vec<PairedTests> {
     ]
 }
 
-/// Accuracies of a row at missing rates, 0 being that of the table.
+/// Returns the accuracies of a row at missing rates. Rate 0 is that of the table.
 fn at_rates(
     plan: &Plan,
     cells: &Cells,
     method: Method,
     rates: &[f64],
     missing: impl Fn(f64) -> Missing,
-    of: impl Fn(&Row) -> f64,
+    score: impl Fn(&Row) -> f64,
 ) -> Option<Vec<(f64, Vec<f64>)>> {
     let trial = plan.winner(cells, method)?;
     let zero = [(0.0, Missing::Nothing)];
     let rates = rates.iter().map(|&rate| (rate, missing(rate)));
     let points = zero.into_iter().chain(rates).map(|(rate, missing)| {
         let runs = outcomes(cells, &plan.missing(method, trial, missing))?;
-        Some((rate, runs.iter().map(|run| of(&run.rows[0])).collect()))
+        Some((rate, runs.iter().map(|run| score(&run.rows[0])).collect()))
     });
     points.collect()
 }
@@ -279,28 +281,28 @@ fn other_missing(plan: &Plan, cells: &Cells) -> Option<Vec<Curve>> {
     let set = &plan.sets[0];
     let mut curves = vec![];
     for (seen, modality) in set.iter().enumerate() {
-        // Of a pair: the one that is not seen is missing.
+        // The other modality of the pair is missing.
         let other = set.len() - 1 - seen;
         for method in WITH_OTHER_MISSING {
             let missing = |rate| Missing::InTraining {
                 modality: other,
                 rate,
             };
-            let of = |row: &Row| row.test.modalities[seen].accuracy;
+            let alone = |row: &Row| row.test.modalities[seen].accuracy;
             curves.push(Curve {
                 method: method.name(),
                 of: modality.name().to_string(),
-                points: at_rates(plan, cells, method, &OTHER_MISSING_RATES, missing, of)?,
+                points: at_rates(plan, cells, method, &OTHER_MISSING_RATES, missing, alone)?,
             });
         }
     }
     Some(curves)
 }
 
-/// The methods whose modality gap is looked at.
+/// The methods whose modality gap is measured.
 pub const WITH_GAP: [Method; 2] = [Method::Concat, Method::Mla];
 
-/// The run of the first seed on the first set, of each method.
+/// Returns the run of the first seed on the first set for each method.
 pub fn first_runs<'a>(
     plan: &Plan,
     cells: &'a Cells,
@@ -318,7 +320,7 @@ impl Set {
         self.modalities.join("+")
     }
 
-    /// The baseline whose mean fused accuracy is highest.
+    /// Returns the baseline with the highest mean fused accuracy.
     pub fn best_baseline(&self) -> Option<&SetRow> {
         let baselines = self.methods.iter().filter(|row| !is_ours(row.name()));
         baselines.max_by(|a, b| {
@@ -327,7 +329,7 @@ impl Set {
         })
     }
 
-    /// The joint fusion whose weakest modality is best.
+    /// Returns the joint fusion with the best weakest modality.
     pub fn best_weakest_of_joint_fusion(&self) -> Option<(&SetRow, Spread)> {
         let rows = self
             .methods

@@ -1,3 +1,5 @@
+//! The tables of the comparison, in Markdown and CSV.
+
 use std::fmt::Write;
 
 use crate::compare::comparison::Comparison;
@@ -5,7 +7,7 @@ use crate::compare::results::{Against, Curve, Results, Set, is_ours};
 use crate::spread::Spread;
 use crate::summary::{self, Row};
 
-/// All tables, in Markdown.
+/// Formats all tables in Markdown.
 pub fn markdown(results: &Results) -> String {
     let mut text = String::new();
     for set in &results.sets {
@@ -48,7 +50,7 @@ fn spread(scores: &[f64]) -> String {
     Spread::of(scores).map_or("-".to_string(), |spread| spread.to_string())
 }
 
-/// Accuracies of each modality on its own, of the weakest of them and fused, and the fused macro-F1.
+/// Accuracies of each modality alone, of the weakest of them and fused, and the fused macro-F1.
 fn rows(set: &Set) -> Vec<Row> {
     let mut rows = vec![];
     for method in &set.methods {
@@ -74,7 +76,7 @@ fn rows(set: &Set) -> Vec<Row> {
     rows
 }
 
-/// What each modality contributes to the fused accuracy, and the loss of the fused prediction.
+/// Contribution of each modality to the fused accuracy, and the loss of the fused prediction.
 fn contributions(set: &Set) -> String {
     let mut text = "| Method | NLL, nats |".to_string();
     for name in &set.modalities {
@@ -92,7 +94,7 @@ fn contributions(set: &Set) -> String {
     text
 }
 
-/// What is claimed of MLA, and what was measured.
+/// Measurements for the claims about MLA.
 fn claims(set: &Set) -> String {
     let mut text = String::new();
     let ours = set.methods.iter().filter(|row| is_ours(row.name()));
@@ -134,15 +136,15 @@ fn tests(set: &Set) -> String {
         );
         for Against { baseline, test } in &tests.against {
             let _ = match test {
-                Comparison::Tested(of) => writeln!(
+                Comparison::Tested(test) => writeln!(
                     text,
                     "| {baseline} | {:+.1} ± {:.1} | {:+.1} to {:+.1} | {:.3} | {:.3} |",
-                    100.0 * of.mean,
-                    100.0 * of.deviation,
-                    100.0 * of.interval[0],
-                    100.0 * of.interval[1],
-                    of.p,
-                    of.p_holm
+                    100.0 * test.mean,
+                    100.0 * test.deviation,
+                    100.0 * test.interval[0],
+                    100.0 * test.interval[1],
+                    test.p,
+                    test.p_holm
                 ),
                 Comparison::Undefined { reason } => {
                     writeln!(text, "| {baseline} | {reason} | | | |")
@@ -172,7 +174,7 @@ fn rates(curves: &[Curve], what: &str) -> String {
     text
 }
 
-/// The rows of all sets, with every seed's scores.
+/// Writes the rows of all sets, with the scores of every seed.
 pub fn csv(results: &Results, writer: impl std::io::Write) -> Result<(), csv::Error> {
     let rows: Vec<Row> = results.sets.iter().flat_map(rows).collect();
     summary::csv(&rows, writer)

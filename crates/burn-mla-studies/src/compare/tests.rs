@@ -1,4 +1,4 @@
-//! What the comparison runs, and how it remembers it.
+//! The runs of the comparison, and their file.
 
 use crate::compare::cell::{Cell, Cells, Key, Missing, Outcome, Row, Score, SplitScores};
 use crate::compare::methods::{ALL, Method, Trial};
@@ -75,7 +75,7 @@ fn the_winner_is_the_first_of_the_best_on_validation_and_waits_for_all_runs() {
     assert_eq!(plan.winner(&cells, Method::Sum), None);
 }
 
-/// A line as the comparison of `docs/results.md` has it, whose runs are not to be done again.
+/// A line in the format of the comparison of `docs/results.md`, whose runs must be found.
 const LINE: &str = concat!(
     r#"{"key":{"method":"qmf","modalities":["fluent","label"],"#,
     r#""trial":{"learning_rate":0.004,"own":0.1},"missing":{"each":{"rate":0.3}},"#,

@@ -1,3 +1,5 @@
+//! The options of the study, and the folders of its runs.
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +25,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 17, value_parser = at_least_one)]
     pub epochs: usize,
 
-    /// Samples of a step
+    /// Samples per step
     #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     pub batch_size: usize,
 
@@ -31,8 +33,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub seeds: usize,
 
-    /// Where results go, or where --predict finds a model [default: a fresh folder under
-    /// target/emoji; for --predict the newest one there]
+    /// Folder for results, or of the model for --predict [default: a new folder under target/emoji;
+    /// for --predict the newest one there]
     #[arg(long)]
     pub out: Option<PathBuf>,
 
@@ -40,26 +42,26 @@ pub struct Arguments {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub missing: Option<f64>,
 
-    /// Make a checkpoint of MLA every so many turns, not only after each epoch
+    /// Turns between two checkpoints, in addition to the one after each epoch
     #[arg(long, value_name = "TURNS", value_parser = at_least_one)]
     pub checkpoint_every: Option<usize>,
 
-    /// Go on with a run that was stopped or killed, with the options that it was started with
+    /// Resume the run in this folder, with the options that it was started with
     #[arg(long, value_name = "DIR", conflicts_with_all =
         ["modalities", "device", "epochs", "batch_size", "seeds", "out", "missing",
          "checkpoint_every", "quick", "predict"])]
     pub resume: Option<PathBuf>,
 
-    /// Show MLA's training in Burn's terminal dashboard; needs --features tui
+    /// Show the training in Burn's terminal dashboard; needs --features tui
     #[arg(long)]
     pub dashboard: bool,
 
-    /// A short run, to see that everything works: 3 epochs
+    /// Short run of 3 epochs
     #[arg(long, conflicts_with = "epochs")]
     pub quick: bool,
 
-    /// Predict instead of training: an emoji's index, with all its modalities, or a text, for
-    /// the text modalities of the model
+    /// Predict instead of training: for the index of an emoji, with all its modalities, or for a
+    /// text, with the text modalities of the model
     #[arg(long, value_name = "TEXT OR INDEX")]
     pub predict: Option<String>,
 }
@@ -76,7 +78,7 @@ fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "a number from 0 to below 1 is needed".to_string())
 }
 
-/// What a run was started with, for `--resume`.
+/// File of the options of a run, for `--resume`.
 const ARGUMENTS: &str = "arguments.json";
 
 /// A device by the name of its cargo feature.
@@ -104,7 +106,7 @@ impl DeviceName {
         }
     }
 
-    // Burn marks ndarray deprecated; it is here since it was asked for.
+    // Burn marks ndarray deprecated.
     #[allow(deprecated)]
     pub fn device(self) -> Device {
         match self {
@@ -120,7 +122,7 @@ impl DeviceName {
 }
 
 impl Arguments {
-    /// Those of the run that is to be resumed, if one is.
+    /// Returns the options of the resumed run, or these options.
     pub fn of_run(self) -> Result<Self, Box<dyn Error>> {
         let Some(folder) = &self.resume else {
             return Ok(self);
@@ -137,7 +139,7 @@ impl Arguments {
         })
     }
 
-    /// Keeps what the run is started with. A run that is there already is not begun anew.
+    /// Saves the options of a new run. An existing run is never overwritten.
     pub fn save(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
         if self.resume.is_some() {
             return Ok(());
@@ -146,8 +148,7 @@ impl Arguments {
         if path.exists() {
             let folder = folder.display();
             return Err(format!(
-                "there is a run in {folder} already: go on with --resume {folder}, or take another \
-                 --out"
+                "{folder} already contains a run; resume it by --resume {folder} or choose another --out"
             )
             .into());
         }
@@ -155,7 +156,7 @@ impl Arguments {
         Ok(())
     }
 
-    /// What clap cannot check.
+    /// Checks what clap cannot check.
     pub fn check(&self) -> Result<(), Box<dyn Error>> {
         if self.dashboard && !cfg!(feature = "tui") {
             return Err("--dashboard needs the cargo option --features tui".into());
@@ -172,7 +173,7 @@ impl Arguments {
         }
     }
 
-    /// The folder for results, made if it is not there.
+    /// Returns the folder for results, which is created if it does not exist.
     pub fn out_folder(&self) -> Result<PathBuf, Box<dyn Error>> {
         let folder = match &self.out {
             Some(folder) => folder.clone(),
@@ -183,7 +184,7 @@ impl Arguments {
         Ok(folder)
     }
 
-    /// The folder of a saved model.
+    /// Returns the folder of a saved model.
     pub fn model_folder(&self) -> Result<PathBuf, Box<dyn Error>> {
         if let Some(folder) = &self.out {
             return Ok(folder.clone());
@@ -200,7 +201,7 @@ fn runs_folder() -> PathBuf {
     PathBuf::from("target/emoji")
 }
 
-/// Numbers of the runs that are there.
+/// Numbers of the existing runs.
 fn runs(folder: &Path) -> Result<Vec<u32>, Box<dyn Error>> {
     if !folder.exists() {
         return Ok(vec![]);
@@ -226,7 +227,7 @@ fn fresh_folder() -> Result<PathBuf, Box<dyn Error>> {
         let fresh = run_folder(number);
         match std::fs::create_dir(&fresh) {
             Ok(()) => return Ok(fresh),
-            // Another run took it in the meantime.
+            // Another process created it in the meantime.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(format!("{}: {error}", fresh.display()).into()),
         }

@@ -1,3 +1,5 @@
+//! The modality masks of a run, from a manifest beside its results.
+
 use std::error::Error;
 use std::path::Path;
 
@@ -6,12 +8,12 @@ use burn_mla::modality::{MissingManifest, MissingRate, Presence};
 use burn_mla_data::dataset::Split;
 use burn_mla_data::dataset::emoji::{Emoji, Modality};
 
-/// Seed of the masks: the same for every method and every seed of a training.
+/// Seed of the masks, the same for every method and training seed.
 const SEED: u64 = 0;
 const FILE: &str = "missing.json";
 
-/// Which emoji has which of the modalities, by index: from the manifest in `folder`, which is
-/// made if it is not there.
+/// Reads the modality mask of all emoji, by index, from the manifest in `folder`, which is created if
+/// it does not exist.
 pub fn presence(
     rate: f64,
     emoji: &Emoji,

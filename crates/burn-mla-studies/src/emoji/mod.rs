@@ -10,7 +10,7 @@
 //! training to leave one modality far behind, and MLA not to (`docs/results.md`).
 //!
 //! Hyper-parameters were chosen on the validation split. Each method trains twice: on the training
-//! split, watched on the validation split, which gives the learning curves and the temperatures of
+//! split, evaluated on the validation split, which gives the learning curves and the temperatures of
 //! the fusion; and, with the same settings, on both splits together. The test split is scored once,
 //! with the second model.
 
@@ -94,7 +94,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let outcomes = run.mla(save).and_then(|mla| Ok((mla, run.joint()?)));
         let (mla, joint) = outcomes.inspect_err(|error| {
             if error.is::<Stopped>() {
-                println!("stopped; nothing is lost. Go on with");
+                println!("stopped; resume with");
                 println!(
                     "  cargo run --release -p burn-mla-studies -- emoji --resume {}",
                     out.display()
@@ -143,7 +143,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     );
     println!("  {}", out.display());
     println!(
-        "look into the model: --predict \"birthday cake\" --out {}",
+        "predict with the model: --predict \"birthday cake\" --out {}",
         out.display()
     );
     Ok(())

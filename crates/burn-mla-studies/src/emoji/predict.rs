@@ -1,3 +1,5 @@
+//! Predictions of a saved model for an emoji or a text.
+
 use std::error::Error;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use crate::emoji::arguments::Arguments;
 use crate::emoji::saved;
 use burn_mla_data::dataset::emoji::{Batches, Emoji, EmojiBatch, EmojiInput, Modality};
 
-/// Shows what a saved model makes of an emoji, or of a text on its own.
+/// Prints the predictions of a saved model for an emoji or a text.
 pub fn predict(query: &str, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let folder = arguments.model_folder()?;
     let settings = saved::settings(&folder)?;
@@ -61,7 +63,7 @@ pub fn predict(query: &str, arguments: &Arguments) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
-/// An emoji of the data set, with all modalities of the model.
+/// Builds a batch of one emoji of the data set, with all modalities of the model.
 fn indexed(
     emoji: &Arc<Emoji>,
     modalities: &[Modality],
@@ -84,7 +86,7 @@ fn indexed(
     Ok(batch)
 }
 
-/// A text for every text modality of the model; images are missing.
+/// Builds a batch of one text for every text modality of the model. Images are missing.
 fn text(
     emoji: &Arc<Emoji>,
     modalities: &[Modality],
@@ -101,7 +103,7 @@ fn text(
         let vector = emoji.hashed(modality)?.tensor(&[text], device);
         Some(ModalityInput::all(EmojiInput::Vector(vector)))
     });
-    // The class is not known, nor looked at.
+    // The class is unknown and not used.
     Ok(MultimodalBatch::new(
         inputs.collect(),
         Targets::new([0], device),
@@ -115,7 +117,7 @@ fn entry(values: &Tensor<2>, modality: usize) -> f32 {
         .into_scalar()
 }
 
-/// The three likeliest classes of the only sample.
+/// Formats the three most probable classes of the only sample.
 fn likeliest(logits: Tensor<2>, classes: &[String]) -> String {
     let probabilities: Vec<f32> = softmax(logits, 1).into_data().iter().collect();
     let mut ranked: Vec<usize> = (0..classes.len()).collect();

@@ -1,3 +1,5 @@
+//! The model of a run on disk, with the settings that it is built from.
+
 use std::error::Error;
 use std::path::Path;
 
@@ -8,7 +10,7 @@ use burn::tensor::Device;
 use crate::emoji::train::{EmojiMla, Settings};
 
 const MODEL: &str = "model.bpk";
-/// Written last: where it is, the model is whole.
+/// Written last: its presence marks a complete model.
 pub const SETTINGS: &str = "model.json";
 
 /// Saves a model and the settings that it is built from.
@@ -25,7 +27,7 @@ pub fn save(model: EmojiMla, settings: &Settings, folder: &Path) -> Result<(), B
     Ok(())
 }
 
-/// The settings of a saved model.
+/// Loads the settings of a saved model.
 pub fn settings(folder: &Path) -> Result<Settings, Box<dyn Error>> {
     let path = folder.join(SETTINGS);
     let text = std::fs::read_to_string(&path)
@@ -34,7 +36,7 @@ pub fn settings(folder: &Path) -> Result<Settings, Box<dyn Error>> {
     Ok(settings.map_err(|error| format!("{}: {error}", path.display()))?)
 }
 
-/// A saved model, for inference.
+/// Loads a saved model for inference.
 pub fn load(
     folder: &Path,
     settings: &Settings,

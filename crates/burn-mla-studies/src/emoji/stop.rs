@@ -1,3 +1,5 @@
+//! Ctrl-C, which stops a training with a checkpoint.
+
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +10,7 @@ use burn::train::Interrupter;
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 
-/// Ctrl-C: stops at the end of the step under way. A second one stops at once.
+/// Ctrl-C, which stops at the end of the current step. A second one ends the program at once.
 #[derive(Clone, Default)]
 pub struct Stop {
     asked: Arc<AtomicBool>,
@@ -35,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 impl Stop {
     pub fn on_ctrl_c() -> Result<Self, Box<dyn Error>> {
         let stop = Self::default();
-        // In this order: the first signal finds the flag unset.
+        // In this order, the first signal finds the flag unset.
         flag::register_conditional_shutdown(SIGINT, EXIT_CODE.into(), stop.asked.clone())?;
         flag::register(SIGINT, stop.asked.clone())?;
         let watching = stop.clone();
@@ -43,13 +45,13 @@ impl Stop {
             while !watching.is_asked() {
                 std::thread::sleep(LOOK_EVERY);
             }
-            eprintln!("stopping after this step; Ctrl-C once more to stop at once");
+            eprintln!("stopping after this step; press Ctrl-C again to stop at once");
             watching.interrupter().stop(Some("Ctrl-C"));
         });
         Ok(stop)
     }
 
-    /// The interrupter of the next training.
+    /// Returns the interrupter of the next training.
     pub fn new_interrupter(&self) -> Interrupter {
         let interrupter = Interrupter::new();
         let mut slot = self.training.lock().unwrap_or_else(PoisonError::into_inner);

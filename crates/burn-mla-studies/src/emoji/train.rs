@@ -1,3 +1,5 @@
+//! Training, evaluation and cached outcomes of one seed.
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
@@ -31,13 +33,13 @@ use burn_mla_data::dataset::emoji::{
     Batches, Emoji, EmojiBatch, EmojiEncoder, EmojiInputs, EncoderSizes, Modality,
 };
 
-/// The model of this example.
+/// The MLA model of this study.
 pub type EmojiMla = Mla<Vec<EmojiEncoder>, LinearHead, RlsProjector, EntropyFusion>;
 
-/// What it is compared with.
+/// The joint model that it is compared with.
 pub type EmojiJoint = Joint<Vec<EmojiEncoder>, Concat>;
 
-/// Everything that was chosen, on the validation split.
+/// Settings, chosen on the validation split.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     pub modalities: Vec<Modality>,
@@ -56,14 +58,7 @@ impl Settings {
             modalities: arguments.modalities.clone(),
             epochs: if arguments.quick { 3 } else { arguments.epochs },
             batch_size: arguments.batch_size,
-            sizes: EncoderSizes {
-                d_feature: 128,
-                d_text: 4096,
-                text_hidden: 256,
-                stages: vec![24, 48, 96],
-                dropout: 0.1,
-                text_input_dropout: 0.5,
-            },
+            sizes: EncoderSizes::default(),
             learning_rate: 4e-3,
             weight_decay: 0.05,
             label_smoothing: 0.1,
@@ -71,7 +66,7 @@ impl Settings {
         }
     }
 
-    /// A new model.
+    /// Initializes an MLA model.
     pub fn model(&self, n_classes: usize, device: &Device) -> burn_mla::Result<EmojiMla> {
         let head = LinearHeadConfig::new(self.sizes.d_feature, n_classes).init(device)?;
         let projector = RlsProjectorConfig::new().with_alpha(self.alpha).init()?;
@@ -81,7 +76,7 @@ impl Settings {
             .init(self.encoders(device)?, head, projector, fusion)
     }
 
-    /// The same encoders, trained jointly.
+    /// Initializes a joint model with the same encoders.
     pub fn joint(&self, n_classes: usize, device: &Device) -> burn_mla::Result<EmojiJoint> {
         let widths = vec![self.sizes.d_feature; self.modalities.len()];
         let encoders = self.encoders(device)?;
@@ -92,8 +87,7 @@ impl Settings {
     }
 
     fn encoders(&self, device: &Device) -> burn_mla::Result<Vec<EmojiEncoder>> {
-        let init = |&modality| EmojiEncoder::init(modality, &self.sizes, device);
-        self.modalities.iter().map(init).collect()
+        EmojiEncoder::init_all(&self.modalities, &self.sizes, device)
     }
 
     fn optimizer(&self) -> ModuleOptimizer {
@@ -107,13 +101,13 @@ impl Settings {
     }
 }
 
-/// Every method is trained twice with the same settings.
+/// One of the two trainings of each method, with the same settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// On the training split, watched on the validation split: the learning curves, and the
+    /// On the training split, evaluated on the validation split, for the learning curves and the
     /// temperatures of the fusion.
     Validated,
-    /// On training and validation split together: what is tested.
+    /// On the training and validation split together, for the test.
     Final,
 }
 
@@ -126,7 +120,7 @@ impl Stage {
     }
 }
 
-/// What is trained.
+/// A trained method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Method {
     Mla,
@@ -148,20 +142,20 @@ pub struct Run<'a> {
     pub settings: &'a Settings,
     pub seed: u64,
     pub device: &'a Device,
-    /// Which emoji has which modality, if some are missing.
+    /// Modality mask by index, if modalities are missing.
     pub presence: Option<&'a Presence>,
-    /// Where checkpoints, logs and outcomes go.
+    /// Folder of checkpoints, logs and outcomes.
     pub folder: &'a Path,
-    /// Turns between two checkpoints; after each epoch anyway.
+    /// Turns between two checkpoints, in addition to the one after each epoch.
     pub checkpoint_every: Option<usize>,
     pub dashboard: bool,
     pub stop: &'a Stop,
 }
 
-/// What a run found.
+/// Results of one method and seed.
 #[derive(Serialize, Deserialize)]
 pub struct Outcome {
-    /// Validation accuracy after each epoch: each modality, then all together.
+    /// Validation accuracies after each epoch: of each modality, then fused.
     validation: Vec<Vec<f64>>,
     pub test: Scores,
 }
@@ -214,13 +208,13 @@ impl Run<'_> {
             .collect()
     }
 
-    /// Optimizer steps of a modality in all epochs.
+    /// Optimizer steps per modality in all epochs.
     fn n_batches(&self, stage: Stage) -> usize {
         let n = self.training_indices(stage).len();
         n.div_ceil(self.settings.batch_size) * self.settings.epochs
     }
 
-    /// What a method found in an earlier part of this run, or finds now.
+    /// Returns the saved outcome of a method, or computes and saves it.
     fn once(
         &self,
         method: &str,
@@ -239,7 +233,7 @@ impl Run<'_> {
         Ok(outcome)
     }
 
-    /// Alternating unimodal adaptation. `save` is given the model.
+    /// Trains and tests by alternating unimodal adaptation, and passes the model to `save`.
     pub fn mla(
         &self,
         save: impl FnOnce(EmojiMla) -> Result<(), Box<dyn Error>>,
@@ -259,7 +253,7 @@ impl Run<'_> {
         })
     }
 
-    /// Joint training on concatenated features: one loss for all modalities.
+    /// Trains and tests jointly on concatenated features, with one loss for all modalities.
     pub fn joint(&self) -> Result<Outcome, Box<dyn Error>> {
         self.once("joint", || {
             let n_classes = self.emoji.classes.len();
@@ -271,7 +265,7 @@ impl Run<'_> {
         })
     }
 
-    /// Trains in Burn's loop, or goes on where an earlier part of this run was stopped.
+    /// Trains in Burn's loop, or resumes the last checkpoint of an interrupted training.
     fn fit<M: MultimodalMethod<Inputs = EmojiInputs>>(
         &self,
         method: Method,
@@ -290,7 +284,7 @@ impl Run<'_> {
             // The validation split is trained on.
             Stage::Final => self.batches(1).in_order(vec![], self.device)?,
         };
-        // An alternating epoch has each batch once a modality.
+        // An alternating epoch contains each batch once per modality.
         let n_steps =
             self.n_batches(stage) * train.loader.num_items() / self.training_indices(stage).len();
 

@@ -1,6 +1,8 @@
+//! Corruptions of a pair of modalities at test time.
+
 use burn_mla_data::dataset::emoji::{Corruption, Modality};
 
-/// What the modalities of a pair suffer at test time.
+/// Corruption of a pair of modalities at test time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Case {
     Clean,
@@ -13,7 +15,7 @@ pub const NOISE: [f64; 3] = [0.25, 0.5, 1.0];
 pub const DROPPED: [f64; 3] = [0.25, 0.5, 0.75];
 
 impl Case {
-    /// Clean, and either modality corrupted at each strength.
+    /// Returns the clean case, and either modality corrupted at each strength.
     pub fn of_pair(pair: [Modality; 2]) -> Vec<Self> {
         let corrupted = |modality: Modality| {
             let strengths = if modality.is_text() { DROPPED } else { NOISE };
@@ -24,7 +26,7 @@ impl Case {
         cases
     }
 
-    /// The column of the tables in which the case is.
+    /// Returns the column of the case in the tables.
     pub fn name(self) -> String {
         match self {
             Self::Clean => "clean".to_string(),
@@ -35,11 +37,11 @@ impl Case {
         }
     }
 
-    /// Which modality of the pair is corrupted.
+    /// Returns the index of the corrupted modality of the pair.
     pub fn corrupted(self, pair: [Modality; 2]) -> Option<usize> {
         match self {
             Self::Clean => None,
-            Self::Corrupted { modality, .. } => pair.iter().position(|&of| of == modality),
+            Self::Corrupted { modality, .. } => pair.iter().position(|&member| member == modality),
         }
     }
 

@@ -1,3 +1,5 @@
+//! A finished run, as it is stored.
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -6,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cells::{self, Keyed};
 use crate::fusion::score::{Confidences, Score};
 
-/// What identifies a run.
+/// The key of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Key {
     pub pair: String,
@@ -15,15 +17,15 @@ pub struct Key {
     pub label_smoothing: f64,
 }
 
-/// A split with nothing or one modality corrupted.
+/// Scores of a split in one case.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CaseScores {
     pub case: String,
-    /// Which modality of the pair is corrupted, if any.
+    /// Index of the corrupted modality of the pair, if any.
     pub corrupted: Option<usize>,
     /// Whether this is the test split; the validation split otherwise.
     pub test: bool,
-    /// Each modality alone, as it is and calibrated.
+    /// Each modality alone, before and after calibration.
     pub modalities: [[Score; 2]; 2],
     /// The fused prediction, by the name of the rule.
     pub fused: BTreeMap<String, Score>,
@@ -37,7 +39,7 @@ pub struct Reliability {
     pub fused: [Confidences; 2],
 }
 
-/// What a rule takes from the clean validation split.
+/// Temperatures of a rule, from the clean validation split.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Temperatures {
     pub weight: f64,
@@ -65,7 +67,7 @@ impl Keyed for Cell {
     }
 }
 
-/// The runs done so far.
+/// The finished runs.
 pub type Cells = cells::Cells<Cell>;
 
 impl fmt::Display for Key {

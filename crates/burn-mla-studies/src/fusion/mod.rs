@@ -5,11 +5,11 @@
 //! ```
 //!
 //! Trains MLA on pairs of modalities and several seeds, then scores every rule on the validation
-//! and the test split, as they are and with noise on the images or words dropped from the texts of
+//! and the test split, clean and with noise on the images or words dropped from the texts of
 //! one modality. Writes the tables of `docs/fusion.md` (`table.md`), reliability diagrams
-//! (`reliability-*.png`) and every run (`cells.jsonl`) to `target/fusion`. A run that is there
-//! already is not done again; all take about six minutes on two cores. Trains on the training split
-//! only; all temperatures come from the clean validation split.
+//! (`reliability-*.png`) and every run (`cells.jsonl`) to `target/fusion`. Finished
+//! runs are not repeated; all take about six minutes on two cores. Trains on the training split only;
+//! all temperatures come from the clean validation split.
 
 mod case;
 mod cell;
@@ -44,15 +44,15 @@ pub struct Arguments {
     #[arg(long, default_value_t = 8)]
     epochs: usize,
 
-    /// Smooths the labels that are trained on; without it models end over-confident
+    /// Label smoothing in training; without it models become over-confident
     #[arg(long, default_value_t = 0.1)]
     label_smoothing: f64,
 
-    /// Where results go, and are looked for
+    /// Folder for results, and of finished runs
     #[arg(long, default_value = "target/fusion")]
     out: PathBuf,
 
-    /// One pair, one seed and one epoch, to see that everything works
+    /// Short run of one pair, one seed and one epoch
     #[arg(long)]
     quick: bool,
 }
@@ -68,29 +68,28 @@ const PAIRS: [[Modality; 2]; 4] = [
 /// A pair with a convolutional encoder.
 const IMAGE_PAIR: [Modality; 2] = [Modality::Fluent, Modality::Label];
 
-/// Pairs that share their tables, and their seeds.
+/// Pairs that share their tables and seeds.
 struct Plan {
     title: &'static str,
     pairs: Vec<[Modality; 2]>,
     seeds: u64,
 }
 
-/// Runs what is not finished yet, and writes tables and diagrams.
+/// Runs what is not finished, and writes tables and diagrams.
 pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let plan = |title, pairs: &[[Modality; 2]], seeds| Plan {
         title,
         pairs: pairs.to_vec(),
         seeds,
     };
-    let (plans, epochs) = match arguments.quick {
-        true => (vec![plan("Quick", &PAIRS[..1], 1)], 1),
-        false => (
-            vec![
-                plan("Four pairs of vectors", &PAIRS, arguments.seeds),
-                plan("Images and names", &[IMAGE_PAIR], arguments.seeds),
-            ],
-            arguments.epochs,
-        ),
+    let (plans, epochs) = if arguments.quick {
+        (vec![plan("Quick", &PAIRS[..1], 1)], 1)
+    } else {
+        let plans = vec![
+            plan("Four pairs of vectors", &PAIRS, arguments.seeds),
+            plan("Images and names", &[IMAGE_PAIR], arguments.seeds),
+        ];
+        (plans, arguments.epochs)
     };
     let emoji = Emoji::load(train::sizes().d_text)?;
     let device = Device::flex();
@@ -145,11 +144,12 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The clean test split, the samples of all seeds together: before calibration above, after below.
+/// Draws the clean test split, with the samples of all seeds together: the row above is before
+/// calibration, the row below after it.
 fn draw(path: &Path, pair: [Modality; 2], runs: &[&Cell]) -> Result<(), Box<dyn Error>> {
-    let diagram = |view: &str, calibrated: usize, of: &dyn Fn(&Cell) -> Confidences| {
+    let diagram = |view: &str, calibrated: usize, branch: &dyn Fn(&Cell) -> Confidences| {
         let mut calibration = CalibrationError::default();
-        for (confidence, right) in runs.iter().flat_map(|cell| of(cell).0) {
+        for (confidence, right) in runs.iter().flat_map(|cell| branch(cell).0) {
             calibration.add(confidence.into(), right);
         }
         let state = ["as it is", "calibrated"][calibrated];

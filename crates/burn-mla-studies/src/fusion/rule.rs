@@ -1,3 +1,5 @@
+//! The rules of fusion that are compared.
+
 use std::fmt;
 
 use burn::tensor::Tensor;
@@ -5,7 +7,7 @@ use burn_mla::fusion::ModalityLogits;
 use burn_mla::fusion::{Confidence, ConfidenceFusionConfig, MeanFusion};
 use burn_mla::prelude::*;
 
-/// What a modality is weighted by.
+/// The quantity that a modality is weighted by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Weighting {
     Mean,
@@ -19,11 +21,11 @@ pub enum Weighting {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WeightTemperature {
     One,
-    /// That of [`GRID`] with the lowest loss on the clean validation split.
+    /// The one of [`GRID`] with the lowest loss on the clean validation split.
     Chosen,
 }
 
-/// What is divided by temperatures that fit the clean validation split.
+/// The logits that are divided by temperatures, which are fitted on the clean validation split.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Calibration {
     Nothing,
@@ -36,7 +38,7 @@ pub enum Calibration {
 /// Weight temperatures to choose from.
 pub const GRID: [f64; 6] = [10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
 
-/// A rule of fusion as it is compared.
+/// A rule of fusion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
     pub weighting: Weighting,
@@ -45,14 +47,14 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Eq. 7 and 8 as the paper has them.
+    /// Eq. 7 and 8 of the paper.
     pub const PAPER: Self = Self {
         weighting: Weighting::Entropy,
         calibration: Calibration::Nothing,
         temperature: WeightTemperature::One,
     };
 
-    /// Everything that is compared.
+    /// Returns all rules that are compared.
     pub fn all() -> Vec<Self> {
         use Calibration::{Modalities, ModalitiesAndFused, Nothing};
         use WeightTemperature::{Chosen, One};
@@ -89,7 +91,7 @@ impl Rule {
 }
 
 impl Weighting {
-    /// Fused logits, `[n_samples, n_classes]`.
+    /// Computes the fused logits, `[n_samples, n_classes]`.
     pub fn fuse(self, logits: &ModalityLogits, temperature: f64) -> burn_mla::Result<Tensor<2>> {
         let n_modalities = logits.n_modalities();
         let device = logits.modality(0).device();

@@ -1,3 +1,5 @@
+//! One run: a trained model, scored with every rule on every case.
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
@@ -16,14 +18,14 @@ use crate::train::{BATCH_SIZE, Model, Training};
 use burn_mla_data::dataset::Split;
 use burn_mla_data::dataset::emoji::{Batches, Emoji, Modality};
 
-/// What a model says of a split.
+/// Predictions of a model for a split.
 struct Predictions {
-    /// As the head says it, and each modality divided by its temperature.
+    /// Logits of the head, and those of each modality divided by its temperature.
     logits: [ModalityLogits; 2],
     labels: Vec<i64>,
 }
 
-/// One run: trains a model and scores every rule on every case.
+/// Trains a model and scores every rule on every case.
 pub fn run(
     key: Key,
     pair: [Modality; 2],
@@ -95,7 +97,7 @@ pub fn run(
     })
 }
 
-/// The logits of both modalities for all samples of a loader.
+/// Computes the logits of both modalities for all samples of a loader.
 fn logits(
     model: &Model<DefaultProjector>,
     loader: &dyn DataLoader<burn_mla_data::dataset::emoji::EmojiBatch>,
@@ -193,7 +195,7 @@ fn confidences(
 
 impl Predictions {
     fn fuse(&self, rule: Rule, temperatures: Temperatures) -> burn_mla::Result<Tensor<2>> {
-        // Dividing is what a rule's calibration does; the mean has none of its own.
+        // The calibration of a rule divides its logits; the mean has no temperature to apply it with.
         let calibrated = usize::from(rule.calibration != Calibration::Nothing);
         let fused = rule
             .weighting

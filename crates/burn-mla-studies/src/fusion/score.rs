@@ -1,9 +1,11 @@
+//! Accuracy, loss and calibration of predictions.
+
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn_mla::evaluation::CalibrationError;
 use serde::{Deserialize, Serialize};
 
-/// How good predictions are, and how honest.
+/// Accuracy, loss and calibration of predictions.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Score {
     /// In 0..1.

@@ -1,3 +1,5 @@
+//! The tables of `docs/fusion.md`.
+
 use std::fmt::Write;
 
 use crate::fusion::case::Case;
@@ -6,14 +8,14 @@ use crate::fusion::rule::{Calibration, Rule, WeightTemperature};
 use crate::fusion::score::Score;
 use burn_mla_data::dataset::emoji::Modality;
 
-/// The runs that go into the same tables: a seed each, and in it a run a pair.
+/// The runs of the same tables: for each seed, one run per pair.
 pub struct Group<'a> {
     pub title: String,
     pub pairs: &'a [[Modality; 2]],
     pub seeds: Vec<Vec<&'a Cell>>,
 }
 
-/// The tables of `docs/fusion.md`.
+/// Formats all tables.
 pub fn markdown(groups: &[Group]) -> String {
     let mut out = String::new();
     for group in groups {
@@ -32,7 +34,7 @@ pub fn markdown(groups: &[Group]) -> String {
     out
 }
 
-/// A number of a score, and how it is shown.
+/// A number of a score and its format.
 #[derive(Clone, Copy)]
 struct Measure {
     name: &'static str,
@@ -62,7 +64,7 @@ const ECE: Measure = Measure {
 };
 
 impl Measure {
-    /// The rules that may differ in it.
+    /// Returns the rules that can differ in it.
     fn rules(self) -> impl Iterator<Item = Rule> {
         let rules = Rule::all().into_iter();
         rules.filter(move |rule| {
@@ -96,7 +98,7 @@ fn summary(out: &mut String, group: &Group, test: bool, split: &str) {
     out.push('\n');
 }
 
-/// What a rule gains and loses against the paper's, with the same models.
+/// Differences of each rule from the paper's, with the same models.
 fn differences(out: &mut String, group: &Group) {
     let _ = writeln!(
         out,
@@ -113,7 +115,8 @@ fn differences(out: &mut String, group: &Group) {
                 for measure in [ACCURACY, NLL] {
                     let value = |case: &CaseScores| {
                         let wanted = case.test == test && case.corrupted.is_some() == corrupted;
-                        let [own, papers] = [&rule, &paper].map(|of| (measure.of)(&case.fused[of]));
+                        let [own, papers] =
+                            [&rule, &paper].map(|rule| (measure.of)(&case.fused[rule]));
                         wanted.then_some(own - papers)
                     };
                     let _ = write!(
@@ -130,9 +133,10 @@ fn differences(out: &mut String, group: &Group) {
 }
 
 fn signed(difference: &str) -> String {
-    match difference.starts_with('-') {
-        true => difference.to_string(),
-        false => format!("+{difference}"),
+    if difference.starts_with('-') {
+        difference.to_string()
+    } else {
+        format!("+{difference}")
     }
 }
 
@@ -176,7 +180,7 @@ fn by_case(out: &mut String, group: &Group, measure: Measure) {
     out.push('\n');
 }
 
-/// The modality that is not corrupted; of two clean ones the more accurate.
+/// Returns the score of the modality that is not corrupted, or of the more accurate of two clean ones.
 fn untouched(case: &CaseScores) -> Score {
     let [[_, first], [_, second]] = case.modalities;
     let take_second = match case.corrupted {
@@ -227,7 +231,7 @@ fn alone(out: &mut String, group: &Group) {
         let name = pair_name(pair);
         let cells: Vec<&Cell> = group.seeds.iter().flatten().copied().collect();
         let cells: Vec<&Cell> = cells.into_iter().filter(|c| c.key.pair == name).collect();
-        for (modality, of) in pair.into_iter().enumerate() {
+        for (modality, modality_name) in pair.map(Modality::name).into_iter().enumerate() {
             let temperatures: Vec<f64> = cells.iter().map(|c| c.calibration[modality]).collect();
             let scores = |calibrated: usize, measure: Measure| {
                 let clean = cells.iter().filter_map(|cell| {
@@ -239,7 +243,7 @@ fn alone(out: &mut String, group: &Group) {
             let _ = writeln!(
                 out,
                 "| {name} | {} | {} | {} | {} / {} | {} / {} |",
-                of.name(),
+                modality_name,
                 spread(&temperatures, 2),
                 scores(0, ACCURACY),
                 scores(0, NLL),
@@ -252,7 +256,7 @@ fn alone(out: &mut String, group: &Group) {
     out.push('\n');
 }
 
-/// How often each weight temperature was chosen.
+/// Counts of the chosen weight temperatures.
 fn chosen(out: &mut String, group: &Group) {
     let _ = writeln!(
         out,
@@ -280,8 +284,7 @@ pub fn pair_name(pair: [Modality; 2]) -> String {
     pair.map(Modality::name).join("+")
 }
 
-/// The mean over the cases of a seed for which there is a value; then mean and standard deviation
-/// over seeds.
+/// Mean and standard deviation over seeds of the mean over the cases of a seed that have a value.
 fn over_seeds(group: &Group, digits: usize, value: impl Fn(&CaseScores) -> Option<f64>) -> String {
     let of_seed = |cells: &Vec<&Cell>| {
         let cases = cells.iter().flat_map(|cell| &cell.cases);

@@ -1,10 +1,12 @@
+//! A finished run, as it is stored.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cells::{self, Keyed};
 
-/// What identifies a run.
+/// The key of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     pub setting: String,
@@ -48,7 +50,7 @@ impl Keyed for Cell {
     }
 }
 
-/// The runs done so far.
+/// The finished runs.
 pub type Cells = cells::Cells<Cell>;
 
 impl fmt::Display for Key {

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Trains every rule, with every reading of the paper, on four pairs of modalities and several
-//! seeds, a choice of them on images too, and writes the table of `docs/projectors.md` (`table.md`) and every single run
-//! (`cells.jsonl`) to `target/projectors`. A run that is there already is not done again. Trains on
+//! seeds, and a choice of them on images too. Writes the tables of `docs/projectors.md` (`table.md`)
+//! and every run (`cells.jsonl`) to `target/projectors`. Finished runs are not repeated. Trains on
 //! the training split only; validation accuracy chooses, test accuracy is shown beside it.
 
 mod cell;
@@ -40,16 +40,16 @@ pub struct Arguments {
     #[arg(long, default_value_t = 8)]
     epochs: usize,
 
-    /// Where results go, and are looked for
+    /// Folder for results, and of finished runs
     #[arg(long, default_value = "target/projectors")]
     out: PathBuf,
 
-    /// Does only the runs of one of several processes, as in 0/2 and 1/2; the table comes from a
-    /// call without it
+    /// Runs only a share for one of several processes, as 0/2 and 1/2; a call without it writes the
+    /// table
     #[arg(long, value_name = "I/N")]
     share: Option<Share>,
 
-    /// One seed and one epoch, to see that everything works
+    /// Short run of one seed and one epoch
     #[arg(long)]
     quick: bool,
 }
@@ -65,11 +65,12 @@ const PAIRS: [[Modality; 2]; 4] = [
 /// A pair with a convolutional encoder, which takes longer: for a choice of settings.
 const IMAGE_PAIR: [Modality; 2] = [Modality::Fluent, Modality::Label];
 
-/// Runs what is not finished yet, and writes the table.
+/// Runs what is not finished, and writes the tables.
 pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let (seeds, epochs) = match arguments.quick {
-        true => (1, 1),
-        false => (arguments.seeds, arguments.epochs),
+    let (seeds, epochs) = if arguments.quick {
+        (1, 1)
+    } else {
+        (arguments.seeds, arguments.epochs)
     };
     let emoji = Emoji::load(train::sizes().d_text)?;
     let device = Device::flex();

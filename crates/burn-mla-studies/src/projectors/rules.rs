@@ -1,3 +1,5 @@
+//! The projector rules that are compared, with every reading of the paper.
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ pub enum Rule {
     Subspace { energy: f64, max_rank: usize },
 }
 
-/// A rule and how it is used.
+/// A rule and its use: source of the feature and target of the projection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Setting {
     pub rule: Rule,
@@ -58,7 +60,7 @@ impl fmt::Display for Setting {
     }
 }
 
-/// Everything that is compared.
+/// Returns all settings that are compared.
 pub fn settings() -> Vec<Setting> {
     use FeatureSource::{Current, Previous};
     use ProjectionTarget::{Gradient, Update};
@@ -94,7 +96,7 @@ pub fn settings() -> Vec<Setting> {
     all
 }
 
-/// What is compared on images: every rule in the paper's reading.
+/// Returns the settings that are compared on images: every rule in the paper's reading.
 pub fn chosen() -> Vec<Setting> {
     let paper = |setting: &Setting| {
         setting.source == FeatureSource::Current && setting.target == ProjectionTarget::Gradient
@@ -104,14 +106,14 @@ pub fn chosen() -> Vec<Setting> {
     all
 }
 
-/// What is done with a rule once its type is known.
+/// An operation on a rule of any type.
 pub trait WithRule {
     type Output;
 
     fn with<P: OrthogonalProjector>(self, rule: P) -> Self::Output;
 }
 
-/// Makes the rule and hands it on.
+/// Initializes the rule and passes it to an operation.
 pub fn with_rule<W: WithRule>(rule: &Rule, then: W) -> burn_mla::Result<W::Output> {
     Ok(match *rule {
         Rule::Identity => then.with(IdentityProjector),
@@ -141,7 +143,7 @@ pub fn with_rule<W: WithRule>(rule: &Rule, then: W) -> burn_mla::Result<W::Outpu
     })
 }
 
-/// One run on the emoji data.
+/// Runs a setting on the emoji data.
 pub fn run(
     setting: &Setting,
     emoji: &Arc<Emoji>,

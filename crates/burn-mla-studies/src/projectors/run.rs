@@ -1,3 +1,5 @@
+//! One run of a rule on emoji.
+
 use std::error::Error;
 use std::sync::Arc;
 

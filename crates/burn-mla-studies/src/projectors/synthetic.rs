@@ -1,10 +1,10 @@
-//! A task on which a modality provably undoes another.
+//! A task in which training one modality provably degrades another.
 //!
 //! Features are given: modality A has its class along its own axes, modality B along others, and
 //! both lie for a large part along one shared axis `e`. Under A, `e` goes with class 0; under B,
 //! with class 1. A head trained on A, then on B, moves its response to `e`: each gradient step on
 //! B changes A's logits by `-lr (r_A . r_B) dL_B`, which lowers A's class 0 and lifts class 1,
-//! whatever else B learns. Training is in blocks, so that all of B's steps come after A's.
+//! whatever else B learns. Training is in blocks: all of B's steps come after A's.
 
 use burn::module::Module;
 use burn::optim::SgdConfig;
@@ -22,7 +22,7 @@ const N_CLASSES: usize = 4;
 const BATCH: usize = 32;
 const STEPS: usize = 200;
 
-/// Features come as they are.
+/// An encoder that returns its input.
 #[derive(Module, Debug)]
 struct Given {}
 
@@ -38,7 +38,7 @@ impl Encoder for Given {
     }
 }
 
-/// What a rule kept and learned, in percent, a seed each.
+/// Accuracies under a rule, in percent, one per seed.
 pub struct Forgetting {
     pub rule: Rule,
     /// A's accuracy before B's steps.

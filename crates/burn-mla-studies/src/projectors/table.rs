@@ -1,3 +1,5 @@
+//! The tables of `docs/projectors.md`.
+
 use std::fmt::Write;
 
 use crate::projectors::cell::{Accuracies, Cells, Scores};
@@ -5,7 +7,7 @@ use crate::projectors::rules;
 use crate::projectors::synthetic::Forgetting;
 use burn_mla_data::dataset::emoji::Modality;
 
-/// The tables of `docs/projectors.md`.
+/// Formats all tables.
 pub fn markdown(
     cells: &Cells,
     pairs: &[[Modality; 2]],
@@ -22,7 +24,7 @@ pub fn markdown(
     );
     let name = |pair: &[Modality; 2]| pair.map(Modality::name).join("+");
     let mut names: Vec<String> = pairs.iter().map(name).collect();
-    let of = |setting: &str, pairs: &[String]| -> Vec<(u64, Scores)> {
+    let runs_of = |setting: &str, pairs: &[String]| -> Vec<(u64, Scores)> {
         let cells = cells.all().iter();
         cells
             .filter(|cell| cell.key.setting == setting && cell.key.epochs == epochs)
@@ -33,7 +35,7 @@ pub fn markdown(
     };
     for setting in rules::settings() {
         let setting = setting.to_string();
-        let runs = of(&setting, &names);
+        let runs = runs_of(&setting, &names);
         let column = |score: fn(&Scores) -> f64| mean_over_seeds(&runs, seeds, score);
         let _ = writeln!(
             out,
@@ -55,7 +57,7 @@ pub fn markdown(
         let setting = setting.to_string();
         let _ = write!(out, "| {setting} |");
         for name in &names {
-            let runs = of(&setting, std::slice::from_ref(name));
+            let runs = runs_of(&setting, std::slice::from_ref(name));
             if runs.len() < seeds as usize {
                 out.push_str(" |");
                 continue;
@@ -89,7 +91,7 @@ pub fn markdown(
 /// Mean over all pairs of a seed; then mean and standard deviation over seeds, in percent.
 fn mean_over_seeds(runs: &[(u64, Scores)], seeds: u64, score: fn(&Scores) -> f64) -> String {
     let of_seed = |seed| {
-        let runs = runs.iter().filter(|(of, _)| *of == seed);
+        let runs = runs.iter().filter(|(run_seed, _)| *run_seed == seed);
         let scores: Vec<f64> = runs.map(|(_, scores)| score(scores)).collect();
         100.0 * scores.iter().sum::<f64>() / scores.len() as f64
     };

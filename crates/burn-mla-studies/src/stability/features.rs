@@ -1,15 +1,17 @@
+//! Awkward features for long runs.
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// What the features of a long run are like. Vectors have a length of about 1 unless said
-/// otherwise, as those of a normalized encoder.
+/// Kind of the features of a long run. Vectors have a length of about 1, as those of a normalized
+/// encoder, unless another one is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A constant mean and 1 % of noise.
     NearlyConstant,
     /// Random, from length 0.01 to 100 over the run.
     Growing,
-    /// The same vector over and over.
+    /// The same vector in every step.
     Repeated,
     /// Zero.
     Zero,

@@ -22,12 +22,12 @@ use oracle::Oracle;
 /// Projector rules in long runs, against f64.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Width of the features; both without it
+    /// Width of the features, 64 or 512 [default: both]
     #[arg(long, value_parser = width)]
     width: Option<usize>,
 }
 
-/// Widths, and updates of each.
+/// Widths, and numbers of updates.
 const RUNS: [(usize, usize); 2] = [(64, 100_000), (512, 20_000)];
 
 fn width(text: &str) -> Result<usize, String> {
@@ -56,10 +56,10 @@ pub fn main(arguments: &Arguments) {
     }
 }
 
-/// A rule that is run for long.
+/// A rule of a long run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
-    /// Eq. 5 in conventional form, with nothing watching it.
+    /// Eq. 5 in conventional form, without a check of its conditioning.
     Unwatched,
     /// Eq. 5 in conventional form, switched to its square root when kappa reaches 1e6.
     Watched,
@@ -84,7 +84,7 @@ impl Rule {
 const ALPHA: f64 = 0.1;
 const LEAK: f64 = 0.01;
 
-/// What is left of `P` at the end of a run.
+/// Properties of `P` at the end of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Found {
     pub smallest_eigenvalue: f64,
@@ -100,7 +100,7 @@ pub struct Found {
     pub switched: Option<usize>,
 }
 
-/// Runs a rule.
+/// Runs a rule on one kind of features, beside its oracle.
 pub fn run(rule: Rule, kind: Kind, s: usize, n_updates: usize, device: &Device) -> Found {
     let rls = |form| {
         let config = RlsProjectorConfig::new().with_alpha(ALPHA).with_form(form);

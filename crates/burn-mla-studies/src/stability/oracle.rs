@@ -1,5 +1,7 @@
-/// The recursions in f64, as they are printed; Eq. 5 by its square root, so that the oracle
-/// itself is beyond doubt.
+//! The recursions of the projector in f64.
+
+/// The recursions in f64, as published. Eq. 5 is computed by its square root, which keeps the oracle
+/// itself accurate.
 pub struct Oracle {
     s: usize,
     alpha: f64,

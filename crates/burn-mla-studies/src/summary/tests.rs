@@ -1,3 +1,5 @@
+//! Tables of known rows.
+
 use crate::spread::Spread;
 use crate::summary::{Row, csv, markdown};
 

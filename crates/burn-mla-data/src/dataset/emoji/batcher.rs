@@ -19,7 +19,7 @@ use super::{Corruption, Emoji, EmojiInput, Modality};
 /// Inputs of all modalities of a batch.
 pub type EmojiInputs = Vec<Option<ModalityInput<EmojiInput>>>;
 
-/// A batch of emoji with the modalities of a [`Batches`].
+/// A batch of emoji with the modalities of [`Batches`].
 pub type EmojiBatch = MultimodalBatch<EmojiInputs>;
 
 /// Turns indices into batches, and shifts and mirrors the images of a training batch.
@@ -45,7 +45,10 @@ struct Move {
     mirror: bool,
 }
 
-/// Makes loaders of emoji with chosen modalities.
+/// Builds loaders of emoji with chosen modalities.
+///
+/// Images have values in -1..1 and shape `[batch, 3, 32, 32]`, grey thumbnails `[batch, 64]`, and
+/// texts the width that the data set was opened with.
 pub struct Batches<'a> {
     /// The data set.
     pub emoji: &'a Arc<Emoji>,
@@ -53,7 +56,7 @@ pub struct Batches<'a> {
     pub modalities: &'a [Modality],
     /// Samples per batch.
     pub batch_size: usize,
-    /// Modality mask of all emoji, by index; `None` where nothing is missing.
+    /// Modality mask of all emoji, by index; `None` if nothing is missing.
     pub presence: Option<Presence>,
 }
 
@@ -68,7 +71,7 @@ impl Batches<'_> {
         }
     }
 
-    /// A loader of the given emoji in their order.
+    /// Builds a loader of the given emoji in their order.
     ///
     /// # Errors
     ///
@@ -82,7 +85,7 @@ impl Batches<'_> {
         self.ordered(self.batcher(None), indices, device)
     }
 
-    /// A loader of the given emoji in their order, with one modality corrupted.
+    /// Builds a loader of the given emoji in their order, with one modality corrupted.
     ///
     /// # Errors
     ///
@@ -111,8 +114,11 @@ impl Batches<'_> {
             .build(InMemDataset::new(indices)))
     }
 
-    /// A loader of the given emoji to train on, shuffled and augmented. Order and augmentation
-    /// follow from the seed and the pass.
+    /// Builds a loader of the given emoji for training, shuffled and augmented. The seed and the pass
+    /// determine order and augmentation.
+    ///
+    /// Augmentation shifts an image by at most 3 pixels in each direction and mirrors it with
+    /// probability 0.5.
     ///
     /// # Errors
     ///
@@ -134,7 +140,7 @@ impl Batches<'_> {
         )
     }
 
-    /// What the batcher relies on.
+    /// Checks what the batcher relies on.
     fn check(&self, indices: &[usize]) -> Result<()> {
         let n_rows = self.emoji.len();
         if let Some(&row) = indices.iter().find(|&&index| index >= n_rows) {
@@ -235,7 +241,7 @@ impl EmojiBatcher {
         }
     }
 
-    /// Pixels of an image in -1..1, moved.
+    /// Returns the pixels of an image in -1..1, moved.
     fn image(&self, modality: Modality, index: usize, moved: Move) -> Vec<f32> {
         let image = self.emoji.image(modality, index);
         let mut pixels = Vec::with_capacity(image.len());
@@ -260,8 +266,8 @@ impl EmojiBatcher {
 }
 
 impl Augment {
-    /// Random numbers for a batch. They follow from the seed and the indices in the batch, which
-    /// gives a resumed training the same images.
+    /// Random numbers for a batch, determined by the seed and the indices in the batch. A resumed
+    /// training sees the same images.
     fn moves(&self, indices: &[usize]) -> StdRng {
         const FNV_PRIME: u64 = 0x0100_0000_01b3;
         let mix = |hash: u64, &index: &usize| (hash ^ index as u64).wrapping_mul(FNV_PRIME);

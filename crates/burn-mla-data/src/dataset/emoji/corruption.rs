@@ -7,8 +7,8 @@ use rand::{RngExt, SeedableRng};
 
 use super::Modality;
 
-/// Corruption of one modality at test time. It follows from seed and emoji: a larger strength scales
-/// the same noise, and drops the same words and more.
+/// Corruption of one modality at test time, determined by the seed and the emoji. A larger strength
+/// scales the same noise, and drops the same words and more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Corruption {
     /// The modality to corrupt.

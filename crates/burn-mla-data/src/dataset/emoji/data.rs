@@ -31,8 +31,8 @@ struct Row {
 /// Images and texts of 1586 emoji in 8 classes.
 ///
 /// Two sets of images, English names and keywords, and German names of the same emoji, with the
-/// official class of each emoji and a fixed split. The data ship with this crate, see
-/// `data/emoji/README.md` for their origin and licences.
+/// official class of each emoji and a fixed split. The data ships with this crate; see
+/// `data/emoji/README.md` for its origin and licences.
 pub struct Emoji {
     rows: Vec<Row>,
     /// Label of each emoji, a position in `classes`.
@@ -47,7 +47,7 @@ pub struct Emoji {
 }
 
 impl Emoji {
-    /// Reads the data that ship with this crate.
+    /// Reads the data that ships with this crate.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Emoji {
         )
     }
 
-    /// Reads the data from a folder, and learns the weights of words from the training split.
+    /// Reads the data from a folder, and computes the weights of words from the training split.
     ///
     /// `d_text` is the width of the text vectors, the number of buckets of [`HashedText`].
     ///
@@ -98,33 +98,37 @@ impl Emoji {
         Ok(Arc::new(emoji))
     }
 
-    /// Number of emoji.
+    /// Returns the number of emoji.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Indices of the emoji in a split.
+    /// Returns the indices of the emoji in a split, ascending.
     pub fn indices(&self, split: Split) -> Vec<usize> {
         (0..self.rows.len())
             .filter(|&i| self.rows[i].split == split)
             .collect()
     }
 
-    /// Whether there is no emoji.
+    /// Returns whether there is no emoji.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Label of an emoji, a position in [`classes`](Self::classes).
+    /// Returns the label of an emoji, a position in [`classes`](Self::classes).
     ///
     /// # Panics
     ///
-    /// If `index` is not below [`len`](Self::len), as all accessors by index.
+    /// Panics if `index` is not below [`len`](Self::len).
     pub fn label(&self, index: usize) -> usize {
         self.labels[index]
     }
 
-    /// Text of an emoji in a text modality; the English name for an image modality.
+    /// Returns the text of an emoji in a text modality, or its English name for an image modality.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `index` is not below [`len`](Self::len).
     pub fn text(&self, modality: Modality, index: usize) -> &str {
         let row = &self.rows[index];
         match modality {
@@ -134,7 +138,12 @@ impl Emoji {
         }
     }
 
-    /// Pixels of an emoji, `[3, 32, 32]` in 0..1.
+    /// Returns the pixels of an emoji, `[3, 32, 32]` in 0..1: the Noto image for [`Modality::Noto`], and
+    /// the Fluent image otherwise.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `index` is not below [`len`](Self::len).
     pub fn image(&self, modality: Modality, index: usize) -> &[f32] {
         let atlas = if modality == Modality::Noto {
             &self.noto
@@ -144,12 +153,16 @@ impl Emoji {
         &atlas[index * 3 * SIDE * SIDE..][..3 * SIDE * SIDE]
     }
 
-    /// Grey thumbnail of an emoji, `[8, 8]` in -1..1.
+    /// Returns the grey thumbnail of an emoji, `[8, 8]` in -1..1.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `index` is not below [`len`](Self::len).
     pub fn gray(&self, index: usize) -> &[f32] {
         &self.gray8[index * GRAY_SIDE * GRAY_SIDE..][..GRAY_SIDE * GRAY_SIDE]
     }
 
-    /// Front end of a text modality; `None` for an image modality.
+    /// Returns the front end of a text modality; `None` for an image modality.
     pub fn hashed(&self, modality: Modality) -> Option<&HashedText> {
         let position = Modality::TEXTS.iter().position(|&text| text == modality);
         position.map(|position| &self.texts[position])

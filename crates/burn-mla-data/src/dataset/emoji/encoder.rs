@@ -11,6 +11,15 @@ use super::Modality;
 use super::data::GRAY_SIDE;
 
 /// Widths and dropout of the encoders.
+///
+/// | Name | Default | Purpose | Range |
+/// |---|---|---|---|
+/// | `d_feature` | 128 | width of the features of every encoder | >= 1 |
+/// | `d_text` | 4096 | width of the text vectors | >= 1 |
+/// | `text_hidden` | 256 | width of the hidden layer for texts and thumbnails | >= 1 |
+/// | `stages` | 24, 48, 96 | channels of each stage of the CNN | each >= 1 |
+/// | `dropout` | 0.1 | dropout before the features | [0, 1) |
+/// | `text_input_dropout` | 0.5 | dropout on the text vectors | [0, 1) |
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EncoderSizes {
     /// Width of the features of every encoder.
@@ -27,8 +36,21 @@ pub struct EncoderSizes {
     pub text_input_dropout: f64,
 }
 
-/// Encoder of one modality. Modalities are chosen at run time: the encoders of a model are a `Vec`
-/// of this type rather than a tuple.
+impl Default for EncoderSizes {
+    fn default() -> Self {
+        Self {
+            d_feature: 128,
+            d_text: 4096,
+            text_hidden: 256,
+            stages: vec![24, 48, 96],
+            dropout: 0.1,
+            text_input_dropout: 0.5,
+        }
+    }
+}
+
+/// Encoder of one modality. The modalities are chosen at run time, which makes the encoders of a
+/// model a `Vec` of this type rather than a tuple.
 #[derive(Module, Debug)]
 pub enum EmojiEncoder {
     /// A CNN, for images.
@@ -47,6 +69,20 @@ pub enum EmojiInput {
 }
 
 impl EmojiEncoder {
+    /// Initializes the encoders of several modalities, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init).
+    pub fn init_all(
+        modalities: &[Modality],
+        sizes: &EncoderSizes,
+        device: &Device,
+    ) -> Result<Vec<Self>> {
+        let init = |&modality| Self::init(modality, sizes, device);
+        modalities.iter().map(init).collect()
+    }
+
     /// Initializes the encoder of a modality.
     ///
     /// # Errors
@@ -80,7 +116,8 @@ impl EmojiEncoder {
 
 /// # Panics
 ///
-/// [`encode`](Encoder::encode) panics if the input is of the other kind than the encoder.
+/// [`encode`](Encoder::encode) panics for an input of the other kind: an image for the MLP, or a vector
+/// for the CNN.
 impl Encoder for EmojiEncoder {
     type Input = EmojiInput;
 

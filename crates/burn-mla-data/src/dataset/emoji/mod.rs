@@ -5,6 +5,8 @@ mod corruption;
 mod data;
 mod encoder;
 mod modality;
+#[cfg(test)]
+mod tests;
 
 pub use batcher::{Batches, EmojiBatch, EmojiInputs};
 pub use corruption::Corruption;

@@ -42,7 +42,7 @@ impl Modality {
     /// The text modalities.
     pub const TEXTS: [Self; 3] = [Self::Label, Self::Tags, Self::LabelDe];
 
-    /// Name on the command line and in reports.
+    /// Returns the name on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fluent => "fluent",
@@ -54,7 +54,7 @@ impl Modality {
         }
     }
 
-    /// Whether the modality is a text.
+    /// Returns whether the modality is a text.
     pub fn is_text(self) -> bool {
         Self::TEXTS.contains(&self)
     }
