@@ -3,6 +3,7 @@
 mod cnn;
 mod frozen;
 mod mlp;
+mod placed;
 mod set;
 
 use burn::module::{Module, ModuleDisplay};
@@ -11,6 +12,9 @@ use burn::tensor::Tensor;
 pub use cnn::{CnnEncoder, CnnEncoderConfig};
 pub use frozen::{Frozen, FrozenInput};
 pub use mlp::{MlpEncoder, MlpEncoderConfig};
+#[cfg(feature = "train")]
+pub(crate) use placed::check_rows;
+pub(crate) use placed::run_placed;
 pub use set::Encoders;
 
 /// Turns the input of one modality into features.

@@ -14,7 +14,6 @@ use crate::modality::{SelectRows, Targets};
 /// the modality: see [`fit_temperature`].
 ///
 /// Pass [`model.valid()`](burn::module::Module::valid) and validation data, and the result to
-/// [`EntropyFusion::with_calibration`](crate::fusion::EntropyFusion::with_calibration) or
 /// [`ScoreFusion::with_calibration`](crate::fusion::ScoreFusion::with_calibration).
 ///
 /// # Errors

@@ -25,11 +25,8 @@ mod head;
 mod heads;
 mod late_fusion;
 mod model;
-#[cfg(feature = "train")]
-mod modulate;
 mod ogm;
 mod qmf;
-mod ranking;
 #[cfg(feature = "train")]
 mod step;
 mod sum;

@@ -5,11 +5,11 @@ use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId
 use burn::tensor::Tensor;
 
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
-use crate::encoder::Encoders;
+use crate::encoder::{Encoders, run_placed};
 use crate::error::{MlaError, NonFinite, Result};
 use crate::fusion::ModalityLogits;
-use crate::mla::{check_distinct, check_rows};
-use crate::modality::{ModalityInputs, MultimodalBatch, Rows, ZeroRows};
+use crate::mla::check_distinct;
+use crate::modality::{MultimodalBatch, ZeroRows};
 use crate::module::module_fields;
 use crate::module::{Buffer, Counter};
 use crate::numeric::first_not_finite;
@@ -187,43 +187,19 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         batch: MultimodalBatch<E::Inputs>,
         ran: &mut Vec<usize>,
     ) -> Result<ModalityFeatures> {
-        let presence = batch.presence()?;
-        let n_modalities = self.n_modalities();
-        if presence.n_modalities() != n_modalities {
-            return Err(MlaError::ModalityCount {
-                what: "the batch",
-                expected: n_modalities,
-                got: presence.n_modalities(),
-            });
-        }
-        let n_samples = presence.n_samples();
-        let rows: Vec<Option<Rows>> = (0..n_modalities)
-            .map(|modality| batch.inputs.rows(modality).cloned())
-            .collect();
-        let mut found = Vec::with_capacity(n_modalities);
-        let turns = batch.into_checked_turns().into_iter().zip(rows);
-        for (modality, (turn, rows)) in turns.enumerate() {
-            let features = match (turn, rows) {
-                (Some(turn), Some(rows)) => {
-                    ran.push(modality);
-                    let features = self.encoders.encode(turn.input);
-                    check_rows(&features, turn.targets.len())?;
-                    Some(match rows {
-                        Rows::All => features,
-                        Rows::Some(rows) => features.place_rows(&rows, n_samples)?,
-                    })
-                }
-                _ => None,
-            };
-            found.push(features);
-        }
+        let (found, presence) = run_placed(batch, self.n_modalities(), |modality, input| {
+            ran.push(modality);
+            self.encoders.encode(input)
+        })?;
         let like = found.iter().flatten().next();
         let like = like.ok_or(MlaError::NothingPresent { sample: 0 })?;
         let options = (&like.device(), like.dtype());
-        let widths = self.encoders.d_features();
-        let zeros = |modality: usize| Tensor::zeros([n_samples, widths[modality]], options);
-        let features = found.iter().enumerate();
-        let features = features.map(|(m, of)| of.clone().unwrap_or_else(|| zeros(m)));
+        let n_samples = presence.n_samples();
+        let features = found.iter().zip(self.encoders.d_features());
+        let features = features.map(|(features, width)| {
+            let zeros = || Tensor::zeros([n_samples, width], options);
+            features.clone().unwrap_or_else(zeros)
+        });
         ModalityFeatures::new(features.collect(), presence)
     }
 
@@ -253,9 +229,10 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             }
             let alone = features.restricted(&rows, &[modality])?;
             let logits = self.head.unimodal(&alone, modality);
-            each.push(Some(match rows.len() == n_samples {
-                true => logits,
-                false => logits.place_rows(&rows, n_samples)?,
+            each.push(Some(if rows.len() == n_samples {
+                logits
+            } else {
+                logits.place_rows(&rows, n_samples)?
             }));
         }
         let fused = self.head.fuse(features);

@@ -1,10 +1,14 @@
+//! QMF: late fusion weighted by energies, which a ranking loss ties to the loss of each sample.
+
+mod ranking;
+
 use burn::config::Config;
 use burn::module::{Module, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::baseline::joint::heads::{Heads, masked, sum_of};
 use crate::baseline::joint::late_fusion::unimodal_losses;
-use crate::baseline::joint::ranking::{LossHistory, observed, ranking_loss};
+use crate::baseline::joint::qmf::ranking::{LossHistory, observed, ranking_loss};
 use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{MlaError, Result, at_least_one, not_negative, same_size};
 use crate::modality::SelectRows;
