@@ -57,7 +57,7 @@ pub(crate) fn run_placed<In: ModalityInputs>(
 /// Checks that an encoder returned one row per sample.
 pub(crate) fn check_rows(features: &Tensor<2>, n_samples: usize) -> Result<()> {
     same_size(
-        "rows of the encoder's features (one a label)",
+        "rows of the encoder's features (one per label)",
         n_samples,
         features.dims()[0],
     )

@@ -1,3 +1,5 @@
+//! The encoders of a model as one type: tuples of different encoders, vectors of equal ones.
+
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
@@ -6,10 +8,10 @@ use crate::modality::{
     Indexed, ModalityInput, ModalityInputs, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8,
 };
 
-/// The encoders of a model: a tuple of 2 to 8 different ones, or a `Vec` of equal ones.
+/// The encoders of a model: a tuple of 2 to 8 different encoders, or a `Vec` of encoders of one type.
 ///
-/// The types of the inputs follow from the encoders, so that an input for the wrong modality
-/// does not compile:
+/// The types of the inputs follow from the encoders. An input for the wrong modality does not
+/// compile:
 ///
 /// ```compile_fail
 /// # use burn::tensor::{Device, Int, Tensor};
@@ -30,12 +32,11 @@ pub trait Encoders: Module + ModuleDisplay {
     /// Feature width of each encoder.
     fn d_features(&self) -> Vec<usize>;
 
-    /// Features of one modality's input, `[batch, d_feature]`.
+    /// Computes the features of one modality's input, `[batch, d_feature]`.
     ///
     /// # Panics
     ///
-    /// If the input names a modality that does not exist (`Vec` only), and where the encoder
-    /// panics.
+    /// If the modality of the input does not exist (`Vec` only), and where the encoder panics.
     fn encode(&self, input: <Self::Inputs as ModalityInputs>::One) -> Tensor<2>;
 }
 

@@ -1,4 +1,4 @@
-//! Fusion of the modalities' predictions by their uncertainty (Eq. 6-8).
+//! Fusion of unimodal predictions by their uncertainty (Eq. 6-8).
 
 mod calibration;
 mod cpu;

@@ -1,3 +1,5 @@
+//! The joint model: encoders and a head in one module, its options and its prediction.
+
 use std::fmt;
 
 use burn::config::Config;
@@ -20,24 +22,24 @@ use crate::numeric::first_not_finite;
 /// |---|---|---|---|
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
 /// | `modulation` | none | OGM or OGM-GE | |
-/// | `finite_check` | true | reads a few numbers a step from the device to refuse a step whose features or loss are not finite; without it such a step spoils the model | |
+/// | `finite_check` | true | reads a few numbers per step from the device and rejects a step whose features or loss are not finite; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct JointConfig {
     /// Smooths the labels of the training loss.
     pub label_smoothing: Option<f64>,
     /// Modulates the gradients of the encoders.
     pub modulation: Option<OgmConfig>,
-    /// Whether a step with non-finite features or loss is refused.
+    /// Whether a step with non-finite features or loss is rejected.
     #[config(default = true)]
     pub finite_check: bool,
 }
 
-/// A multimodal model that is trained jointly: all encoders at once, one loss.
+/// A multimodal model that trains jointly: all encoders at once, with one loss.
 ///
-/// - `E`: the [`Encoders`], as in an [`Mla`](crate::Mla), but of any widths;
+/// - `E`: the [`Encoders`], as in an [`Mla`](crate::Mla), but with any feature widths;
 /// - `H`: the [`JointHead`].
 ///
-/// A Burn module: parameters of encoder `m` have the path `encoders.m`, those of the head `head`.
+/// It is a Burn module. Parameters of encoder `m` have the path `encoders.m`, those of the head `head`.
 /// With the feature `train` it is a `MultimodalMethod` and trains in the same loop as an
 /// [`Mla`](crate::Mla), with the same checkpoints and metrics.
 ///
@@ -66,10 +68,10 @@ pub struct Joint<E, H> {
     pub encoders: E,
     /// The head.
     pub head: H,
-    /// Its gradient is the number of backward passes that gradients were summed over.
+    /// Its gradient is the number of backward passes in a sum of gradients.
     pub(crate) passes: Buffer<1>,
     pub(crate) n_steps: Counter,
-    /// Marks gradients of one backward pass: summing leaves it out.
+    /// Marks the gradients of a single backward pass. A sum of gradients does not contain it.
     pub(crate) single_pass: ParamId,
     pub(crate) config: JointConfig,
     #[cfg(feature = "train")]
@@ -101,20 +103,20 @@ impl<E: Module + ModuleDisplay, H: Module + ModuleDisplay> fmt::Display for Join
     }
 }
 
-/// What a [`Joint`] model says of a batch.
+/// The predictions of a [`Joint`] model for a batch.
 #[derive(Debug, Clone)]
 pub struct JointPrediction {
-    /// The logits of each modality on its own, 0 where it is missing.
+    /// The logits from each modality alone, 0 where it is missing.
     pub modalities: ModalityLogits,
     /// The logits from all modalities together, `[n_samples, n_classes]`.
     pub fused: Tensor<2>,
     /// The weight of each modality, `[n_samples, n_modalities]`, for a method that has weights. They
-    /// need not sum to 1.
+    /// do not have to sum to 1.
     pub weights: Option<Tensor<2>>,
 }
 
 impl JointConfig {
-    /// Puts a model together.
+    /// Assembles a model.
     ///
     /// # Errors
     ///
@@ -169,8 +171,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         &self.config
     }
 
-    /// The features of the samples of a batch. The encoder of a modality runs on the samples that
-    /// have it.
+    /// Computes the features of the samples of a batch. The encoder of a modality runs on the samples
+    /// that have it.
     ///
     /// # Errors
     ///
@@ -181,7 +183,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         self.encode(batch, &mut vec![])
     }
 
-    /// [`features`](Self::features), which puts down, after an error too, whose encoders ran.
+    /// Computes [`features`](Self::features) and appends to `ran` the modalities whose encoders ran,
+    /// also when an error follows.
     pub(crate) fn encode(
         &self,
         batch: MultimodalBatch<E::Inputs>,
@@ -203,8 +206,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         ModalityFeatures::new(features.collect(), presence)
     }
 
-    /// Predicts the samples of a batch, jointly and from each modality they have. The targets are
-    /// not looked at.
+    /// Predicts the samples of a batch, jointly and from each modality they have. It ignores the
+    /// targets.
     ///
     /// Call it on [`valid`](Module::valid).
     ///
@@ -259,13 +262,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
                 modality,
                 step: self.n_steps(),
             }),
-            Some(_) => Err(naming_the_sample(fused)?),
+            Some(_) => Err(non_finite_sample(fused)?),
         }
     }
 }
 
 /// The error that names the first sample with a logit that is not finite.
-fn naming_the_sample(logits: &Tensor<2>) -> Result<MlaError> {
+fn non_finite_sample(logits: &Tensor<2>) -> Result<MlaError> {
     let n_classes = logits.dims()[1];
     let values: Vec<f32> = logits
         .clone()

@@ -131,7 +131,7 @@ fn samples_that_are_not_told_are_errors() {
             assert_eq!(
                 error(Some((0..n).collect())),
                 MlaError::Size {
-                    what: "positions of samples (one a label)",
+                    what: "positions of samples (one per label)",
                     expected: 4,
                     got: n
                 }
