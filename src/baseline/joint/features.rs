@@ -117,16 +117,18 @@ impl ModalityFeatures {
     pub fn restricted(&self, rows: &[usize], modalities: &[usize]) -> Result<Self> {
         let presence = self.presence.restricted(rows, modalities)?;
         let all = are_all(rows, self.n_samples());
-        let of_rows = |(m, features): (usize, &Tensor<2>)| match (modalities.contains(&m), all) {
-            (false, _) => Ok(Tensor::zeros(
-                [rows.len(), features.dims()[1]],
-                (&features.device(), features.dtype()),
-            )),
-            (true, true) => Ok(features.clone()),
-            (true, false) => features.clone().select_rows(rows),
+        let restrict = |(m, features): (usize, &Tensor<2>)| {
+            if !modalities.contains(&m) {
+                let options = (&features.device(), features.dtype());
+                Ok(Tensor::zeros([rows.len(), features.dims()[1]], options))
+            } else if all {
+                Ok(features.clone())
+            } else {
+                features.clone().select_rows(rows)
+            }
         };
         let features = self.features.iter().enumerate();
-        let features = features.map(of_rows).collect::<Result<_>>()?;
+        let features = features.map(restrict).collect::<Result<_>>()?;
         Ok(Self { features, presence })
     }
 
