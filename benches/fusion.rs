@@ -7,7 +7,7 @@
 mod common;
 
 use burn_mla::fusion::ModalityLogits;
-use burn_mla::fusion::{Confidence, ConfidenceFusionConfig, MeanFusion};
+use burn_mla::fusion::{MeanFusion, Score, ScoreFusionConfig};
 use burn_mla::prelude::*;
 use common::{devices, random, sync};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -44,13 +44,13 @@ fn fusions(c: &mut Criterion) {
         let config = EntropyFusionConfig::new(n);
         config.init(&device).expect("the default is valid")
     });
-    for (name, confidence) in [
-        ("max-probability", Confidence::MaxProbability),
-        ("margin", Confidence::Margin),
-        ("energy", Confidence::Energy),
+    for (name, score) in [
+        ("max-probability", Score::MaxProbability),
+        ("margin", Score::Margin),
+        ("energy", Score::Energy),
     ] {
         rule(c, name, |n| {
-            let config = ConfidenceFusionConfig::new(n, confidence);
+            let config = ScoreFusionConfig::new(n, score);
             config.init(&device).expect("the default is valid")
         });
     }

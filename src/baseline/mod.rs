@@ -1,4 +1,5 @@
-//! Methods to compare MLA with.
+//! Baselines to compare MLA with, by what they do with their modalities: `joint` trains all in one
+//! loss.
 
 mod joint;
 

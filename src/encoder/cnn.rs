@@ -1,3 +1,5 @@
+//! A small convolutional encoder for images.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
@@ -33,9 +35,8 @@ pub struct CnnEncoderConfig {
 
 /// A small convolutional network for images of about 32x32.
 ///
-/// Each stage is a 3x3 convolution, a 2x2 maximum pooling, batch normalization and ReLU; what
-/// is left of the image is averaged and maximized over space, both go through a linear layer
-/// with ReLU.
+/// Each stage is a 3x3 convolution, a 2x2 maximum pooling, batch normalization and ReLU; the
+/// mean and the maximum of the last stage over space go through a linear layer with ReLU.
 ///
 /// Input: `Tensor<4>`, `[batch, channels, height, width]`, height and width at least
 /// `2^stages`.
@@ -66,7 +67,7 @@ impl Stage {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        // Pooling before the normalization leaves a quarter of the work to what follows.
+        // Pooling before normalization reduces the work of normalization to a quarter.
         let x = self.pool.forward(self.conv.forward(x));
         relu(self.norm.forward(x))
     }

@@ -1,3 +1,5 @@
+//! A frozen encoder, whose features can be cached.
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -25,21 +27,21 @@ use crate::modality::{SelectRows, ZeroRows};
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
 ///
-/// The encoder runs off the autodiff tape in inference mode: no dropout, and batch
-/// normalization uses and keeps its running statistics.
+/// The encoder runs without autodiff, in inference mode: no dropout, and batch normalization uses its
+/// running statistics and does not update them.
 #[derive(Module, Debug)]
 pub struct Frozen<E: Module> {
     encoder: E,
 }
 
-/// What a [`Frozen`] encoder takes.
+/// The input of a [`Frozen`] encoder.
 #[derive(Debug, Clone)]
-// Inputs hold tensors as well; a box would only add an allocation a step.
+// Inputs hold tensors as well; a box would only add an allocation per step.
 #[allow(clippy::large_enum_variant)]
 pub enum FrozenInput<I> {
-    /// The input of the encoder itself.
+    /// An input of the wrapped encoder.
     Raw(I),
-    /// Features computed before with [`Frozen::features`], `[batch, d_feature]`.
+    /// Features from an earlier call of [`Frozen::features`], `[batch, d_feature]`.
     Features(Tensor<2>),
 }
 
@@ -51,16 +53,16 @@ impl<E: Encoder> Frozen<E> {
         }
     }
 
-    /// The encoder inside.
+    /// The wrapped encoder.
     pub fn encoder(&self) -> &E {
         &self.encoder
     }
 
-    /// The features of `input`, `[batch, d_feature]`, off the autodiff tape.
+    /// Computes the features of `input`, `[batch, d_feature]`, without autodiff.
     ///
     /// # Panics
     ///
-    /// Where the encoder panics on a shape it does not take.
+    /// Where the encoder panics on an unsupported shape.
     pub fn features(&self, input: E::Input) -> Tensor<2> {
         self.encoder.valid().encode(input).without_autodiff()
     }

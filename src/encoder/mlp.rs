@@ -1,3 +1,5 @@
+//! A multilayer perceptron encoder for vectors.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
@@ -13,7 +15,7 @@ use crate::error::{Result, at_least_one, fraction};
 /// | `d_input` | required | width of the input | >= 1 |
 /// | `d_feature` | required | width of the features | >= 1 |
 /// | `hidden` | `[]` | widths of the hidden layers, in order | each >= 1 |
-/// | `dropout` | 0 | dropout before each layer but the first | `[0, 1)` |
+/// | `dropout` | 0 | dropout before each layer except the first | `[0, 1)` |
 /// | `input_dropout` | 0 | dropout of the input | `[0, 1)` |
 #[derive(Config, Debug)]
 pub struct MlpEncoderConfig {
@@ -32,7 +34,7 @@ pub struct MlpEncoderConfig {
     pub input_dropout: f64,
 }
 
-/// A multilayer perceptron with ReLU after every layer, the last included.
+/// A multilayer perceptron with ReLU after every layer, including the last.
 ///
 /// Input: `Tensor<2>`, `[batch, d_input]`.
 #[derive(Module, Debug)]

@@ -1,8 +1,9 @@
-//! Encoders `h_m`: one a modality, all of the same feature width.
+//! Encoders `h_m`, one per modality, all with the same feature width.
 
 mod cnn;
 mod frozen;
 mod mlp;
+mod placed;
 mod set;
 
 use burn::module::{Module, ModuleDisplay};
@@ -11,11 +12,14 @@ use burn::tensor::Tensor;
 pub use cnn::{CnnEncoder, CnnEncoderConfig};
 pub use frozen::{Frozen, FrozenInput};
 pub use mlp::{MlpEncoder, MlpEncoderConfig};
+#[cfg(feature = "train")]
+pub(crate) use placed::check_rows;
+pub(crate) use placed::run_placed;
 pub use set::Encoders;
 
-/// Turns the input of one modality into features.
+/// The encoder of one modality, which maps its input to features.
 ///
-/// `Input` is whatever the modality needs: a tensor, a pair of token ids and padding mask, a
+/// `Input` is any type that the modality needs: a tensor, a pair of token ids and padding mask, or a
 /// struct. Its rows are the samples that have the modality.
 ///
 /// # Implementing your own
@@ -26,14 +30,14 @@ pub use set::Encoders;
 /// use burn::tensor::{Device, Int, Tensor, activation::relu};
 /// use burn_mla::encoder::Encoder;
 ///
-/// /// Mean of the embeddings of a text's real tokens, then a layer.
+/// /// A layer on the mean embedding of the tokens of a text, without padding.
 /// #[derive(Module, Debug)]
 /// struct BagOfTokens {
 ///     embedding: Embedding,
 ///     output: Linear,
 /// }
 ///
-/// /// Token ids and which of them are real, both `[batch, length]`.
+/// /// Token ids and a mask that is 0 for padding, both `[batch, length]`.
 /// #[derive(Debug, Clone)]
 /// struct Tokens {
 ///     ids: Tensor<2, Int>,
@@ -67,14 +71,14 @@ pub use set::Encoders;
 /// assert_eq!(features.dims(), [2, encoder.d_feature()]);
 /// ```
 pub trait Encoder: Module + ModuleDisplay {
-    /// What the encoder takes.
+    /// The input of the encoder.
     type Input: Send + 'static;
 
-    /// Features of the samples of `input`.
+    /// Computes the features of the samples of `input`.
     ///
     /// # Shapes
     ///
-    /// Output: `[batch, d_feature]`, one row a sample of the input.
+    /// Output: `[batch, d_feature]`, one row per sample of the input.
     ///
     /// # Panics
     ///

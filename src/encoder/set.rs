@@ -1,4 +1,4 @@
-//! The set of encoders of a model.
+//! The encoders of a model as one type: tuples of different encoders, vectors of equal ones.
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
@@ -7,7 +7,7 @@ use crate::encoder::Encoder;
 use crate::modality::one_of::*;
 use crate::modality::{Indexed, ModalityInput, ModalityInputs};
 
-/// The encoders of a model: a tuple of 2 to 8 encoders, or a `Vec` of encoders of one type.
+/// The encoders of a model: a tuple of 2 to 8 different encoders, or a `Vec` of encoders of one type.
 ///
 /// The types of the inputs follow from the encoders. An input for the wrong modality does not
 /// compile:
@@ -31,11 +31,11 @@ pub trait Encoders: Module + ModuleDisplay {
     /// Feature width of each encoder.
     fn d_features(&self) -> Vec<usize>;
 
-    /// Features of one modality's input, `[batch, d_feature]`.
+    /// Computes the features of one modality's input, `[batch, d_feature]`.
     ///
     /// # Panics
     ///
-    /// If the modality of the input is out of range (`Vec` only), or the encoder panics.
+    /// If the modality of the input does not exist (`Vec` only), and where the encoder panics.
     fn encode(&self, input: <Self::Inputs as ModalityInputs>::One) -> Tensor<2>;
 }
 

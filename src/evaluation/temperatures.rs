@@ -14,8 +14,7 @@ use crate::modality::{SelectRows, Targets};
 /// samples that have the modality.
 ///
 /// Pass [`model.valid()`](burn::module::Module::valid) and validation data, and the result to
-/// [`EntropyFusion::with_calibration`](crate::fusion::EntropyFusion::with_calibration) or
-/// [`ConfidenceFusion::with_calibration`](crate::fusion::ConfidenceFusion::with_calibration).
+/// [`ScoreFusion::with_calibration`](crate::fusion::ScoreFusion::with_calibration).
 ///
 /// # Errors
 ///

@@ -1,25 +1,27 @@
+//! Temperature scaling: the temperature that fits logits to labels.
+
 use burn::tensor::Tensor;
 
 use crate::error::{MlaError, Result, same_size};
 use crate::modality::Targets;
 
-/// Temperatures looked at by [`fit_temperature`], as exponents of e: 1/50 to 50.
+/// Bound of the search of [`fit_temperature`] over `log T`, which is 1/50 to 50 in `T`.
 const LOG_RANGE: f64 = 3.912;
 const TOLERANCE: f64 = 1e-4;
 
-/// The temperature `T` that minimises the negative log-likelihood of `softmax(logits / T)`.
+/// Fits the temperature `T` that minimises the negative log-likelihood of `softmax(logits / T)`.
 ///
 /// Temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017):
-/// one number a modality, to be fitted on validation data and never on test data. The loss is
-/// unimodal in `T`, so a golden-section search over `log T` finds it; in f64, on the host.
+/// one number per modality. Fit it on validation data, never on test data. The loss is unimodal in
+/// `T`, and a golden-section search over `log T` finds its minimum, in f64 on the host.
 ///
-/// The result lies in `[0.02, 50]`. Logits that are right everywhere end at the lower end,
-/// logits that carry nothing at the upper one.
+/// The result lies in `[0.02, 50]`. Logits that are right for every sample end at the lower bound,
+/// uninformative logits at the upper bound.
 ///
 /// # Errors
 ///
-/// [`MlaError`] for no sample, numbers of samples that differ, a label out of range or logits
-/// that are not finite.
+/// [`MlaError`] for no sample, different numbers of logits and labels, a label out of range, or
+/// logits that are not finite.
 pub fn fit_temperature(logits: Tensor<2>, targets: &Targets) -> Result<f64> {
     let split = Split::read(logits, targets)?;
     let nll = |log_t: f64| split.negative_log_likelihood(log_t.exp());
@@ -109,7 +111,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
     use rand::{Rng, SeedableRng, rngs::StdRng};
 
-    /// Labels drawn from `softmax(z)`, logits reported as `scale * z`.
+    /// Labels drawn from `softmax(z)` with logits `scale * z`.
     fn overconfident(scale: f32) -> (Tensor<2>, Targets) {
         let device = Device::flex();
         let mut rng = StdRng::seed_from_u64(7);

@@ -1,11 +1,12 @@
+//! The paper's fusion by entropy (Eq. 6-8): Eq. 7, and the score fusion that uses it.
+
 use burn::config::Config;
-use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use crate::error::{Result, positive};
-use crate::fusion::{ModalityLogits, UncertaintyFusion, rows, temperatures};
-use crate::module::Buffer;
+use crate::error::Result;
+use crate::fusion::cpu::rows;
+use crate::fusion::{Score, ScoreFusion, ScoreFusionConfig};
 use crate::numeric::dot;
 
 /// Configuration of an [`EntropyFusion`]. The defaults are the paper's.
@@ -14,7 +15,7 @@ use crate::numeric::dot;
 /// |---|---|---|---|
 /// | `n_modalities` | required | number of modalities | >= 1 |
 /// | `temperature` | 1 | divides the entropies in Eq. 8; small sharpens the weights | (0, inf) |
-/// | `normalized` | false | divides the entropies by log C, so that weights do not depend on the number of classes | |
+/// | `normalized` | false | divides the entropies by log C, which makes the weights independent of the number of classes | |
 #[derive(Config, Debug)]
 pub struct EntropyFusionConfig {
     /// Number of modalities.
@@ -27,40 +28,29 @@ pub struct EntropyFusionConfig {
     pub normalized: bool,
 }
 
-/// Fusion by the entropy of each modality's prediction, Eq. 6-8 of the paper.
+/// Fusion by the entropy of each modality's prediction, Eq. 6-8 of the paper: a [`ScoreFusion`]
+/// with [`Score::Entropy`].
 ///
 /// ```text
 /// e_m      = -sum_c p_c log p_c,  p = softmax(logits_m)      (Eq. 7)
 /// weight_m = softmax over the modalities present of -e_m     (Eq. 8)
 /// fused    = sum_m weight_m logits_m                         (Eq. 6)
 /// ```
-///
-/// The weights of two modalities differ by at most a factor `n_classes`.
-///
-/// Beyond the paper, each modality's logits can be divided by a temperature of its own before
-/// anything else, fitted on validation data with [`fit_temperature`](crate::fusion::fit_temperature):
-/// an over-confident modality then no longer takes weight it does not deserve. The
-/// temperatures are saved with the model.
-#[derive(Module, Debug)]
-pub struct EntropyFusion {
-    calibration: Buffer<1>,
-    temperature: f64,
-    normalized: bool,
-}
+pub type EntropyFusion = ScoreFusion;
 
 /// Eq. 7: the entropy of `softmax(logits)` in nats, `[n_samples, n_classes]` to `[n_samples]`.
 ///
 /// Finite for any finite logits, and in `[0, log n_classes]`.
 pub fn entropy(logits: Tensor<2>) -> Tensor<1> {
-    if rows::take(&logits) {
+    if rows::supports(&logits) {
         return rows::score(&logits, |row| {
             let entropy = row.sum.ln() - dot(row.exps, row.shifted) / row.sum;
-            // What is NaN stays so.
+            // NaN propagates.
             if entropy < 0.0 { 0.0 } else { entropy }
         });
     }
     // With z' = z - max z and S = sum exp z': -sum p log p = log S - sum p z', where 1 / S is the
-    // largest probability. One exponential an element, no logarithm of a small number, and two
+    // largest probability. One exponential per element, no logarithm of a small number, and two
     // terms that are both >= 0.
     let p = softmax(logits.clone(), 1);
     let log_sum = p.clone().max_dim(1).log().neg();
@@ -75,61 +65,16 @@ impl EntropyFusionConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside of the
-    /// ranges above.
+    /// As [`ScoreFusionConfig::init`].
     pub fn init(&self, device: &Device) -> Result<EntropyFusion> {
-        Ok(EntropyFusion {
-            calibration: temperatures::uncalibrated(self.n_modalities, device)?,
-            temperature: positive("temperature", self.temperature)?,
-            normalized: self.normalized,
-        })
-    }
-}
-
-impl EntropyFusion {
-    /// Divides the logits of each modality by its temperature, one a modality.
-    ///
-    /// # Errors
-    ///
-    /// [`MlaError::ModalityCount`](crate::MlaError::ModalityCount) for another number of
-    /// temperatures, [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for one that is
-    /// not positive and finite.
-    pub fn with_calibration(mut self, temperatures: &[f64]) -> Result<Self> {
-        self.check(temperatures.len())?;
-        temperatures::replace(&mut self.calibration, temperatures)?;
-        Ok(self)
-    }
-
-    /// The calibration temperature of each modality, `[n_modalities]`.
-    pub fn calibration(&self) -> Tensor<1> {
-        self.calibration.get()
-    }
-
-    /// Eq. 7 of every sample and modality after calibration, `[n_samples, n_modalities]`;
-    /// `log n_classes`, the largest there is, where a modality is missing.
-    pub fn uncertainty(&self, logits: &ModalityLogits) -> Tensor<2> {
-        logits.score(|m, logits| entropy(self.calibrated(m, logits)))
-    }
-}
-
-impl UncertaintyFusion for EntropyFusion {
-    fn weights(&self, logits: &ModalityLogits) -> Tensor<2> {
-        let mut scale = self.temperature;
-        if self.normalized && logits.n_classes() > 1 {
-            scale *= (logits.n_classes() as f64).ln();
-        }
-        let scores = self.uncertainty(logits).neg() / scale;
-        // Relative to the largest score the mask underflows to a weight of exactly 0.
-        softmax(logits.mask(scores, f32::MIN / 2.0), 1)
-    }
-
-    fn calibrated(&self, modality: usize, logits: Tensor<2>) -> Tensor<2> {
-        temperatures::divide(&self.calibration, modality, logits)
-    }
-
-    fn check(&self, n_modalities: usize) -> Result<()> {
-        let what = "a model fused by entropy";
-        temperatures::check_count(&self.calibration, n_modalities, what)
+        let score = if self.normalized {
+            Score::NormalizedEntropy
+        } else {
+            Score::Entropy
+        };
+        ScoreFusionConfig::new(self.n_modalities, score)
+            .with_temperature(self.temperature)
+            .init(device)
     }
 }
 
@@ -137,6 +82,7 @@ impl UncertaintyFusion for EntropyFusion {
 mod tests {
     use super::*;
     use crate::fusion::laws::assert_fusion_laws;
+    use crate::fusion::{ModalityLogits, UncertaintyFusion};
 
     #[test]
     fn obeys_the_laws_of_fusion() {

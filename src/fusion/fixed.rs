@@ -1,3 +1,5 @@
+//! Fusion by fixed weights.
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -5,19 +7,20 @@ use crate::error::{MlaError, Result, positive};
 use crate::fusion::{ModalityLogits, UncertaintyFusion};
 use crate::module::Buffer;
 
-/// Weights of one's choice, the same for every sample, shared among what is present.
+/// Fusion by weights that you choose, the same for every sample. The weights of a sample's modalities
+/// are rescaled to sum to 1.
 #[derive(Module, Debug)]
 pub struct FixedFusion {
     weights: Buffer<1>,
 }
 
 impl FixedFusion {
-    /// Weights in any scale, one a modality: `[3.0, 1.0]` gives the first three quarters.
+    /// Takes one weight per modality, in any scale: `[3.0, 1.0]` gives three quarters to the first.
     ///
     /// # Errors
     ///
-    /// [`MlaError::NoModalities`] for no weight, [`MlaError::HyperParameter`] for one that is
-    /// not positive and finite: a sample may have that modality only.
+    /// [`MlaError::NoModalities`] for no weight, [`MlaError::HyperParameter`] for a weight that is not
+    /// positive and finite. Zero is an error because a sample may have only that modality.
     pub fn new(weights: &[f64], device: &Device) -> Result<Self> {
         if weights.is_empty() {
             return Err(MlaError::NoModalities {

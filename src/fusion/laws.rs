@@ -1,14 +1,15 @@
-//! What every fusion must obey, called by the tests of each rule.
+//! The laws that every fusion must satisfy, checked by the tests of each rule.
 
 use burn::tensor::{Device, Distribution, Tensor};
 
 use crate::fusion::{ModalityLogits, UncertaintyFusion};
 use crate::modality::Presence;
 
-/// Weights in `[0, 1]` that sum to 1 over what is present and are 0 elsewhere, finite results
-/// at extreme logits, no dependence on the order of modalities; on flex and ndarray.
+/// Checks that weights are in `[0, 1]`, sum to 1 over the modalities present and are 0 elsewhere,
+/// that results are finite at extreme logits, and that the order of modalities does not matter. It
+/// runs on every test device.
 ///
-/// `make` makes a rule that treats all modalities alike.
+/// `make` builds a rule that treats all modalities alike.
 pub(crate) fn assert_fusion_laws<F: UncertaintyFusion>(make: impl Fn(usize, &Device) -> F) {
     const N: usize = 24;
     for device in crate::test_devices() {
@@ -26,7 +27,7 @@ pub(crate) fn assert_fusion_laws<F: UncertaintyFusion>(make: impl Fn(usize, &Dev
                     Tensor::random([N, n_classes], normal, &device) * scale
                 })
                 .collect();
-            // Missing: modality m of sample i where bit m of i is set, unless that is all.
+            // Modality m of sample i is missing where bit m of i is set, unless all would be.
             let present = |i: usize, m: usize| {
                 let all_missing = (0..n_modalities).all(|m| i >> m & 1 == 1);
                 all_missing || i >> m & 1 == 0
@@ -48,7 +49,7 @@ pub(crate) fn assert_fusion_laws<F: UncertaintyFusion>(make: impl Fn(usize, &Dev
             let values: Vec<f32> = fused.logits.to_data().iter().collect();
             assert!(values.iter().all(|value| value.is_finite()));
 
-            // What stands in a missing row does not matter, be it NaN.
+            // The contents of a missing row do not matter, even if they are NaN.
             let poisoned = (0..n_modalities)
                 .map(|m| {
                     let rows: Vec<f32> = logits[m]

@@ -1,9 +1,11 @@
+//! Logits of all modalities for the same samples, the input of every fusion.
+
 use burn::tensor::Tensor;
 
 use crate::error::{MlaError, Result, same_size};
 use crate::modality::{Presence, SelectRows, are_all};
 
-/// The logits of each modality for the same samples, and which of them are present.
+/// The logits of each modality for the same samples, with the modality mask.
 #[derive(Debug, Clone)]
 pub struct ModalityLogits {
     logits: Vec<Tensor<2>>,
@@ -11,13 +13,13 @@ pub struct ModalityLogits {
 }
 
 impl ModalityLogits {
-    /// One `[n_samples, n_classes]` tensor a modality; rows of missing modalities may hold
+    /// Takes one `[n_samples, n_classes]` tensor per modality. Rows of missing modalities may hold
     /// anything.
     ///
     /// # Errors
     ///
-    /// [`MlaError`] for no modality, no class, or shapes that differ among the modalities or
-    /// from `presence`.
+    /// [`MlaError`] for no modality, no class, or shapes that differ between the modalities or from
+    /// `presence`.
     pub fn new(logits: Vec<Tensor<2>>, presence: Presence) -> Result<Self> {
         let Some(first) = logits.first() else {
             return Err(MlaError::NoModalities { what: "the logits" });
@@ -77,7 +79,7 @@ impl ModalityLogits {
         &self.presence
     }
 
-    /// The logits of a modality as given, `[n_samples, n_classes]`.
+    /// The unmodified logits of a modality, `[n_samples, n_classes]`.
     ///
     /// # Panics
     ///
@@ -86,7 +88,7 @@ impl ModalityLogits {
         self.logits[modality].clone()
     }
 
-    /// The samples `rows` as if they had nothing but `modalities`.
+    /// The samples `rows` with all modalities except `modalities` missing.
     ///
     /// # Errors
     ///
@@ -97,11 +99,14 @@ impl ModalityLogits {
             return Ok(self.clone());
         }
         let presence = self.presence.restricted(rows, modalities)?;
-        let of_rows = |logits: &Tensor<2>| match all {
-            true => Ok(logits.clone()),
-            false => logits.clone().select_rows(rows),
+        let select = |logits: &Tensor<2>| {
+            if all {
+                Ok(logits.clone())
+            } else {
+                logits.clone().select_rows(rows)
+            }
         };
-        let logits = self.logits.iter().map(of_rows).collect::<Result<_>>()?;
+        let logits = self.logits.iter().map(select).collect::<Result<_>>()?;
         Self::new(logits, presence)
     }
 
@@ -123,9 +128,8 @@ impl ModalityLogits {
         }
     }
 
-    /// One number a sample and modality, `[n_samples, n_modalities]`, from a function that maps
-    /// a modality and its logits to `[n_samples]`. Missing modalities are scored as all-zero
-    /// logits.
+    /// One number per sample and modality, `[n_samples, n_modalities]`. `score` maps the index of a
+    /// modality and its logits to `[n_samples]`. Missing modalities have the score of all-zero logits.
     pub fn score(&self, score: impl Fn(usize, Tensor<2>) -> Tensor<1>) -> Tensor<2> {
         let scores = (0..self.n_modalities())
             .map(|m| score(m, self.present_logits(m)))
@@ -133,7 +137,7 @@ impl ModalityLogits {
         Tensor::stack(scores, 1)
     }
 
-    /// `scores`, `[n_samples, n_modalities]`, with `value` where a modality is missing.
+    /// Returns `scores`, `[n_samples, n_modalities]`, with `value` where a modality is missing.
     pub fn mask(&self, scores: Tensor<2>, value: f32) -> Tensor<2> {
         match self.presence.missing(&scores.device()) {
             None => scores,
@@ -159,7 +163,7 @@ mod tests {
             };
             assert_eq!(kept(&[1, 0]), [true, true]);
             assert_eq!(kept(&[1]), [false, true]);
-            // A modality told twice stands for no other.
+            // A repeated modality does not stand for another.
             assert_eq!(kept(&[1, 1]), [false, true]);
 
             let second = whole.restricted(&[1], &[0, 1]).unwrap().modality(1);

@@ -1,3 +1,5 @@
+//! Fusion by the mean of the modalities present.
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 

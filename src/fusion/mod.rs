@@ -1,25 +1,25 @@
-//! Fusion of the modalities' predictions by their uncertainty (Eq. 6-8).
+//! Fusion of unimodal predictions by their uncertainty (Eq. 6-8).
 
 mod calibration;
-mod confidence;
+mod cpu;
 mod entropy;
 mod fixed;
 mod logits;
 mod mean;
-mod rows;
+mod score;
 mod temperatures;
-mod weighted_sum;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use calibration::{fit_temperature, negative_log_likelihood};
-pub use confidence::{Confidence, ConfidenceFusion, ConfidenceFusionConfig};
 pub use entropy::{EntropyFusion, EntropyFusionConfig, entropy};
 pub use fixed::FixedFusion;
 pub use logits::ModalityLogits;
 pub use mean::MeanFusion;
-use weighted_sum::weighted_sum;
+pub use score::{Score, ScoreFusion, ScoreFusionConfig};
+
+use cpu::weighted_sum::weighted_sum;
 
 /// A fused prediction.
 #[derive(Debug, Clone)]
@@ -30,13 +30,13 @@ pub struct Fused {
     pub weights: Tensor<2>,
 }
 
-/// Weights each modality's prediction, sample by sample.
+/// A rule that weights the prediction of each modality, sample by sample.
 ///
 /// # Laws
 ///
-/// - weights are in `[0, 1]`, and those of a sample sum to 1 over what is present;
-/// - the weight of a missing modality is exactly 0, whatever its logits say;
-/// - everything is finite for any logits that are finite once calibrated.
+/// - weights are in `[0, 1]`, and the weights of a sample sum to 1 over its modalities;
+/// - the weight of a missing modality is exactly 0, whatever its logits are;
+/// - weights and fused logits are finite for logits that are finite after calibration.
 ///
 /// # Implementing your own
 ///
@@ -70,8 +70,7 @@ pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
     /// The weight of each modality, `[n_samples, n_modalities]`.
     fn weights(&self, logits: &ModalityLogits) -> Tensor<2>;
 
-    /// The logits of a modality as they enter the fused sum: calibrated, where the rule
-    /// calibrates.
+    /// The logits of a modality as they enter the fused sum. A rule that calibrates overrides it.
     ///
     /// # Shapes
     ///
@@ -85,8 +84,8 @@ pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
     ///
     /// # Panics
     ///
-    /// If [`weights`](Self::weights) or [`calibrated`](Self::calibrated) have other shapes than
-    /// they should.
+    /// If [`weights`](Self::weights) or [`calibrated`](Self::calibrated) return another shape than
+    /// documented.
     fn fuse(&self, logits: &ModalityLogits) -> Fused {
         let weights = self.weights(logits);
         let calibrated = (0..logits.n_modalities())
@@ -98,11 +97,11 @@ pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
         }
     }
 
-    /// Checks that the rule fits a number of modalities.
+    /// Checks that the rule was made for this number of modalities.
     ///
     /// # Errors
     ///
-    /// [`MlaError`](crate::MlaError) for a rule that was made for another number.
+    /// [`MlaError`](crate::MlaError) when it was made for another number.
     fn check(&self, n_modalities: usize) -> crate::Result<()> {
         let _ = n_modalities;
         Ok(())

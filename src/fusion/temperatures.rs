@@ -1,12 +1,12 @@
-//! A calibration temperature for each modality, in the buffer of the fusion that divides by them.
+//! The calibration temperatures of a fusion, one per modality, in a buffer that is saved with it.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::error::{MlaError, Result, at_least_one, positive};
+use crate::error::{Result, at_least_one, positive};
 use crate::module::Buffer;
 use crate::numeric::{Numbers, is_host};
 
-/// Temperatures of 1, one a modality: logits stay as they are.
+/// A temperature of 1 for each modality, which leaves logits unchanged.
 pub(super) fn uncalibrated(n_modalities: usize, device: &Device) -> Result<Buffer<1>> {
     at_least_one("n_modalities", n_modalities)?;
     Ok(Buffer::new(Tensor::ones([n_modalities], device)))
@@ -27,7 +27,7 @@ pub(super) fn replace(calibration: &mut Buffer<1>, temperatures: &[f64]) -> Resu
 /// The logits of a modality divided by its temperature, `[n_samples, n_classes]`.
 pub(super) fn divide(calibration: &Buffer<1>, modality: usize, logits: Tensor<2>) -> Tensor<2> {
     let temperature = calibration.get().slice([modality..modality + 1]);
-    // Where looking costs nothing, logits that stay as they are are not copied.
+    // A read is free on the host: logits divided by 1 are not copied.
     if is_host(&temperature.device())
         && temperature.dtype() == DType::F32
         && Numbers::of(temperature.clone()).get() == [1.0]
@@ -36,21 +36,4 @@ pub(super) fn divide(calibration: &Buffer<1>, modality: usize, logits: Tensor<2>
     }
     let temperature = temperature.unsqueeze_dim::<2>(0).cast(logits.dtype());
     logits / temperature
-}
-
-/// There must be a temperature for each of `n_modalities`; `what` names the model that has them.
-pub(super) fn check_count(
-    calibration: &Buffer<1>,
-    n_modalities: usize,
-    what: &'static str,
-) -> Result<()> {
-    let [expected] = calibration.dims();
-    if n_modalities == expected {
-        return Ok(());
-    }
-    Err(MlaError::ModalityCount {
-        what,
-        expected,
-        got: n_modalities,
-    })
 }

@@ -21,8 +21,8 @@ mod step;
 pub use groups::{encoder_group, head_group};
 #[cfg(feature = "train")]
 pub use health::ProjectorHealth;
+pub(crate) use model::check_distinct;
 pub use model::{Mla, MlaConfig, Prediction};
-pub(crate) use model::{check_distinct, check_rows};
 #[cfg(feature = "train")]
 pub(crate) use projection::{Factors, LayerChange};
 pub use projection::{FeatureMean, FeatureSource, Projection, ProjectionConfig, ProjectionTarget};

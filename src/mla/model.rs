@@ -9,12 +9,12 @@ use burn::module::{
 };
 use burn::tensor::Tensor;
 
-use crate::encoder::Encoders;
-use crate::error::{MlaError, NonFinite, Result, same_size};
+use crate::encoder::{Encoders, run_placed};
+use crate::error::{MlaError, NonFinite, Result};
 use crate::fusion::{ModalityLogits, UncertaintyFusion, entropy};
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
 use crate::mla::{Projection, ProjectionConfig};
-use crate::modality::{ModalityInputs, MultimodalBatch, Rows, ZeroRows};
+use crate::modality::{ModalityInputs, MultimodalBatch};
 use crate::module::module_fields;
 use crate::numeric::first_not_finite;
 use crate::projector::OrthogonalProjector;
@@ -274,35 +274,9 @@ where
     /// - [`MlaError::Size`] when an encoder returns another number of rows than it was given;
     /// - [`MlaError::NonFinite`] for logits that are not finite, unless the check is off.
     pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<Prediction> {
-        let presence = batch.presence()?;
-        let n_modalities = self.n_modalities();
-        if presence.n_modalities() != n_modalities {
-            return Err(MlaError::ModalityCount {
-                what: "the batch",
-                expected: n_modalities,
-                got: presence.n_modalities(),
-            });
-        }
-        let n_samples = presence.n_samples();
-        let rows: Vec<Option<Rows>> = (0..n_modalities)
-            .map(|modality| batch.inputs.rows(modality).cloned())
-            .collect();
-        let mut computed = Vec::with_capacity(n_modalities);
-        for (turn, rows) in batch.into_checked_turns().into_iter().zip(rows) {
-            let logits = match (turn, rows) {
-                (Some(turn), Some(rows)) => {
-                    let n_rows = turn.targets.len();
-                    let logits = self.forward(turn.input).logits;
-                    check_rows(&logits, n_rows)?;
-                    Some(match rows {
-                        Rows::All => logits,
-                        Rows::Some(rows) => logits.place_rows(&rows, n_samples)?,
-                    })
-                }
-                _ => None,
-            };
-            computed.push(logits);
-        }
+        let (computed, presence) = run_placed(batch, self.n_modalities(), |_, input| {
+            self.forward(input).logits
+        })?;
         if self.config.finite_check
             && let Some(modality) = first_not_finite(&computed)?
         {
@@ -325,15 +299,6 @@ where
             modalities,
         })
     }
-}
-
-/// An encoder must return one row a sample.
-pub(crate) fn check_rows(rows: &Tensor<2>, n_samples: usize) -> Result<()> {
-    same_size(
-        "rows of the encoder's features (one a label)",
-        n_samples,
-        rows.dims()[0],
-    )
 }
 
 fn check_widths(d_features: &[usize], d_head: usize) -> Result<()> {

@@ -5,13 +5,13 @@ use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
 
 use crate::encoder::Encoders;
+use crate::encoder::check_rows;
 use crate::error::{MlaError, NonFinite, Result, same_size};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{HeadOutput, SharedHead};
 use crate::method::StepOutput;
 use crate::mla::Mla;
 use crate::mla::ProjectionTarget;
-use crate::mla::check_rows;
 use crate::modality::{ModalityInputs, Turn};
 use crate::module::discard_pending_updates;
 use crate::projector::OrthogonalProjector;

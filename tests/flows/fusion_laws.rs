@@ -1,8 +1,8 @@
 //! Laws of Eq. 6-8, and of fusion by confidence, as properties.
 
 use burn::tensor::{Tensor, TensorData};
-use burn_mla::fusion::{Confidence, ConfidenceFusionConfig};
 use burn_mla::fusion::{ModalityLogits, entropy};
+use burn_mla::fusion::{Score, ScoreFusionConfig};
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
 use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
@@ -75,13 +75,13 @@ proptest! {
                 .collect();
             let presence = Presence::from_mask(mask.clone(), m).unwrap();
             let given = ModalityLogits::new(tensors, presence).unwrap();
-            for confidence in [Confidence::MaxProbability, Confidence::Margin, Confidence::Energy] {
-                let config = ConfidenceFusionConfig::new(m, confidence);
+            for score in [Score::MaxProbability, Score::Margin, Score::Energy] {
+                let config = ScoreFusionConfig::new(m, score);
                 let fusion = config.with_temperature(temperature).init(&device).unwrap();
                 let fused = fusion.fuse(&given);
                 prop_assert!(values(fused.logits).iter().all(|x| x.is_finite()));
                 let weights = values(fused.weights);
-                let confidences = values(fusion.confidence(&given));
+                let scores = values(fusion.scores(&given));
                 for i in 0..N {
                     let row = &weights[i * m..][..m];
                     prop_assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
@@ -89,7 +89,7 @@ proptest! {
                         prop_assert!((0.0..=1.0).contains(&row[a]), "{row:?}");
                         prop_assert!(mask[i * m + a] || row[a] == 0.0, "{row:?}");
                         for b in 0..m {
-                            let surer = confidences[i * m + a] >= confidences[i * m + b];
+                            let surer = scores[i * m + a] >= scores[i * m + b];
                             let both = mask[i * m + a] && mask[i * m + b];
                             prop_assert!(!both || !surer || row[a] >= row[b], "{row:?}");
                         }

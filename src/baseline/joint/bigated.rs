@@ -1,3 +1,5 @@
+//! Gated bilinear fusion: one modality gated by the others.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -38,14 +40,14 @@ pub struct BiGatedConfig {
 /// ```
 ///
 /// elementwise, each map with a bias: a bilinear form of rank `d_fused`, whose outer product is
-/// never formed. Past two modalities, each other modality has a gate of its own, and all gates are
-/// multiplied.
+/// never formed. With more than two modalities, each modality except the base has its own gate, and
+/// all gates are multiplied.
 ///
-/// For a modality on its own the features of all others are zeros: their gates are those of their
-/// biases, and of the base only its bias is left.
+/// For a unimodal prediction the features of all other modalities are zeros. A gate is then that of
+/// its bias, and the base is reduced to its bias.
 #[derive(Module, Debug)]
 pub struct BiGated {
-    /// One a modality, to `d_fused`.
+    /// One map per modality, to `d_fused`.
     maps: Heads,
     output: Linear,
     base: usize,

@@ -1,3 +1,5 @@
+//! Joint fusion by concatenated features, split by modality for unimodal predictions.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -21,12 +23,12 @@ pub struct ConcatConfig {
     pub n_classes: usize,
 }
 
-/// Joint fusion by concatenation: the modalities' features side by side, and one linear layer. What
-/// modality laziness is measured on.
+/// Joint fusion by concatenation: one linear layer on the concatenated features of all modalities.
+/// The paper measures modality laziness on it.
 ///
-/// A modality on its own is scored as the paper does: the layer's weight is split by modality,
-/// `logits_m = h_m W_m + b / M`, so that the modalities' logits add up to the joint ones. Features
-/// of a missing modality are zeros.
+/// The unimodal prediction is the paper's: the layer's weight is split by modality,
+/// `logits_m = h_m W_m + b / M`, and the unimodal logits add up to the joint logits. Features of a
+/// missing modality are zeros.
 #[derive(Module, Debug)]
 pub struct Concat {
     linear: Linear,
@@ -51,8 +53,8 @@ impl ConcatConfig {
 
 impl JointHead for Concat {
     fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
-        let side_by_side = Tensor::cat(features.all().to_vec(), 1);
-        JointLogits::unweighted(self.linear.forward(side_by_side))
+        let features = Tensor::cat(features.all().to_vec(), 1);
+        JointLogits::unweighted(self.linear.forward(features))
     }
 
     fn unimodal(&self, features: &ModalityFeatures, modality: usize) -> Tensor<2> {

@@ -1,3 +1,5 @@
+//! Features of all modalities for the same samples, the input of every joint head.
+
 use burn::tensor::{Device, Tensor};
 
 use crate::error::{MlaError, Result, same_size};
@@ -11,12 +13,12 @@ pub struct ModalityFeatures {
 }
 
 impl ModalityFeatures {
-    /// One `[n_samples, d_feature]` tensor a modality, of any widths; rows of missing modalities
+    /// Takes one `[n_samples, d_feature]` tensor per modality, of any width. Rows of missing modalities
     /// may hold anything and become 0.
     ///
     /// # Errors
     ///
-    /// [`MlaError`] for no modality, or a number of samples or of modalities that is not that of
+    /// [`MlaError`] for no modality, or when the number of samples or modalities differs from that of
     /// `presence`.
     pub fn new(features: Vec<Tensor<2>>, presence: Presence) -> Result<Self> {
         if features.is_empty() {
@@ -29,8 +31,8 @@ impl ModalityFeatures {
             presence.n_modalities(),
             features.len(),
         )?;
-        for of in &features {
-            let [n_samples, _] = of.dims();
+        for features in &features {
+            let [n_samples, _] = features.dims();
             let what = "samples of a modality's features";
             same_size(what, presence.n_samples(), n_samples)?;
         }
@@ -38,12 +40,12 @@ impl ModalityFeatures {
         let features = match missing {
             None => features,
             Some(missing) => {
-                let of = |(m, features): (usize, Tensor<2>)| {
+                let mask = |(m, features): (usize, Tensor<2>)| {
                     let shape = features.dims();
                     let missing = missing.clone().slice([0..shape[0], m..m + 1]);
                     features.mask_fill(missing.expand(shape), 0.0)
                 };
-                features.into_iter().enumerate().map(of).collect()
+                features.into_iter().enumerate().map(mask).collect()
             }
         };
         Ok(Self { features, presence })
@@ -89,13 +91,13 @@ impl ModalityFeatures {
         &self.features
     }
 
-    /// Where the features are.
+    /// The device of the features.
     pub fn device(&self) -> Device {
         self.features[0].device()
     }
 
-    /// 1 where a sample has the modality and 0 elsewhere, `[n_samples, 1]`; `None` when all have
-    /// it.
+    /// 1 where a sample has the modality and 0 elsewhere, `[n_samples, 1]`; `None` when all samples
+    /// have it.
     ///
     /// # Panics
     ///
@@ -107,7 +109,7 @@ impl ModalityFeatures {
         Some(missing.bool_not().float().cast(like.dtype()))
     }
 
-    /// The samples `rows` as if they had nothing but `modalities`.
+    /// The samples `rows` with all modalities except `modalities` missing.
     ///
     /// # Errors
     ///
@@ -115,24 +117,28 @@ impl ModalityFeatures {
     pub fn restricted(&self, rows: &[usize], modalities: &[usize]) -> Result<Self> {
         let presence = self.presence.restricted(rows, modalities)?;
         let all = are_all(rows, self.n_samples());
-        let of_rows = |(m, features): (usize, &Tensor<2>)| match (modalities.contains(&m), all) {
-            (false, _) => Ok(Tensor::zeros(
-                [rows.len(), features.dims()[1]],
-                (&features.device(), features.dtype()),
-            )),
-            (true, true) => Ok(features.clone()),
-            (true, false) => features.clone().select_rows(rows),
+        let restrict = |(m, features): (usize, &Tensor<2>)| {
+            if !modalities.contains(&m) {
+                let options = (&features.device(), features.dtype());
+                Ok(Tensor::zeros([rows.len(), features.dims()[1]], options))
+            } else if all {
+                Ok(features.clone())
+            } else {
+                features.clone().select_rows(rows)
+            }
         };
         let features = self.features.iter().enumerate();
-        let features = features.map(of_rows).collect::<Result<_>>()?;
+        let features = features.map(restrict).collect::<Result<_>>()?;
         Ok(Self { features, presence })
     }
 
-    /// The same off the tape.
+    /// The same features without autodiff.
     pub fn without_autodiff(&self) -> Self {
         let features = self.features.iter();
         Self {
-            features: features.map(|of| of.clone().without_autodiff()).collect(),
+            features: features
+                .map(|features| features.clone().without_autodiff())
+                .collect(),
             presence: self.presence.clone(),
         }
     }

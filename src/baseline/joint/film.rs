@@ -1,3 +1,5 @@
+//! FiLM: one modality scaled and shifted by the others.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -26,23 +28,24 @@ pub struct FilmConfig {
 }
 
 /// Feature-wise linear modulation (Perez et al., "FiLM: Visual Reasoning with a General
-/// Conditioning Layer", AAAI 2018): one modality's features are scaled and shifted by what another
-/// says.
+/// Conditioning Layer", AAAI 2018): the features of one modality are scaled and shifted by functions of
+/// another.
 ///
 /// ```text
 /// z <- h_base;   for each other modality c, in order:   z <- (1 + gamma_c(h_c)) * z + beta_c(h_c)
 /// logits = z W + b
 /// ```
 ///
-/// with `gamma_c` and `beta_c` linear. With two modalities this is one FiLM layer; past two it is a
-/// stack of them, as in the paper's network, with a modality a layer. The scale is predicted as its
-/// difference from 1, as the paper advises: near 0 it would keep gradients from the encoder.
+/// where `gamma_c` and `beta_c` are linear. With two modalities this is one FiLM layer. With more it is
+/// a stack with one layer per modality, as in the paper's network. The scale is predicted as its
+/// difference from 1, as the paper advises, because a scale near 0 would block the gradients of the
+/// encoder.
 ///
-/// For a modality on its own the features of all others are zeros, which leaves of a FiLM layer its
-/// biases, and of the base what the others shift.
+/// For a unimodal prediction the features of all other modalities are zeros. A FiLM layer is then
+/// reduced to its biases, and the base to the shifts of the others.
 #[derive(Module, Debug)]
 pub struct Film {
-    /// One a modality but the base: `[d_c, 2 d_base]`.
+    /// One per modality except the base: `[d_c, 2 d_base]`.
     conditions: Vec<Linear>,
     output: Linear,
     d_features: Vec<usize>,
@@ -77,9 +80,9 @@ impl JointHead for Film {
         let [n_samples, width] = z.dims();
         let others = others(features.all(), self.base);
         for (layer, (_, condition)) in self.conditions.iter().zip(others) {
-            let said = layer.forward(condition.clone());
-            let gamma = said.clone().slice([0..n_samples, 0..width]) + 1.0;
-            let beta = said.slice([0..n_samples, width..2 * width]);
+            let film = layer.forward(condition.clone());
+            let gamma = film.clone().slice([0..n_samples, 0..width]) + 1.0;
+            let beta = film.slice([0..n_samples, width..2 * width]);
             z = gamma * z + beta;
         }
         JointLogits::unweighted(self.output.forward(z))
@@ -96,16 +99,16 @@ impl JointHead for Film {
 
 /// Checks that the base is one of the modalities.
 pub(super) fn check_base(base: usize, d_features: &[usize]) -> Result<()> {
-    match base < d_features.len() {
-        true => Ok(()),
-        false => Err(MlaError::ModalityOutOfRange {
-            modality: base,
-            n_modalities: d_features.len(),
-        }),
+    if base < d_features.len() {
+        return Ok(());
     }
+    Err(MlaError::ModalityOutOfRange {
+        modality: base,
+        n_modalities: d_features.len(),
+    })
 }
 
-/// All modalities but the base, in order.
+/// All modalities except the base, in order.
 pub(super) fn others<T>(all: &[T], base: usize) -> impl Iterator<Item = (usize, &T)> {
     all.iter().enumerate().filter(move |(m, _)| *m != base)
 }

@@ -1,3 +1,5 @@
+//! The trait of a joint model's head: prediction, loss, and what they are computed from.
+
 use burn::module::{Module, ModuleDisplay, ParamId};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::Tensor;
@@ -6,8 +8,8 @@ use crate::baseline::ModalityFeatures;
 use crate::error::Result;
 use crate::modality::Targets;
 
-/// The part of a [`Joint`](crate::baseline::Joint) model after its encoders: from the features of
-/// all modalities to one prediction, and the loss of training.
+/// The part of a [`Joint`](crate::baseline::Joint) model after its encoders. It maps the features of
+/// all modalities to one prediction and computes the training loss.
 ///
 /// # Implementing your own
 ///
@@ -62,13 +64,11 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     ///
     /// # Panics
     ///
-    /// An implementation may panic for features of other widths than those that
-    /// [`check`](Self::check) accepts.
+    /// An implementation may panic for feature widths that [`check`](Self::check) does not accept.
     fn fuse(&self, features: &ModalityFeatures) -> JointLogits;
 
-    /// The prediction of a modality on its own, `[n_samples, n_classes]`, from features in which
-    /// all others are missing and this one is not: without this method, what
-    /// [`fuse`](Self::fuse) makes of them.
+    /// The prediction from one modality, `[n_samples, n_classes]`. In `features` only this modality is
+    /// present. The default is the prediction of [`fuse`](Self::fuse).
     ///
     /// # Panics
     ///
@@ -78,7 +78,7 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
         self.fuse(features).logits
     }
 
-    /// The loss of training: without this method, the cross-entropy of the fused prediction.
+    /// The training loss. The default is the cross-entropy of the fused prediction.
     ///
     /// # Errors
     ///
@@ -102,19 +102,19 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     /// [`MlaError`](crate::MlaError) for another number of modalities or another width.
     fn check(&self, d_features: &[usize]) -> Result<()>;
 
-    /// The id of the [`Buffer`](crate::module::Buffer) of the head that remembers what training
-    /// observes, if there is one; what is observed has its shape.
+    /// The id of the head's [`Buffer`](crate::module::Buffer) for [observations](JointLoss::observed)
+    /// of training steps, if it has one. Observations have the shape of the buffer.
     fn memory(&self) -> Option<ParamId> {
         None
     }
 
-    /// Takes in, after an update, the sum of what its steps [observed](JointLoss::observed).
+    /// Adds the sum of the [observations](JointLoss::observed) of an update's steps to the memory.
     fn remember(&mut self, observed: Tensor<2>) {
         drop(observed);
     }
 }
 
-/// What a [`JointHead`] makes of features.
+/// A prediction of a [`JointHead`].
 #[derive(Debug, Clone)]
 pub struct JointLogits {
     /// Class scores before the softmax, `[n_samples, n_classes]`.
@@ -124,7 +124,7 @@ pub struct JointLogits {
 }
 
 impl JointLogits {
-    /// The logits of a method that does not weigh its modalities.
+    /// The logits of a method that does not weight its modalities.
     pub fn unweighted(logits: Tensor<2>) -> Self {
         Self {
             logits,
@@ -136,12 +136,12 @@ impl JointLogits {
 /// A batch to train a [`JointHead`] on.
 #[derive(Debug, Clone)]
 pub struct JointSamples<'a> {
-    /// What the encoders make of the samples.
+    /// The features of the samples.
     pub features: ModalityFeatures,
-    /// Their labels, classes of the head.
+    /// The labels of the samples, classes of the head.
     pub targets: &'a Targets,
-    /// Which samples of the data set these are, where the batch
-    /// [tells](crate::modality::MultimodalBatch::samples).
+    /// The positions of the samples in the data set, if the batch
+    /// [has them](crate::modality::MultimodalBatch::samples).
     pub samples: Option<&'a [usize]>,
     /// Smooths the labels of the loss.
     pub label_smoothing: Option<f64>,
@@ -157,13 +157,13 @@ impl JointSamples<'_> {
     }
 }
 
-/// What a training step of a [`JointHead`] finds.
+/// The result of [`JointHead::loss`].
 #[derive(Debug, Clone)]
 pub struct JointLoss {
-    /// To be minimised, `[1]`.
+    /// The loss to minimise, `[1]`.
     pub loss: Tensor<1>,
     /// The fused logits, `[n_samples, n_classes]`.
     pub logits: Tensor<2>,
-    /// What the head is to [remember](JointHead::remember), off the tape.
+    /// What [`JointHead::remember`] receives, without autodiff.
     pub observed: Option<Tensor<2>>,
 }

@@ -1,3 +1,5 @@
+//! One linear layer per modality, and what the joint heads share: checks of widths, masks, means.
+
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -5,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use crate::baseline::ModalityFeatures;
 use crate::error::{MlaError, Result, at_least_one, same_size};
 
-/// A linear layer a modality.
+/// One linear layer per modality.
 #[derive(Module, Debug)]
 pub(super) struct Heads {
     layers: Vec<Linear>,
@@ -22,7 +24,7 @@ impl Heads {
         })
     }
 
-    /// What each layer makes of its modality's features, `[n_samples, n_outputs]`.
+    /// The output of each layer for the features of its modality, `[n_samples, n_outputs]`.
     pub(super) fn each(&self, features: &ModalityFeatures) -> Vec<Tensor<2>> {
         let pairs = self.layers.iter().zip(features.all());
         pairs
@@ -44,7 +46,7 @@ impl Heads {
     }
 }
 
-/// Checks the sizes a head is configured with.
+/// Checks the sizes in the configuration of a head.
 pub(super) fn check_sizes(d_features: &[usize], n_classes: usize) -> Result<()> {
     if d_features.is_empty() {
         return Err(MlaError::NoModalities {
@@ -58,7 +60,7 @@ pub(super) fn check_sizes(d_features: &[usize], n_classes: usize) -> Result<()> 
     Ok(())
 }
 
-/// Checks the widths of features against those a head is made for.
+/// Checks the widths of features against those of the head.
 pub(super) fn check_widths(expected: &[usize], d_features: &[usize]) -> Result<()> {
     if d_features.len() != expected.len() {
         return Err(MlaError::ModalityCount {
@@ -73,7 +75,7 @@ pub(super) fn check_widths(expected: &[usize], d_features: &[usize]) -> Result<(
     Ok(())
 }
 
-/// The mean over the modalities present of what is given for each, which is 0 where one is missing.
+/// Mean of `each` over the modalities present. Rows of missing modalities must be 0.
 pub(super) fn mean_of_present(each: Vec<Tensor<2>>, features: &ModalityFeatures) -> Tensor<2> {
     let n_modalities = each.len();
     let sum = sum_of(each);
@@ -84,11 +86,11 @@ pub(super) fn mean_of_present(each: Vec<Tensor<2>>, features: &ModalityFeatures)
     }
 }
 
-/// What is given for each modality, and 0 in the rows of samples that lack it.
+/// Returns `each` with 0 in the rows of samples that lack the modality.
 pub(super) fn masked(each: Vec<Tensor<2>>, features: &ModalityFeatures) -> Vec<Tensor<2>> {
-    let masked = |(modality, of): (usize, Tensor<2>)| match features.present(modality) {
-        None => of,
-        Some(present) => of * present,
+    let masked = |(modality, values): (usize, Tensor<2>)| match features.present(modality) {
+        None => values,
+        Some(present) => values * present,
     };
     each.into_iter().enumerate().map(masked).collect()
 }

@@ -1,3 +1,5 @@
+//! Late fusion: the mean of unimodal logits, trained on the mean or as an ensemble.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -13,7 +15,7 @@ use crate::modality::SelectRows;
 /// |---|---|---|---|
 /// | `d_features` | required | feature width of each modality | each >= 1 |
 /// | `n_classes` | required | number of classes | >= 1 |
-/// | `unimodal_losses` | false | trains each head on its own prediction, instead of on their mean | |
+/// | `unimodal_losses` | false | trains each head on its own prediction instead of on their mean | |
 #[derive(Config, Debug)]
 pub struct LateFusionConfig {
     /// Feature width of each modality.
@@ -25,15 +27,15 @@ pub struct LateFusionConfig {
     pub unimodal_losses: bool,
 }
 
-/// Late fusion: a head a modality, the mean of whose logits, over the modalities present, is the
-/// prediction.
+/// Late fusion: one head per modality. The prediction is the mean of their logits over the modalities
+/// present.
 ///
-/// Trained on the cross-entropy of that mean, or, with
-/// [`unimodal_losses`](LateFusionConfig::unimodal_losses), on the sum of the cross-entropies of the
-/// heads, each over the samples that have its modality: then the encoders do not know of each
-/// other, and the model is an ensemble of unimodal ones.
+/// The loss is the cross-entropy of that mean. With
+/// [`unimodal_losses`](LateFusionConfig::unimodal_losses) it is the sum of the cross-entropies of the
+/// heads, each over the samples that have its modality. The encoders then train independently, and
+/// the model is an ensemble of unimodal models.
 ///
-/// A modality on its own is what its head says.
+/// The unimodal prediction is the output of the modality's head.
 #[derive(Module, Debug)]
 pub struct LateFusion {
     heads: Heads,
@@ -67,14 +69,15 @@ impl JointHead for LateFusion {
     fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
         let features = &samples.features;
         let each = self.heads.each(features);
-        let loss = match self.unimodal_losses {
-            true => Some(unimodal_losses(&each, samples)?),
-            false => None,
+        let unimodal = if self.unimodal_losses {
+            Some(unimodal_losses(&each, samples)?)
+        } else {
+            None
         };
         let logits = mean_of_present(masked(each, features), features);
         let fused = || samples.cross_entropy(logits.clone(), samples.targets);
         Ok(JointLoss {
-            loss: loss.unwrap_or_else(fused),
+            loss: unimodal.unwrap_or_else(fused),
             logits,
             observed: None,
         })
@@ -89,7 +92,7 @@ impl JointHead for LateFusion {
     }
 }
 
-/// The sum of the modalities' mean cross-entropies, each over the samples that have it.
+/// Sum of the mean cross-entropies of the modalities, each over the samples that have the modality.
 pub(super) fn unimodal_losses(each: &[Tensor<2>], samples: &JointSamples) -> Result<Tensor<1>> {
     let presence = samples.features.presence();
     let mut sum: Option<Tensor<1>> = None;

@@ -1,10 +1,10 @@
-//! Joint training, to compare with: every modality in one loss.
+//! Baselines that train jointly, with every modality in one loss.
 //!
-//! [`Joint`] puts encoders and a [`JointHead`] together. The heads are what the paper compares
-//! with: [`Sum`], [`Concat`], [`LateFusion`], [`Film`], [`BiGated`] and [`Qmf`]; [`OgmConfig`]
-//! modulates the gradients of any of them (OGM, OGM-GE).
+//! [`Joint`] combines encoders with a [`JointHead`]. The heads are the paper's baselines: [`Sum`],
+//! [`Concat`], [`LateFusion`], [`Film`], [`BiGated`] and [`Qmf`]. [`OgmConfig`] modulates the gradients
+//! of any of them (OGM, OGM-GE).
 //!
-//! | Method | Prediction from features `h_m` | A modality on its own |
+//! | Method | Prediction from features `h_m` | Unimodal prediction |
 //! |---|---|---|
 //! | [`Sum`] | `sum_m (h_m W_m + b_m)` | its term |
 //! | [`Concat`] | `[h_1, .., h_M] W + b` | `h_m W_m + b / M`, its rows of `W` |
@@ -13,9 +13,9 @@
 //! | [`BiGated`] | `h_base V * prod_m sigmoid(h_m U_m)`, then a layer | the others' features are 0 |
 //! | [`Qmf`] | `sum_m conf_m (h_m W_m + b_m)`, `conf_m = logsumexp / 10` | its head |
 //!
-//! Features of a missing modality are 0; where a method can leave it out altogether, it does: its
-//! bias in [`Sum`], its share in the mean of [`LateFusion`], its term and its losses in [`Qmf`]. The
-//! encoder of a missing modality does not run, so that it has no share in batch-norm statistics.
+//! Features of a missing modality are 0. A method that can leave the modality out does: [`Sum`] its
+//! bias, [`LateFusion`] its share of the mean, [`Qmf`] its term and its losses. The encoder of a missing
+//! modality does not run, which keeps zeros out of batch-norm statistics.
 
 mod bigated;
 mod concat;
@@ -25,11 +25,8 @@ mod head;
 mod heads;
 mod late_fusion;
 mod model;
-#[cfg(feature = "train")]
-mod modulate;
 mod ogm;
 mod qmf;
-mod ranking;
 #[cfg(feature = "train")]
 mod step;
 mod sum;

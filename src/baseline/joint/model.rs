@@ -1,3 +1,5 @@
+//! The joint model: encoders and a head in one module, its options and its prediction.
+
 use std::fmt;
 
 use burn::config::Config;
@@ -5,11 +7,11 @@ use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId
 use burn::tensor::Tensor;
 
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
-use crate::encoder::Encoders;
+use crate::encoder::{Encoders, run_placed};
 use crate::error::{MlaError, NonFinite, Result};
 use crate::fusion::ModalityLogits;
-use crate::mla::{check_distinct, check_rows};
-use crate::modality::{ModalityInputs, MultimodalBatch, Rows, ZeroRows};
+use crate::mla::check_distinct;
+use crate::modality::{MultimodalBatch, ZeroRows};
 use crate::module::module_fields;
 use crate::module::{Buffer, Counter};
 use crate::numeric::first_not_finite;
@@ -20,24 +22,24 @@ use crate::numeric::first_not_finite;
 /// |---|---|---|---|
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
 /// | `modulation` | none | OGM or OGM-GE | |
-/// | `finite_check` | true | reads a few numbers a step from the device to refuse a step whose features or loss are not finite; without it such a step spoils the model | |
+/// | `finite_check` | true | reads a few numbers per step from the device and rejects a step whose features or loss are not finite; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct JointConfig {
     /// Smooths the labels of the training loss.
     pub label_smoothing: Option<f64>,
     /// Modulates the gradients of the encoders.
     pub modulation: Option<OgmConfig>,
-    /// Whether a step with non-finite features or loss is refused.
+    /// Whether a step with non-finite features or loss is rejected.
     #[config(default = true)]
     pub finite_check: bool,
 }
 
-/// A multimodal model that is trained jointly: all encoders at once, one loss.
+/// A multimodal model that trains jointly: all encoders at once, with one loss.
 ///
-/// - `E`: the [`Encoders`], as in an [`Mla`](crate::Mla), but of any widths;
+/// - `E`: the [`Encoders`], as in an [`Mla`](crate::Mla), but with any feature widths;
 /// - `H`: the [`JointHead`].
 ///
-/// A Burn module: parameters of encoder `m` have the path `encoders.m`, those of the head `head`.
+/// It is a Burn module. Parameters of encoder `m` have the path `encoders.m`, those of the head `head`.
 /// With the feature `train` it is a `MultimodalMethod` and trains in the same loop as an
 /// [`Mla`](crate::Mla), with the same checkpoints and metrics.
 ///
@@ -66,10 +68,10 @@ pub struct Joint<E, H> {
     pub encoders: E,
     /// The head.
     pub head: H,
-    /// Its gradient is the number of backward passes that gradients were summed over.
+    /// Its gradient is the number of backward passes in a sum of gradients.
     pub(crate) passes: Buffer<1>,
     pub(crate) n_steps: Counter,
-    /// Marks gradients of one backward pass: summing leaves it out.
+    /// Marks the gradients of a single backward pass. A sum of gradients does not contain it.
     pub(crate) single_pass: ParamId,
     pub(crate) config: JointConfig,
     #[cfg(feature = "train")]
@@ -101,20 +103,20 @@ impl<E: Module + ModuleDisplay, H: Module + ModuleDisplay> fmt::Display for Join
     }
 }
 
-/// What a [`Joint`] model says of a batch.
+/// The predictions of a [`Joint`] model for a batch.
 #[derive(Debug, Clone)]
 pub struct JointPrediction {
-    /// The logits of each modality on its own, 0 where it is missing.
+    /// The logits from each modality alone, 0 where it is missing.
     pub modalities: ModalityLogits,
     /// The logits from all modalities together, `[n_samples, n_classes]`.
     pub fused: Tensor<2>,
     /// The weight of each modality, `[n_samples, n_modalities]`, for a method that has weights. They
-    /// need not sum to 1.
+    /// do not have to sum to 1.
     pub weights: Option<Tensor<2>>,
 }
 
 impl JointConfig {
-    /// Puts a model together.
+    /// Assembles a model.
     ///
     /// # Errors
     ///
@@ -169,8 +171,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         &self.config
     }
 
-    /// The features of the samples of a batch. The encoder of a modality runs on the samples that
-    /// have it.
+    /// Computes the features of the samples of a batch. The encoder of a modality runs on the samples
+    /// that have it.
     ///
     /// # Errors
     ///
@@ -181,54 +183,31 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         self.encode(batch, &mut vec![])
     }
 
-    /// [`features`](Self::features), which puts down, after an error too, whose encoders ran.
+    /// Computes [`features`](Self::features) and appends to `ran` the modalities whose encoders ran,
+    /// also when an error follows.
     pub(crate) fn encode(
         &self,
         batch: MultimodalBatch<E::Inputs>,
         ran: &mut Vec<usize>,
     ) -> Result<ModalityFeatures> {
-        let presence = batch.presence()?;
-        let n_modalities = self.n_modalities();
-        if presence.n_modalities() != n_modalities {
-            return Err(MlaError::ModalityCount {
-                what: "the batch",
-                expected: n_modalities,
-                got: presence.n_modalities(),
-            });
-        }
-        let n_samples = presence.n_samples();
-        let rows: Vec<Option<Rows>> = (0..n_modalities)
-            .map(|modality| batch.inputs.rows(modality).cloned())
-            .collect();
-        let mut found = Vec::with_capacity(n_modalities);
-        let turns = batch.into_checked_turns().into_iter().zip(rows);
-        for (modality, (turn, rows)) in turns.enumerate() {
-            let features = match (turn, rows) {
-                (Some(turn), Some(rows)) => {
-                    ran.push(modality);
-                    let features = self.encoders.encode(turn.input);
-                    check_rows(&features, turn.targets.len())?;
-                    Some(match rows {
-                        Rows::All => features,
-                        Rows::Some(rows) => features.place_rows(&rows, n_samples)?,
-                    })
-                }
-                _ => None,
-            };
-            found.push(features);
-        }
+        let (found, presence) = run_placed(batch, self.n_modalities(), |modality, input| {
+            ran.push(modality);
+            self.encoders.encode(input)
+        })?;
         let like = found.iter().flatten().next();
         let like = like.ok_or(MlaError::NothingPresent { sample: 0 })?;
         let options = (&like.device(), like.dtype());
-        let widths = self.encoders.d_features();
-        let zeros = |modality: usize| Tensor::zeros([n_samples, widths[modality]], options);
-        let features = found.iter().enumerate();
-        let features = features.map(|(m, of)| of.clone().unwrap_or_else(|| zeros(m)));
+        let n_samples = presence.n_samples();
+        let features = found.iter().zip(self.encoders.d_features());
+        let features = features.map(|(features, width)| {
+            let zeros = || Tensor::zeros([n_samples, width], options);
+            features.clone().unwrap_or_else(zeros)
+        });
         ModalityFeatures::new(features.collect(), presence)
     }
 
-    /// Predicts the samples of a batch, jointly and from each modality they have. The targets are
-    /// not looked at.
+    /// Predicts the samples of a batch, jointly and from each modality they have. It ignores the
+    /// targets.
     ///
     /// Call it on [`valid`](Module::valid).
     ///
@@ -253,9 +232,10 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             }
             let alone = features.restricted(&rows, &[modality])?;
             let logits = self.head.unimodal(&alone, modality);
-            each.push(Some(match rows.len() == n_samples {
-                true => logits,
-                false => logits.place_rows(&rows, n_samples)?,
+            each.push(Some(if rows.len() == n_samples {
+                logits
+            } else {
+                logits.place_rows(&rows, n_samples)?
             }));
         }
         let fused = self.head.fuse(features);
@@ -282,13 +262,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
                 modality,
                 step: self.n_steps(),
             }),
-            Some(_) => Err(naming_the_sample(fused)?),
+            Some(_) => Err(non_finite_sample(fused)?),
         }
     }
 }
 
 /// The error that names the first sample with a logit that is not finite.
-fn naming_the_sample(logits: &Tensor<2>) -> Result<MlaError> {
+fn non_finite_sample(logits: &Tensor<2>) -> Result<MlaError> {
     let n_classes = logits.dims()[1];
     let values: Vec<f32> = logits
         .clone()

@@ -1,3 +1,5 @@
+//! Training of a joint model: step, update, evaluation, and its `MultimodalMethod`.
+
 use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
@@ -6,7 +8,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::{Interrupter, TrainOutput};
 
-use crate::baseline::joint::modulate::{coefficients, modulate};
+use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result};
@@ -33,55 +35,60 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
 
     /// The forward and backward pass of a batch, of all modalities at once.
     ///
-    /// The model must be on an autodiff device. Hand the gradients to
-    /// [`try_optimize`](Self::try_optimize), as they are or summed over several batches by Burn's
-    /// `GradientsAccumulator` (it takes their mean then).
+    /// The model must be on an autodiff device. Pass the gradients to
+    /// [`try_optimize`](Self::try_optimize), unchanged or summed over several batches by Burn's
+    /// `GradientsAccumulator`. It averages a sum.
     ///
     /// # Errors
     ///
     /// - as [`features`](Self::features);
-    /// - [`MlaError::LabelOutOfRange`] for a label that is no class of the head;
+    /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head;
     /// - those of [`JointHead::loss`];
     /// - [`MlaError::NonFinite`] for features that are not finite, [`MlaError::NonFiniteLoss`] for
     ///   such a loss, unless the check is off.
     ///
-    /// After an error the model is as it was, running statistics included.
+    /// An error leaves the model unchanged, including its running statistics.
     ///
     /// # Panics
     ///
-    /// Without autodiff, and where an encoder panics on a shape it does not take.
+    /// Without autodiff, and where an encoder panics on an unsupported shape.
     pub fn try_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
         let targets = batch.targets.clone();
         targets.check(self.n_classes())?;
         let at = batch.samples.clone();
         let mut ran = vec![];
         let features = self.encode(batch, &mut ran);
-        let encoders_refused = |error| {
+        let discard_encoders = |error| {
             discard_pending_updates(&self.encoders, Some(&ran));
             error
         };
-        let refused = |error| {
+        let discard_all = |error| {
             discard_pending_updates(&self.head, None);
-            encoders_refused(error)
+            discard_encoders(error)
         };
-        let features = features.map_err(encoders_refused)?;
+        let features = features.map_err(discard_encoders)?;
         let samples = JointSamples {
             features,
             targets: &targets,
             samples: at.as_deref(),
             label_smoothing: self.config.label_smoothing,
         };
-        let found = self.head.loss(&samples).map_err(refused)?;
+        let found = self.head.loss(&samples).map_err(discard_all)?;
         let features = samples.features.without_autodiff();
         self.check_numbers(&features, &found.loss)
-            .map_err(refused)?;
+            .map_err(discard_all)?;
 
         let mut gradients = found.loss.backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
         let modulation = self.config.modulation.as_ref();
         if let Some(ogm) = modulation.filter(|ogm| ogm.is_active(self.n_steps())) {
             let found = coefficients(ogm, &self.head.valid(), &features, &targets);
-            modulate(ogm, &self.encoders, &found.map_err(refused)?, &mut grads);
+            modulate(
+                ogm,
+                &self.encoders,
+                &found.map_err(discard_all)?,
+                &mut grads,
+            );
         }
         let loss = found.loss.without_autodiff();
         if let Some((id, observed)) = self.head.memory().zip(found.observed) {
@@ -100,13 +107,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         })
     }
 
-    /// The update of all parameters. Gradients that were summed over several backward passes, of
-    /// micro-batches or of several devices, are divided by their number.
+    /// Updates all parameters. A sum of gradients over several backward passes, of micro-batches or
+    /// devices, is divided by their number.
     ///
     /// # Errors
     ///
     /// [`MlaError::NoStepGradients`] for gradients that do not come from
-    /// [`try_step`](Self::try_step); the model and the optimizer are as they were then.
+    /// [`try_step`](Self::try_step). The model and the optimizer are then unchanged.
     pub fn try_optimize(
         &mut self,
         optimizer: &mut ModuleOptimizer,
@@ -131,8 +138,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         Ok(())
     }
 
-    /// [`predict`](Self::predict) together with the loss of the fused prediction, its
-    /// cross-entropy.
+    /// Computes [`predict`](Self::predict) and the cross-entropy of the fused prediction.
     ///
     /// # Errors
     ///
@@ -155,16 +161,16 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         ))
     }
 
-    /// Reads what tells whether features and loss are finite from the device at once.
+    /// Checks that features and loss are finite, with one read from the device.
     fn check_numbers(&self, features: &ModalityFeatures, loss: &Tensor<1>) -> Result<()> {
         if !self.config.finite_check {
             return Ok(());
         }
         // 0 * x is 0 for finite x and NaN otherwise, and cannot overflow when summed.
-        let probe = |features: &Tensor<2>| (features.clone() * 0.0).sum().cast(DType::F32);
+        let sum = |features: &Tensor<2>| (features.clone() * 0.0).sum().cast(DType::F32);
         let loss = loss.clone().without_autodiff().cast(DType::F32);
         let mut numbers = vec![loss];
-        numbers.extend(features.all().iter().map(probe));
+        numbers.extend(features.all().iter().map(sum));
         let numbers: Vec<f64> = Tensor::cat(numbers, 0)
             .try_to_vec_as()
             .map_err(MlaError::read("the loss and the finiteness of features"))?;

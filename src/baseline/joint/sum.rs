@@ -1,3 +1,5 @@
+//! Joint fusion by the sum of unimodal logits.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -20,12 +22,13 @@ pub struct SumConfig {
     pub n_classes: usize,
 }
 
-/// Joint fusion by summation: a linear layer a modality, whose logits are added up.
+/// Joint fusion by summation: one linear layer per modality, whose logits are added.
 ///
-/// A modality on its own is what its layer says. A missing one adds nothing, not even its bias.
+/// The unimodal prediction is the output of the modality's layer. A missing modality adds nothing,
+/// not even its bias.
 ///
-/// The same function as [`Concat`](crate::baseline::Concat), but for the number of biases and the
-/// initialization.
+/// It is the same function as [`Concat`](crate::baseline::Concat) except for the number of biases and
+/// the initialization.
 #[derive(Module, Debug)]
 pub struct Sum {
     heads: Heads,

@@ -17,7 +17,7 @@ fn part(batch: &Batch, range: std::ops::Range<usize>, device: &Device) -> Batch 
     part.with_samples(batch.samples.as_ref().unwrap()[range].to_vec())
 }
 
-/// The ranking of QMF looks at neighbours, which a batch in parts has others of; the rest of its
+/// The ranking loss of QMF depends on neighbours, which change when a batch is split. The rest of its
 /// loss does not.
 #[test]
 fn two_halves_end_where_the_whole_does() {
@@ -55,7 +55,7 @@ fn two_halves_end_where_the_whole_does() {
     }
 }
 
-/// What is seen of a sample counts once a pass, however many passes make an update.
+/// Each pass counts a sample once, however many passes an update has.
 #[test]
 fn one_micro_batch_is_a_batch() {
     for device in devices() {

@@ -1,4 +1,4 @@
-//! Bad input gets an error that names it, and nothing changes; small input works.
+//! Bad input: a specific error, and an unchanged model. The smallest valid input works.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -51,7 +51,7 @@ fn a_loss_that_is_not_finite_is_refused() {
     }
 }
 
-/// Makes all parameters one number.
+/// Sets all parameters to one number.
 struct Fill(f32);
 
 impl burn::module::ModuleMapper for Fill {
@@ -219,7 +219,7 @@ fn one_class_and_one_modality_train() {
                 assert_eq!(loss, 0.0, "{kind:?}");
             }
         }
-        // A FiLM layer of nothing else.
+        // A FiLM layer with only these values.
         let head = FilmConfig::new(vec![FEATURES[0]], N_CLASSES);
         let head = AnyHead::Film(head.init(&device).unwrap());
         let mut model = JointConfig::new().init(encoders(1, &device), head).unwrap();
@@ -227,7 +227,7 @@ fn one_class_and_one_modality_train() {
     }
 }
 
-/// The energy of logits whose exponentials are beyond f32.
+/// The energy of logits whose exponentials overflow f32.
 #[test]
 fn the_energy_of_extreme_logits_is_finite() {
     for device in devices() {
@@ -246,7 +246,7 @@ fn the_energy_of_extreme_logits_is_finite() {
     }
 }
 
-/// Each modality's logits are finite, their weighted sum is not.
+/// The logits of each modality are finite, but their weighted sum is not.
 #[test]
 fn a_fused_prediction_that_overflows_names_the_sample() {
     for device in devices() {

@@ -1,4 +1,4 @@
-//! `evaluate` and its like on joint models, against predictions made by hand.
+//! Evaluation of joint models against predictions computed by hand.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::*;
 
 const N: usize = 20;
 
-/// The batch with this number; of its five samples some lack the second or the first modality.
+/// The batch with this number. Some of its five samples lack the first or the second modality.
 struct Numbered;
 
 impl Batcher<u64, Batch> for Numbered {
@@ -56,7 +56,7 @@ fn trained(kind: Kind, device: &Device) -> MlpJoint {
     model.valid()
 }
 
-/// Share of the samples, with their labels, whose logits are largest at the label.
+/// Share of samples whose largest logit is at the label.
 fn accuracy(predicted: &[(Vec<f64>, usize)]) -> f64 {
     let right = predicted.iter().filter(|(logits, label)| {
         let largest = logits.iter().copied().fold(f64::MIN, f64::max);
@@ -100,7 +100,7 @@ fn an_evaluation_is_what_the_predictions_say() {
     }
 }
 
-/// A subset is predicted as if the samples had nothing else.
+/// A subset is predicted as if the samples had no other modality.
 #[test]
 fn a_subset_is_what_samples_without_the_others_get() {
     for device in devices() {
@@ -111,7 +111,7 @@ fn a_subset_is_what_samples_without_the_others_get() {
                 let mut predicted = vec![];
                 for batch in batches(&device) {
                     let mask = batch.presence().unwrap();
-                    // Samples one by one: those that have nothing of the subset are left out.
+                    // One sample at a time, without samples that lack the whole subset.
                     for row in mask.rows_with_any(&score.modalities) {
                         let label = batch.targets.labels()[row] as usize;
                         let alone = sample(&batch, row, &score.modalities, &device);
@@ -128,7 +128,7 @@ fn a_subset_is_what_samples_without_the_others_get() {
     }
 }
 
-/// One sample of a batch with nothing but `modalities`.
+/// One sample of a batch with only `modalities`.
 fn sample(batch: &Batch, row: usize, modalities: &[usize], device: &Device) -> Batch {
     use burn_mla::modality::Rows;
     let part = |(m, part): (usize, &Option<ModalityInput<Tensor<2>>>)| {
@@ -144,7 +144,7 @@ fn sample(batch: &Batch, row: usize, modalities: &[usize], device: &Device) -> B
     MultimodalBatch::new(of, Targets::new([label], device))
 }
 
-/// Of a concatenation a modality alone is the layer with zeros for the features of the others.
+/// The prediction of a concatenation from one modality is the layer with zeros for the other features.
 #[test]
 fn a_subset_of_concat_is_its_layer_on_zeros() {
     for device in devices() {

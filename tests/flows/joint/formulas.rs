@@ -74,7 +74,7 @@ fn bigated_multiplies_the_base_by_the_gates() {
     }
 }
 
-/// The loss of QMF for a batch in which some modalities are missing, with what was observed before.
+/// The loss of QMF for a batch in which some modalities are missing, given the earlier history.
 #[test]
 fn the_loss_of_qmf_is_that_of_the_paper() {
     for device in devices() {
@@ -161,8 +161,7 @@ fn the_loss_of_qmf_is_that_of_the_paper() {
     }
 }
 
-/// Where a confidence weighs logits it is a constant: the fused loss moves a head by its own share
-/// only.
+/// A confidence that weights logits is a constant: the fused loss moves a head only by its own share.
 #[test]
 fn confidence_is_a_constant_where_it_weighs() {
     for device in devices() {

@@ -101,7 +101,7 @@ fn qmf_weighs_by_a_tenth_of_the_energy() {
     }
 }
 
-/// In a head without terms a modality, the others are missing.
+/// In a head without a term per modality, the other modalities are missing.
 #[test]
 fn a_modality_on_its_own_is_predicted_as_if_the_others_were_missing() {
     for device in devices() {

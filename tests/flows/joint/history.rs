@@ -1,4 +1,4 @@
-//! What QMF remembers of samples.
+//! The history of losses in QMF.
 
 use burn::module::Module;
 use burn::store::ModuleRecord;
@@ -12,7 +12,7 @@ fn history(model: &MlpJoint) -> Vec<f32> {
     found.unwrap().1.clone()
 }
 
-/// What a batch of three modalities adds, from the model's own predictions.
+/// What a batch of three modalities adds to the history, from the model's own predictions.
 fn added(model: &MlpJoint, batch: Batch, into: &mut [f64]) {
     let ids = batch.samples.clone().unwrap();
     let labels = batch.targets.labels().to_vec();
@@ -28,7 +28,7 @@ fn added(model: &MlpJoint, batch: Batch, into: &mut [f64]) {
     }
 }
 
-/// Samples some of which come twice, in a batch and in two.
+/// Samples that repeat within a batch and across two batches.
 fn batches(device: &Device) -> Vec<Batch> {
     let mask = presence(&[
         [true, false, true],
@@ -131,14 +131,14 @@ fn samples_that_are_not_told_are_errors() {
             assert_eq!(
                 error(Some((0..n).collect())),
                 MlaError::Size {
-                    what: "positions of samples (one a label)",
+                    what: "positions of samples (one per label)",
                     expected: 4,
                     got: n
                 }
             );
         }
         assert_eq!(state(&model), before);
-        // To predict, nobody asks.
+        // Predictions need no positions.
         let plain = device.clone().inner();
         let batch = batch_of(4, 2, 0, &plain);
         let batch = Batch {

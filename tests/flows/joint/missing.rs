@@ -1,4 +1,4 @@
-//! Missing modalities.
+//! Missing modalities in joint models.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -65,7 +65,7 @@ fn every_head_trains_and_predicts_with_missing_modalities() {
     }
 }
 
-/// A sample's logits are the same alone and among others, whatever those lack.
+/// The logits of a sample do not depend on the other samples or on what they lack.
 #[test]
 fn other_samples_do_not_matter() {
     for device in devices() {
@@ -137,7 +137,7 @@ fn what_stands_in_missing_rows_does_not_matter() {
     }
 }
 
-/// By hand, over the modalities that are there.
+/// The mean over the modalities present, computed by hand.
 #[test]
 fn late_fusion_and_sum_leave_a_missing_modality_out() {
     for device in devices() {
@@ -177,7 +177,7 @@ fn late_fusion_and_sum_leave_a_missing_modality_out() {
     }
 }
 
-/// The loss of an ensemble is the sum of what each modality loses on the samples that have it.
+/// The loss of an ensemble is the sum of unimodal losses, each over the samples that have the modality.
 #[test]
 fn unimodal_losses_are_over_the_samples_that_have_the_modality() {
     for device in devices() {
@@ -250,7 +250,7 @@ fn running_statistics_are_of_the_samples_that_have_the_modality() {
     }
 }
 
-/// A refused step takes back what it did, and nothing that a step before it did.
+/// A failed step reverts its own changes, and none of an earlier step.
 #[test]
 fn a_refused_step_leaves_what_the_steps_before_did() {
     for device in devices() {
@@ -262,7 +262,7 @@ fn a_refused_step_leaves_what_the_steps_before_did() {
             running(&model)
         };
 
-        // An image that is no number: its encoder ran.
+        // A NaN image: its encoder ran.
         let model = image_joint(&device);
         model.try_step(good()).unwrap();
         let bad = image_batch(Some((pixels(3, 5, &device) * f32::NAN, Rows::All)), &device);
@@ -273,7 +273,7 @@ fn a_refused_step_leaves_what_the_steps_before_did() {
         );
         assert_eq!(running(&model), expected);
 
-        // A text that is none, in a batch without images: the encoder of images did not run.
+        // A NaN text in a batch without images: the image encoder did not run.
         let model = image_joint(&device);
         model.try_step(good()).unwrap();
         let mut bad = image_batch(None, &device);
@@ -286,7 +286,7 @@ fn a_refused_step_leaves_what_the_steps_before_did() {
         );
         assert_eq!(running(&model), expected);
 
-        // A batch that is not well formed: no encoder ran.
+        // A malformed batch: no encoder ran.
         let model = image_joint(&device);
         model.try_step(good()).unwrap();
         let mut bad = image_batch(None, &device);

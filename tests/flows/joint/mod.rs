@@ -18,16 +18,16 @@ use burn_mla::prelude::*;
 
 use crate::common::*;
 
-/// What the encoders take, and what they make of it.
+/// Widths of the inputs and of the features.
 const INPUTS: [usize; 3] = [5, 4, 3];
 const FEATURES: [usize; 3] = [6, 4, 5];
-/// What QMF remembers.
+/// Number of samples in the history of QMF.
 const N_DATA: usize = 40;
 
 type Batch = MultimodalBatch<Vec<Option<ModalityInput<Tensor<2>>>>>;
 type MlpJoint = Joint<Vec<MlpEncoder>, AnyHead>;
 
-/// A head chosen while the program runs, as a program with such an option would have it.
+/// A head chosen at run time, as in a program with an option for it.
 #[derive(Module, Debug)]
 enum AnyHead {
     Sum(Sum),
@@ -133,7 +133,7 @@ fn encoders(n_modalities: usize, device: &Device) -> Vec<MlpEncoder> {
     pairs.map(encoder).collect()
 }
 
-/// With the same parameters on every backend.
+/// A model with the same parameters on every backend.
 fn joint(kind: Kind, n_modalities: usize, config: JointConfig, device: &Device) -> MlpJoint {
     let head = kind.head(&FEATURES[..n_modalities], N_CLASSES, device);
     let mut model = config.init(encoders(n_modalities, device), head).unwrap();
@@ -142,7 +142,7 @@ fn joint(kind: Kind, n_modalities: usize, config: JointConfig, device: &Device) 
     model
 }
 
-/// Labels, and inputs of each modality in which they show.
+/// Labels, and inputs of each modality that reveal them.
 fn inputs(n: usize, n_modalities: usize, seed: u64) -> (Vec<usize>, Vec<Vec<f32>>) {
     let mut numbers = Numbers::new(seed);
     let labels: Vec<usize> = (0..n).map(|i| (i + seed as usize) % N_CLASSES).collect();
@@ -158,7 +158,7 @@ fn inputs(n: usize, n_modalities: usize, seed: u64) -> (Vec<usize>, Vec<Vec<f32>
     (labels, of)
 }
 
-/// Samples that say which they are.
+/// Samples with their positions in the data set.
 fn batch_of(n: usize, n_modalities: usize, seed: u64, device: &Device) -> Batch {
     let (labels, of) = inputs(n, n_modalities, seed);
     let of = of.into_iter().zip(INPUTS);
@@ -167,7 +167,7 @@ fn batch_of(n: usize, n_modalities: usize, seed: u64, device: &Device) -> Batch 
     batch.with_samples((0..n).map(|i| (i + 3 * seed as usize) % N_DATA).collect())
 }
 
-/// A row a sample, a column a modality.
+/// One row per sample, one column per modality.
 fn presence<const M: usize>(rows: &[[bool; M]]) -> Presence {
     Presence::from_mask(rows.concat(), M).unwrap()
 }
@@ -176,7 +176,7 @@ fn adamw() -> ModuleOptimizer {
     AdamWConfig::new().init()
 }
 
-/// One update; its loss.
+/// Runs one update and returns its loss.
 fn update(model: &mut MlpJoint, optimizer: &mut ModuleOptimizer, rate: f64, batch: Batch) -> f32 {
     let output = model.try_step(batch).unwrap();
     let loss = values(output.item.loss)[0];

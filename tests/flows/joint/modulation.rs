@@ -91,7 +91,7 @@ fn a_modality_that_is_alone_or_absent_is_not_modulated() {
     for device in devices() {
         let device = device.autodiff();
         let alone = presence(&[[true, false], [true, false], [true, false]]);
-        // With noise: even that is left out.
+        // With noise, which is also skipped.
         for generalization in [false, true] {
             let plain = joint(Kind::Concat, 2, JointConfig::new(), &device);
             let config = modulated(OgmConfig::new(0.8).with_generalization(generalization));
@@ -135,12 +135,12 @@ fn epochs_become_steps() {
     assert_eq!((config.first_step, config.end_step), (20, Some(50)));
     let active: Vec<u64> = (0..60).filter(|&step| config.is_active(step)).collect();
     assert_eq!(active, (20..50).collect::<Vec<_>>());
-    // To the end of all epochs there may be.
+    // To the last possible epoch.
     let config = OgmConfig::new(0.1).between_epochs(1..u64::MAX, 10);
     assert!(!config.is_active(9) && config.is_active(10) && config.is_active(1 << 60));
 }
 
-/// Noise has mean 0 and the deviation of the gradient that it is added to.
+/// Noise has mean 0 and the standard deviation of its gradient.
 #[test]
 fn noise_has_the_deviation_of_the_gradient() {
     const DRAWS: usize = 400;

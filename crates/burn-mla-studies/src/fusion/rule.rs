@@ -4,7 +4,7 @@ use std::fmt;
 
 use burn::tensor::Tensor;
 use burn_mla::fusion::ModalityLogits;
-use burn_mla::fusion::{Confidence, ConfidenceFusionConfig, MeanFusion};
+use burn_mla::fusion::{MeanFusion, Score, ScoreFusionConfig};
 use burn_mla::prelude::*;
 
 /// The quantity that a modality is weighted by.
@@ -14,10 +14,10 @@ pub enum Weighting {
     Entropy,
     /// Entropy divided by `log C`.
     NormalizedEntropy,
-    Confidence(Confidence),
+    Score(Score),
 }
 
-/// The temperature that entropies or confidences are divided by.
+/// The temperature that scores are divided by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WeightTemperature {
     One,
@@ -63,9 +63,9 @@ impl Rule {
             Weighting::Mean,
             Weighting::Entropy,
             Weighting::NormalizedEntropy,
-            Weighting::Confidence(Confidence::MaxProbability),
-            Weighting::Confidence(Confidence::Margin),
-            Weighting::Confidence(Confidence::Energy),
+            Weighting::Score(Score::MaxProbability),
+            Weighting::Score(Score::Margin),
+            Weighting::Score(Score::Energy),
         ] {
             // The mean has no temperature; another one makes the two entropies the same.
             let temperatures: &[WeightTemperature] = match weighting {
@@ -100,7 +100,7 @@ impl Weighting {
             Self::Mean => MeanFusion::new().fuse(logits),
             Self::Entropy => entropy.init(&device)?.fuse(logits),
             Self::NormalizedEntropy => entropy.with_normalized(true).init(&device)?.fuse(logits),
-            Self::Confidence(confidence) => ConfidenceFusionConfig::new(n_modalities, confidence)
+            Self::Score(score) => ScoreFusionConfig::new(n_modalities, score)
                 .with_temperature(temperature)
                 .init(&device)?
                 .fuse(logits),
@@ -115,9 +115,9 @@ impl fmt::Display for Rule {
             Weighting::Mean => "mean",
             Weighting::Entropy => "entropy",
             Weighting::NormalizedEntropy => "entropy / log C",
-            Weighting::Confidence(Confidence::MaxProbability) => "max. probability",
-            Weighting::Confidence(Confidence::Margin) => "margin",
-            Weighting::Confidence(Confidence::Energy) => "energy",
+            Weighting::Score(Score::MaxProbability) => "max. probability",
+            Weighting::Score(Score::Margin) => "margin",
+            Weighting::Score(Score::Energy) => "energy",
         })?;
         if self.temperature == WeightTemperature::Chosen {
             f.write_str(", T chosen")?;

@@ -1,70 +1,80 @@
+//! Fusion by a score of each modality's logits: entropy, maximum probability, margin or energy. One
+//! rule holds the calibration and the softmax over the modalities that all scores share.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::error::{Result, positive};
-use crate::fusion::rows::{self, NO_PROBABILITY};
-use crate::fusion::{ModalityLogits, UncertaintyFusion, temperatures};
+use crate::error::{MlaError, Result, positive};
+use crate::fusion::cpu::rows::{self, NO_PROBABILITY};
+use crate::fusion::{ModalityLogits, UncertaintyFusion, entropy, temperatures};
 use crate::module::Buffer;
 
-/// How sure a prediction is, as one number: larger is surer. `p = softmax(z)` of logits `z`.
+/// Certainty of a prediction as one number; larger is surer. `p = softmax(z)` of logits `z`.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
-pub enum Confidence {
+pub enum Score {
+    /// `sum_c p_c log p_c`, in `[-log C, 0]`: the negative [`entropy`] of Eq. 7 and 8 of the MLA
+    /// paper.
+    Entropy,
+    /// The same divided by `log C`, in `[-1, 0]`. It does not depend on the number of classes.
+    NormalizedEntropy,
     /// `max_c p_c`, in `[1/C, 1]`: the maximum softmax probability (Hendrycks and Gimpel, "A
     /// Baseline for Detecting Misclassified and Out-of-Distribution Examples in Neural Networks",
     /// ICLR 2017).
     MaxProbability,
-    /// The highest probability minus the second highest, in `[0, 1]`; 1 for a single class. Of two
-    /// classes that share the probability it makes less than the maximum does.
+    /// The highest probability minus the second highest, in `[0, 1]`; 1 for a single class. It is
+    /// lower than the maximum when two classes share the probability.
     Margin,
     /// `logsumexp(z)`, the negative free energy (Liu, Wang, Owens, Li, "Energy-based
-    /// Out-of-distribution Detection", NeurIPS 2020). Not bounded, and the only one that changes
-    /// when a constant is added to all logits.
+    /// Out-of-distribution Detection", NeurIPS 2020). It is not bounded, and it is the only score
+    /// that changes when a constant is added to all logits.
     Energy,
 }
 
-/// Configuration of a [`ConfidenceFusion`].
+/// Configuration of a [`ScoreFusion`].
 ///
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
 /// | `n_modalities` | required | number of modalities | >= 1 |
-/// | `confidence` | required | what a prediction is weighted by | |
-/// | `temperature` | 1 | divides the confidences; small sharpens the weights | (0, inf) |
+/// | `score` | required | what the weights are computed from | |
+/// | `temperature` | 1 | divides the scores; small sharpens the weights | (0, inf) |
 #[derive(Config, Debug)]
-pub struct ConfidenceFusionConfig {
+pub struct ScoreFusionConfig {
     /// Number of modalities.
     pub n_modalities: usize,
-    /// What a prediction is weighted by.
-    pub confidence: Confidence,
-    /// Divides the confidences.
+    /// What the weights are computed from.
+    pub score: Score,
+    /// Divides the scores.
     #[config(default = 1.0)]
     pub temperature: f64,
 }
 
-/// Fusion by how confident each modality is, in place of Eq. 7 and 8 of the paper, which weight
-/// by entropy ([`EntropyFusion`](crate::fusion::EntropyFusion)).
+/// Fusion by a [`Score`] of each modality's logits. The paper's is
+/// [`EntropyFusion`](crate::fusion::EntropyFusion).
 ///
 /// ```text
-/// weight_m = softmax over the modalities present of confidence(logits_m) / temperature
+/// weight_m = softmax over the modalities present of score(logits_m) / temperature  (Eq. 8)
 /// fused    = sum_m weight_m logits_m                                               (Eq. 6)
 /// ```
 ///
-/// With `temperature` 1, probabilities and margins weight mildly: two weights differ by at most
-/// a factor e. Energies differ by as much as logits do. The confidence of QMF (Zhang et al., "Provable
-/// Dynamic Fusion for Low-Quality Multimodal Data", ICML 2023) is `Energy` with `temperature` 10,
-/// but there logits are multiplied by the confidence itself, not by a softmax of it.
+/// With `temperature` 1, the weights of two modalities differ by at most a factor `n_classes` for
+/// entropies and a factor e for probabilities and margins. Energies differ by as much as logits do.
+/// The confidence of QMF (Zhang et al., "Provable Dynamic Fusion for Low-Quality Multimodal Data",
+/// ICML 2023) is `Energy` with `temperature` 10, but QMF multiplies logits by the confidence itself,
+/// not by a softmax of it.
 ///
-/// Each modality's logits can be divided by a calibration temperature of its own before anything
-/// else, fitted on validation data with [`fit_temperature`](crate::fusion::fit_temperature). The
-/// temperatures are saved with the model.
+/// Beyond the paper, the logits of each modality can be divided by a calibration temperature before
+/// they are scored and summed ([`with_calibration`](Self::with_calibration)). An over-confident
+/// modality then no longer gets too much weight. Fit the temperatures on validation data with
+/// [`fit_temperature`](crate::fusion::fit_temperature). They are saved with the model.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use burn_mla::fusion::{Confidence, ConfidenceFusionConfig, ModalityLogits, UncertaintyFusion};
+/// use burn_mla::fusion::{ModalityLogits, Score, ScoreFusionConfig, UncertaintyFusion};
 ///
 /// let device = Device::flex();
-/// let fusion = ConfidenceFusionConfig::new(2, Confidence::Margin)
+/// let fusion = ScoreFusionConfig::new(2, Score::Margin)
 ///     .with_temperature(0.1)
 ///     .init(&device)?;
 /// let sure = Tensor::from_floats([[5.0, 0.0]], &device);
@@ -75,41 +85,64 @@ pub struct ConfidenceFusionConfig {
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
 #[derive(Module, Debug)]
-pub struct ConfidenceFusion {
+pub struct ScoreFusion {
     calibration: Buffer<1>,
     #[module(skip)]
-    confidence: Confidence,
+    score: Score,
     temperature: f64,
 }
 
-impl Confidence {
-    /// The confidence of each prediction, finite for any finite logits.
+impl Score {
+    /// Computes the score of each prediction, finite for any finite logits.
     ///
     /// # Shapes
     ///
     /// `[n_samples, n_classes]` to `[n_samples]`.
     pub fn of(self, logits: Tensor<2>) -> Tensor<1> {
-        if rows::take(&logits) {
+        let unit = self.unit(logits.dims()[1]);
+        let score = self.unscaled(logits);
+        if unit == 1.0 { score } else { score / unit }
+    }
+
+    /// The score without the division by [`unit`](Self::unit).
+    fn unscaled(self, logits: Tensor<2>) -> Tensor<1> {
+        if self.is_entropy() {
+            return entropy(logits).neg();
+        }
+        if rows::supports(&logits) {
             return rows::score(&logits, |row| match self {
                 Self::MaxProbability => row.sum.recip(),
                 Self::Margin => (1.0 - row.second_exp()) / row.sum,
-                Self::Energy => row.largest + row.sum.ln(),
+                _ => row.largest + row.sum.ln(),
             });
         }
-        let confidence = match self {
+        let score = match self {
             Self::MaxProbability => softmax(logits, 1).max_dim(1),
             Self::Margin => margin(softmax(logits, 1)),
-            Self::Energy => {
+            _ => {
                 let max = logits.clone().max_dim(1);
                 let shifted = (logits - max.clone()).clamp_min(NO_PROBABILITY);
                 max + shifted.exp().sum_dim(1).log()
             }
         };
-        confidence.squeeze_dim(1)
+        score.squeeze_dim(1)
+    }
+
+    fn is_entropy(self) -> bool {
+        matches!(self, Self::Entropy | Self::NormalizedEntropy)
+    }
+
+    /// Divisor of the score: `log n_classes` for normalized entropies, otherwise 1.
+    fn unit(self, n_classes: usize) -> f64 {
+        if self == Self::NormalizedEntropy && n_classes > 1 {
+            (n_classes as f64).ln()
+        } else {
+            1.0
+        }
     }
 }
 
-/// First minus second of each row's probabilities, `[n_samples, n_classes]` to `[n_samples, 1]`.
+/// The highest minus the second highest probability of each row, `[n_samples, n_classes]` to `[n_samples, 1]`.
 fn margin(probabilities: Tensor<2>) -> Tensor<2> {
     let n_classes = probabilities.dims()[1] as i64;
     let (first, class) = probabilities.clone().max_dim_with_indices(1);
@@ -118,30 +151,28 @@ fn margin(probabilities: Tensor<2>) -> Tensor<2> {
     first - probabilities.mask_fill(is_first, 0.0).max_dim(1)
 }
 
-impl ConfidenceFusionConfig {
+impl ScoreFusionConfig {
     /// Initializes the rule on `device`, with calibration temperatures of 1.
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside of the
-    /// ranges above.
-    pub fn init(&self, device: &Device) -> Result<ConfidenceFusion> {
-        Ok(ConfidenceFusion {
+    /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    pub fn init(&self, device: &Device) -> Result<ScoreFusion> {
+        Ok(ScoreFusion {
             calibration: temperatures::uncalibrated(self.n_modalities, device)?,
-            confidence: self.confidence,
+            score: self.score,
             temperature: positive("temperature", self.temperature)?,
         })
     }
 }
 
-impl ConfidenceFusion {
-    /// Divides the logits of each modality by its temperature, one a modality.
+impl ScoreFusion {
+    /// Divides the logits of each modality by its temperature.
     ///
     /// # Errors
     ///
-    /// [`MlaError::ModalityCount`](crate::MlaError::ModalityCount) for another number of
-    /// temperatures, [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for one that is
-    /// not positive and finite.
+    /// [`MlaError::ModalityCount`] when the number of temperatures is not the number of modalities,
+    /// [`MlaError::HyperParameter`] for a temperature that is not positive and finite.
     pub fn with_calibration(mut self, temperatures: &[f64]) -> Result<Self> {
         self.check(temperatures.len())?;
         temperatures::replace(&mut self.calibration, temperatures)?;
@@ -153,20 +184,27 @@ impl ConfidenceFusion {
         self.calibration.get()
     }
 
-    /// The confidence of every sample and modality after calibration,
-    /// `[n_samples, n_modalities]`; that of all-zero logits where a modality is missing.
-    pub fn confidence(&self, logits: &ModalityLogits) -> Tensor<2> {
-        logits.score(|m, logits| self.confidence.of(self.calibrated(m, logits)))
+    /// The score of every sample and modality after calibration, `[n_samples, n_modalities]`. A
+    /// missing modality has the score of all-zero logits.
+    pub fn scores(&self, logits: &ModalityLogits) -> Tensor<2> {
+        logits.score(|m, logits| self.score.of(self.calibrated(m, logits)))
     }
 }
 
-impl UncertaintyFusion for ConfidenceFusion {
+impl UncertaintyFusion for ScoreFusion {
     fn weights(&self, logits: &ModalityLogits) -> Tensor<2> {
-        // Energies may be as large as f32 goes: relative to the surest they cannot overflow but
-        // to -inf, also when divided by a small temperature.
-        let present = logits.mask(self.confidence(logits), f32::MIN);
-        let surest = present.clone().max_dim(1);
-        let scores = ((present - surest) / self.temperature).clamp_min(NO_PROBABILITY);
+        let temperature = self.temperature * self.score.unit(logits.n_classes());
+        let scores = logits.score(|m, logits| self.score.unscaled(self.calibrated(m, logits)));
+        let scores = if self.score.is_entropy() {
+            scores / temperature
+        } else {
+            // Energies may be as large as f32 allows. Relative to the largest they can overflow
+            // only to -inf, also when divided by a small temperature.
+            let present = logits.mask(scores, f32::MIN);
+            let surest = present.clone().max_dim(1);
+            ((present - surest) / temperature).clamp_min(NO_PROBABILITY)
+        };
+        // Relative to the largest score the mask underflows to a weight of exactly 0.
         softmax(logits.mask(scores, f32::MIN / 2.0), 1)
     }
 
@@ -175,32 +213,35 @@ impl UncertaintyFusion for ConfidenceFusion {
     }
 
     fn check(&self, n_modalities: usize) -> Result<()> {
-        let what = "a model fused by confidence";
-        temperatures::check_count(&self.calibration, n_modalities, what)
+        let [expected] = self.calibration.dims();
+        if n_modalities == expected {
+            return Ok(());
+        }
+        Err(MlaError::ModalityCount {
+            what: "a model fused by score",
+            expected,
+            got: n_modalities,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MlaError;
     use crate::fusion::laws::assert_fusion_laws;
     use crate::modality::Presence;
     use burn::store::ModuleRecord;
     use burn::tensor::DType;
 
-    const ALL: [Confidence; 3] = [
-        Confidence::MaxProbability,
-        Confidence::Margin,
-        Confidence::Energy,
-    ];
+    /// The scores other than entropies, which `entropy.rs` tests.
+    const ALL: [Score; 3] = [Score::MaxProbability, Score::Margin, Score::Energy];
 
     fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
         tensor.into_data().iter().collect()
     }
 
-    fn rule(confidence: Confidence, temperature: f64, device: &Device) -> ConfidenceFusion {
-        ConfidenceFusionConfig::new(2, confidence)
+    fn rule(score: Score, temperature: f64, device: &Device) -> ScoreFusion {
+        ScoreFusionConfig::new(2, score)
             .with_temperature(temperature)
             .init(device)
             .unwrap()
@@ -208,8 +249,8 @@ mod tests {
 
     #[test]
     fn obeys_the_laws_of_fusion() {
-        for confidence in ALL {
-            let config = |m| ConfidenceFusionConfig::new(m, confidence);
+        for score in ALL {
+            let config = |m| ScoreFusionConfig::new(m, score);
             assert_fusion_laws(|m, device| config(m).init(device).unwrap());
             assert_fusion_laws(|m, device| {
                 let fusion = config(m).with_temperature(0.05).init(device).unwrap();
@@ -221,43 +262,43 @@ mod tests {
     /// Python: `p = exp(z) / sum(exp(z))` of z = (2, 1, 0) is (0.66524096, 0.24472847, 0.09003057);
     /// `log(sum(exp(z)))` is 2.40760596.
     #[test]
-    fn confidences_are_those_of_their_formulas() {
+    fn scores_are_those_of_their_formulas() {
         for device in crate::test_devices() {
             let logits = || Tensor::from_floats([[1.0, 2.0, 0.0], [3.0, 3.0, 3.0]], &device);
-            for (confidence, expected) in [
-                (Confidence::MaxProbability, [0.665241, 1.0 / 3.0]),
-                (Confidence::Margin, [0.420_512_5, 0.0]),
-                (Confidence::Energy, [2.407_606, 4.098_612]),
+            for (score, expected) in [
+                (Score::MaxProbability, [0.665241, 1.0 / 3.0]),
+                (Score::Margin, [0.420_512_5, 0.0]),
+                (Score::Energy, [2.407_606, 4.098_612]),
             ] {
-                let found = values(confidence.of(logits()));
+                let found = values(score.of(logits()));
                 for (found, expected) in found.iter().zip(expected) {
-                    assert!((found - expected).abs() < 1e-6, "{confidence:?}: {found}");
+                    assert!((found - expected).abs() < 1e-6, "{score:?}: {found}");
                 }
             }
             let one_class = || Tensor::from_floats([[-3.0]], &device);
-            let found = ALL.map(|confidence| values(confidence.of(one_class()))[0]);
+            let found = ALL.map(|score| values(score.of(one_class()))[0]);
             assert_eq!(found, [1.0, 1.0, -3.0]);
         }
     }
 
     #[test]
-    fn weights_are_a_softmax_of_confidence_over_temperature() {
+    fn weights_are_a_softmax_of_score_over_temperature() {
         for device in crate::test_devices() {
             let first = Tensor::from_floats([[2.0, 1.0, 0.0]], &device);
             let second = Tensor::from_floats([[0.0, 0.0, 0.0]], &device);
             let logits = ModalityLogits::complete(vec![first, second]).unwrap();
             let energy = 2.407_606f32 - 3f32.ln();
-            for (confidence, difference) in [
-                (Confidence::MaxProbability, 0.665241 - 1.0 / 3.0),
-                (Confidence::Margin, 0.420_512_5),
-                (Confidence::Energy, energy),
+            for (score, difference) in [
+                (Score::MaxProbability, 0.665241 - 1.0 / 3.0),
+                (Score::Margin, 0.420_512_5),
+                (Score::Energy, energy),
             ] {
                 for temperature in [0.1f32, 1.0, 10.0] {
-                    let fusion = rule(confidence, temperature.into(), &device);
+                    let fusion = rule(score, temperature.into(), &device);
                     let fused = fusion.fuse(&logits);
                     let expected = 1.0 / (1.0 + (-difference / temperature).exp());
                     let weight = values(fused.weights)[0];
-                    assert!((weight - expected).abs() < 1e-5, "{confidence:?}: {weight}");
+                    assert!((weight - expected).abs() < 1e-5, "{score:?}: {weight}");
                     let fused = values(fused.logits);
                     assert!((fused[0] - 2.0 * expected).abs() < 1e-4, "{fused:?}");
                 }
@@ -266,17 +307,17 @@ mod tests {
     }
 
     #[test]
-    fn calibration_divides_the_logits_before_their_confidence() {
+    fn calibration_divides_the_logits_before_their_score() {
         for device in crate::test_devices() {
             let z = Tensor::from_floats([[6.0, 0.0, -3.0]], &device);
             let logits = ModalityLogits::complete(vec![z.clone(), z.clone()]).unwrap();
-            for confidence in ALL {
-                let fusion = rule(confidence, 1.0, &device);
+            for score in ALL {
+                let fusion = rule(score, 1.0, &device);
                 let fusion = fusion.with_calibration(&[2.0, 0.5]).unwrap();
-                let expected = [z.clone() / 2.0, z.clone() * 2.0].map(|z| values(confidence.of(z)));
-                assert_eq!(values(fusion.confidence(&logits)), expected.concat());
+                let expected = [z.clone() / 2.0, z.clone() * 2.0].map(|z| values(score.of(z)));
+                assert_eq!(values(fusion.scores(&logits)), expected.concat());
                 let weights = values(fusion.weights(&logits));
-                assert!(weights[0] < weights[1], "{confidence:?}: {weights:?}");
+                assert!(weights[0] < weights[1], "{score:?}: {weights:?}");
             }
         }
     }
@@ -289,19 +330,19 @@ mod tests {
             let mask = vec![true, true, true, true, true, false];
             let presence = Presence::from_mask(mask, 2).unwrap();
             let logits = ModalityLogits::new(vec![low, high], presence).unwrap();
-            for confidence in ALL {
+            for score in ALL {
                 for temperature in [1e-3, 1.0, 10.0] {
-                    let fused = rule(confidence, temperature, &device).fuse(&logits);
+                    let fused = rule(score, temperature, &device).fuse(&logits);
                     let weights = values(fused.weights);
                     assert!(
                         weights.iter().all(|w| (0.0..=1.0).contains(w)),
                         "{weights:?}"
                     );
-                    assert_eq!(weights[4..], [1.0, 0.0], "{confidence:?}");
+                    assert_eq!(weights[4..], [1.0, 0.0], "{score:?}");
                     assert!(values(fused.logits).iter().all(|z| z.is_finite()));
                 }
             }
-            let energies = rule(Confidence::Energy, 1.0, &device).weights(&logits);
+            let energies = rule(Score::Energy, 1.0, &device).weights(&logits);
             assert_eq!(values(energies)[..2], [0.0, 1.0]);
         }
     }
@@ -315,14 +356,14 @@ mod tests {
             let unsure = z([[1.0, 0.0, 0.5], [0.0, 0.0, 0.0]]);
             let presence = Presence::from_mask(vec![true, true, false, true], 2).unwrap();
             let logits = ModalityLogits::new(vec![sure, unsure], presence).unwrap();
-            for confidence in ALL {
+            for score in ALL {
                 for temperature in [0.01, 1.0] {
-                    let fused = rule(confidence, temperature, &device).fuse(&logits);
+                    let fused = rule(score, temperature, &device).fuse(&logits);
                     assert_eq!(fused.logits.dtype(), dtype);
                     let weights = values(fused.weights.cast(DType::F32));
-                    assert!(weights[0] > 0.5, "{confidence:?}: {weights:?}");
+                    assert!(weights[0] > 0.5, "{score:?}: {weights:?}");
                     assert!((weights[0] + weights[1] - 1.0).abs() < 1e-2, "{weights:?}");
-                    assert_eq!(weights[2..], [0.0, 1.0], "{confidence:?}");
+                    assert_eq!(weights[2..], [0.0, 1.0], "{score:?}");
                     let fused = values(fused.logits.cast(DType::F32));
                     assert!(fused.iter().all(|z| z.is_finite()), "{fused:?}");
                 }
@@ -333,7 +374,7 @@ mod tests {
     #[test]
     fn temperatures_are_saved() {
         let device = Device::flex();
-        let fusion = rule(Confidence::Margin, 1.0, &device);
+        let fusion = rule(Score::Margin, 1.0, &device);
         let calibrated = fusion.clone().with_calibration(&[0.5, 3.0]).unwrap();
         let bytes = calibrated.into_record().into_bytes().unwrap();
         let record = ModuleRecord::from_bytes(bytes).unwrap();
@@ -344,19 +385,19 @@ mod tests {
     #[test]
     fn wrong_hyper_parameters_are_refused() {
         let device = Device::flex();
-        let config = ConfidenceFusionConfig::new(2, Confidence::Energy);
+        let config = ScoreFusionConfig::new(2, Score::Energy);
         for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let error = config.clone().with_temperature(temperature).init(&device);
             let error = error.unwrap_err().to_string();
             assert!(error.starts_with("temperature must be"), "{error}");
         }
-        let none = ConfidenceFusionConfig::new(0, Confidence::Energy).init(&device);
+        let none = ScoreFusionConfig::new(0, Score::Energy).init(&device);
         assert!(none.unwrap_err().to_string().starts_with("n_modalities"));
         let fusion = config.init(&device).unwrap();
         assert_eq!(
             fusion.clone().with_calibration(&[1.0]).unwrap_err(),
             MlaError::ModalityCount {
-                what: "a model fused by confidence",
+                what: "a model fused by score",
                 expected: 2,
                 got: 1
             }

@@ -1,19 +1,20 @@
-//! Eq. 6. On a CPU some rows at a time, which stay in the cache from one modality to the next.
+//! Eq. 6. On a CPU it adds a block of rows at a time, which stays in the cache from one modality to
+//! the next.
 
 use burn::tensor::{DType, Tensor, TensorData};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
-use crate::fusion::rows;
+use crate::fusion::cpu::rows;
 use crate::numeric::{Numbers, add_scaled, is_host};
 
 /// `sum_m weights[:, m] * logits_m`, sample by sample.
 ///
 /// # Panics
 ///
-/// If the weights are not `[n_samples, n_modalities]`, or the logits of a modality not
-/// `[n_samples, n_classes]`, the same of all.
-pub(super) fn weighted_sum(logits: Vec<Tensor<2>>, weights: Tensor<2>) -> Tensor<2> {
+/// If the weights are not `[n_samples, n_modalities]`, or if the logits of the modalities do not all
+/// have the same shape `[n_samples, n_classes]`.
+pub(in crate::fusion) fn weighted_sum(logits: Vec<Tensor<2>>, weights: Tensor<2>) -> Tensor<2> {
     let [n_samples, n_classes] = logits[0].dims();
     let shape = [n_samples, logits.len()];
     assert_eq!(
@@ -29,8 +30,8 @@ pub(super) fn weighted_sum(logits: Vec<Tensor<2>>, weights: Tensor<2>) -> Tensor
             "[n_samples, n_classes] of modality {m}"
         );
     }
-    let weights_at_hand = weights.dtype() == DType::F32 && is_host(&weights.device());
-    if weights_at_hand && logits.iter().all(rows::take) {
+    let weights_on_host = weights.dtype() == DType::F32 && is_host(&weights.device());
+    if weights_on_host && logits.iter().all(rows::supports) {
         return on_host(&logits, weights);
     }
     let weight_of = |m: usize| weights.clone().slice([0..n_samples, m..m + 1]);
@@ -44,28 +45,27 @@ fn on_host(logits: &[Tensor<2>], weights: Tensor<2>) -> Tensor<2> {
     let device = weights.device();
     let ([n_samples, n_classes], n_modalities) = (logits[0].dims(), logits.len());
     let weights = Numbers::of(weights);
-    let n_rows = rows::a_block(n_classes);
+    let n_rows = rows::rows_per_block(n_classes);
     let add_up = |(block, sums): (usize, &mut [f32])| {
         let first = block * n_rows;
-        let of_block = first..first + sums.len() / n_classes;
+        let samples = first..first + sums.len() / n_classes;
         for (m, logits) in logits.iter().enumerate() {
-            let logits = Numbers::of(logits.clone().slice([of_block.clone(), 0..n_classes]));
+            let logits = Numbers::of(logits.clone().slice([samples.clone(), 0..n_classes]));
             let weights = weights.get().chunks_exact(n_modalities).skip(first);
-            let of_rows = sums.chunks_exact_mut(n_classes);
-            let of_rows = of_rows.zip(logits.get().chunks_exact(n_classes));
-            for ((sum, row), weights) in of_rows.zip(weights) {
+            let rows = sums.chunks_exact_mut(n_classes);
+            let rows = rows.zip(logits.get().chunks_exact(n_classes));
+            for ((sum, row), weights) in rows.zip(weights) {
                 add_scaled(sum, weights[m], row);
             }
         }
     };
     let mut sums = vec![0.0; n_samples * n_classes];
-    match n_samples <= n_rows {
-        // Another thread would take longer to wake up.
-        true => add_up((0, &mut sums)),
-        false => sums
-            .par_chunks_mut(n_rows * n_classes)
-            .enumerate()
-            .for_each(add_up),
+    if n_samples <= n_rows {
+        // Waking another thread would take longer.
+        add_up((0, &mut sums));
+    } else {
+        let blocks = sums.par_chunks_mut(n_rows * n_classes);
+        blocks.enumerate().for_each(add_up);
     }
     let data = TensorData::new(sums, [n_samples, n_classes]);
     Tensor::from_data(data, (&device, DType::F32))
@@ -81,12 +81,12 @@ mod tests {
         Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
     }
 
-    /// A tensor with autodiff goes the other way, through Burn's operations.
+    /// A tensor with autodiff takes the other path, through Burn's operations.
     #[test]
     fn agrees_with_the_operations_of_burn() {
         const N_CLASSES: usize = 7;
         for device in crate::test_devices() {
-            for n_samples in [0, 1, 5, 2 * rows::a_block(N_CLASSES) + 3] {
+            for n_samples in [0, 1, 5, 2 * rows::rows_per_block(N_CLASSES) + 3] {
                 for n_modalities in [1, 2, 3] {
                     let weights = random([n_samples, n_modalities], &device);
                     let logits: Vec<_> = (0..n_modalities)

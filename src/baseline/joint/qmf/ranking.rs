@@ -1,17 +1,19 @@
+//! The ranking loss of QMF and the history of losses that it ranks by.
+
 use burn::tensor::activation::{log_softmax, relu};
 use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use crate::baseline::JointSamples;
 
-/// The history of the samples' losses of each modality, `[n_data, 2 M]`: for each sample of the
-/// data set the sum of the losses it has had, then how often it was seen.
+/// History of the losses of each sample per modality, `[n_data, 2 M]`: for each sample of the data
+/// set the sums of its losses, then the numbers of times it was seen.
 pub(super) struct LossHistory {
-    /// With the batch at hand.
+    /// Sums that include the current batch, `[n_data, M]`.
     sums: Tensor<2>,
     counts: Tensor<2>,
 }
 
-/// What a batch adds to the history, in f32 whatever the precision of the model.
+/// Computes what a batch adds to the history, in f32 whatever the precision of the model.
 ///
 /// `each` are the logits of each modality, `at` the positions of the samples in the data set.
 pub(super) fn observed(
@@ -57,13 +59,13 @@ impl LossHistory {
         }
     }
 
-    /// Mean loss of the samples `at`, scaled so that over the samples seen it goes from 0 to 1,
-    /// `[at]`.
+    /// Mean loss of the samples `at`, `[at.len()]`, scaled to the range from 0 to 1 over the samples
+    /// seen so far.
     pub(super) fn difficulty(&self, modality: usize, at: &[usize]) -> Tensor<1> {
         let [n_data, _] = self.sums.dims();
-        let column = |of: &Tensor<2>| {
-            let of = of.clone().slice([0..n_data, modality..modality + 1]);
-            of.squeeze_dim::<1>(1)
+        let column = |table: &Tensor<2>| {
+            let column = table.clone().slice([0..n_data, modality..modality + 1]);
+            column.squeeze_dim::<1>(1)
         };
         let counts = column(&self.counts);
         let means = column(&self.sums) / counts.clone().clamp_min(1.0);
@@ -77,15 +79,16 @@ impl LossHistory {
 }
 
 /// Mean over neighbours `i, j` of `max(0, g(k_i, k_j) (c_i - c_j) + |k_i - k_j|)`, with `g` the
-/// sign of `k_i - k_j`, of confidences `c` and difficulties `k`, both `[n]`; the last is the
-/// neighbour of the first.
+/// sign of `k_i - k_j`, `c` the confidences and `k` the difficulties, both `[n]`. The last sample is
+/// the neighbour of the first.
 pub(super) fn ranking_loss(confidence: Tensor<1>, difficulty: Tensor<1>) -> Tensor<1> {
     let n = confidence.dims()[0];
-    let next = |of: &Tensor<1>| {
-        let (first, rest) = (of.clone().slice([0..1]), of.clone().slice([1..n]));
-        match n {
-            1 => first,
-            _ => Tensor::cat(vec![rest, first], 0),
+    let next = |values: &Tensor<1>| {
+        let (first, rest) = (values.clone().slice([0..1]), values.clone().slice([1..n]));
+        if n == 1 {
+            first
+        } else {
+            Tensor::cat(vec![rest, first], 0)
         }
     };
     let apart = difficulty.clone() - next(&difficulty);

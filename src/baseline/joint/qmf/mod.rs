@@ -1,10 +1,14 @@
+//! QMF: late fusion weighted by energies, which a ranking loss ties to the loss of each sample.
+
+mod ranking;
+
 use burn::config::Config;
 use burn::module::{Module, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::baseline::joint::heads::{Heads, masked, sum_of};
 use crate::baseline::joint::late_fusion::unimodal_losses;
-use crate::baseline::joint::ranking::{LossHistory, observed, ranking_loss};
+use crate::baseline::joint::qmf::ranking::{LossHistory, observed, ranking_loss};
 use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{MlaError, Result, at_least_one, not_negative, same_size};
 use crate::modality::SelectRows;
@@ -16,8 +20,8 @@ use crate::module::Buffer;
 /// |---|---|---|---|
 /// | `d_features` | required | feature width of each modality | each >= 1 |
 /// | `n_classes` | required | number of classes | >= 1 |
-/// | `n_data` | required | number of samples of the training data, whose losses are remembered | >= 1 |
-/// | `ranking_weight` | 1 | weight of the ranking losses; 0 remembers nothing | `[0, inf)` |
+/// | `n_data` | required | number of samples of the training data, whose losses are recorded | >= 1 |
+/// | `ranking_weight` | 1 | weight of the ranking losses; 0 records no losses | `[0, inf)` |
 #[derive(Config, Debug)]
 pub struct QmfConfig {
     /// Feature width of each modality.
@@ -41,18 +45,17 @@ pub struct QmfConfig {
 ///          max(0, g(k_i, k_j) (conf_i - conf_j) + |k_i - k_j|)
 /// ```
 ///
-/// with `k` the mean loss that a sample has had in the modality so far, scaled so that it goes from
-/// 0 to 1 over the training data, and `g` the sign of `k_i - k_j`: a sample that was hard to learn
-/// is to be less confident. As in the authors' code the confidence is a constant where it weighs
-/// logits. (There the margin `|k_i - k_j|` has the other sign than in the paper; here it is the
-/// paper's.)
+/// where `k` is the mean loss of a sample in the modality so far, scaled to the range from 0 to 1
+/// over the training data, and `g` is the sign of `k_i - k_j`. The ranking loss makes the model less
+/// confident about samples that are hard to learn. As in the authors' code, no gradient flows
+/// through the confidence where it weights logits. Their code has the opposite sign of the margin
+/// `|k_i - k_j|`; the sign here is the paper's.
 ///
-/// What samples have been through is part of the model's record, in f32 whatever the precision of
-/// the model. Batches must
-/// [tell](crate::modality::MultimodalBatch::samples) which samples they have.
+/// The history of losses is part of the model's record, in f32 whatever the precision of the model.
+/// Batches must have the positions of their [samples](crate::modality::MultimodalBatch::samples).
 ///
-/// A missing modality has no term in the fused logits, no loss, and no place among neighbours. A
-/// modality on its own is what its head says.
+/// A missing modality has no term in the fused logits, no loss, and no place among neighbours. The
+/// unimodal prediction is the output of the modality's head.
 #[derive(Module, Debug)]
 pub struct Qmf {
     heads: Heads,
@@ -60,7 +63,7 @@ pub struct Qmf {
     ranking_weight: f64,
 }
 
-/// What divides the energy.
+/// Divisor of the energy.
 const ENERGY_SCALE: f64 = 10.0;
 
 impl QmfConfig {
@@ -82,7 +85,7 @@ impl QmfConfig {
 }
 
 impl Qmf {
-    /// Energies over 10, `[n_samples, 1]`.
+    /// Energies divided by 10, `[n_samples, 1]`.
     fn confidence(logits: &Tensor<2>) -> Tensor<2> {
         let largest = logits.clone().max_dim(1);
         let shifted = logits.clone() - largest.clone();
@@ -128,11 +131,11 @@ impl Qmf {
         Ok(sum)
     }
 
-    /// The places of the samples in the data set.
+    /// The positions of the samples in the data set.
     fn places<'a>(&self, batch: &JointSamples<'a>) -> Result<&'a [usize]> {
         let at = batch.samples.ok_or(MlaError::UnknownSamples)?;
         same_size(
-            "positions of samples (one a label)",
+            "positions of samples (one per label)",
             batch.targets.len(),
             at.len(),
         )?;
@@ -158,8 +161,8 @@ impl JointHead for Qmf {
 
     /// # Errors
     ///
-    /// With a ranking loss, [`MlaError::UnknownSamples`] for a batch that does not tell its samples,
-    /// [`MlaError::RowOutOfRange`] for one beyond `n_data`.
+    /// With a ranking loss, [`MlaError::UnknownSamples`] for a batch without the positions of its
+    /// samples, [`MlaError::RowOutOfRange`] for a position beyond `n_data`.
     fn loss(&self, batch: &JointSamples) -> Result<JointLoss> {
         let each = self.heads.each(&batch.features);
         let logits = self.fuse_logits(&each, &batch.features).logits;

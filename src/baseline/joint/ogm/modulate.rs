@@ -1,3 +1,5 @@
+//! The two halves of OGM within a step: coefficients from unimodal scores, and scaled gradients.
+
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::softmax;
@@ -8,10 +10,11 @@ use crate::encoder::Encoders;
 use crate::error::Result;
 use crate::modality::Targets;
 
-/// The coefficient of each modality, `[1]`; `None` for one that the batch lacks, or has alone.
+/// Computes the coefficient of each modality, `[1]`; `None` for a modality that is missing in the
+/// batch or the only one in it.
 ///
-/// `head` and `features` are off the tape.
-pub(super) fn coefficients<H: JointHead>(
+/// `head` and `features` are without autodiff.
+pub(in crate::baseline::joint) fn coefficients<H: JointHead>(
     config: &OgmConfig,
     head: &H,
     features: &ModalityFeatures,
@@ -27,9 +30,10 @@ pub(super) fn coefficients<H: JointHead>(
         }
         let alone = features.restricted(&rows, &[modality])?;
         let logits = head.unimodal(&alone, modality).cast(DType::F32);
-        let labels = match rows.len() == targets.len() {
-            true => targets.clone(),
-            false => targets.select(&rows),
+        let labels = if rows.len() == targets.len() {
+            targets.clone()
+        } else {
+            targets.select(&rows)
         };
         let labels = labels.tensor().without_autodiff().unsqueeze_dim::<2>(1);
         scores.push(Some(softmax(logits, 1).gather(1, labels).mean()));
@@ -50,8 +54,8 @@ pub(super) fn coefficients<H: JointHead>(
     Ok(scores.iter().enumerate().map(coefficient).collect())
 }
 
-/// Modulates the gradients of the encoders.
-pub(super) fn modulate<E: Encoders>(
+/// Scales the gradients of each encoder by its coefficient, and adds noise with OGM-GE.
+pub(in crate::baseline::joint) fn modulate<E: Encoders>(
     config: &OgmConfig,
     encoders: &E,
     coefficients: &[Option<Tensor<1>>],
@@ -107,8 +111,8 @@ impl ModuleVisitor for Modulate<'_> {
     }
 }
 
-/// Of all elements, with `n - 1` in the denominator; 0 for a single one. In f32: squares leave the
-/// range of f16.
+/// Standard deviation of all elements, with `n - 1` in the denominator; 0 for a single element. It is
+/// computed in f32, because squares leave the range of f16.
 fn standard_deviation<const D: usize>(values: Tensor<D>) -> Tensor<D> {
     let values = values.cast(DType::F32);
     let n = values.dims().iter().product::<usize>();
@@ -123,7 +127,7 @@ mod tests {
     use crate::test_devices;
     use burn::module::Module;
 
-    /// A head whose modalities give their features out as logits.
+    /// A head that returns features as logits.
     #[derive(Module, Debug)]
     struct Echo {}
 
@@ -142,7 +146,7 @@ mod tests {
         }
     }
 
-    fn of(probabilities: &[f64], device: &burn::tensor::Device) -> Vec<Option<f64>> {
+    fn coefficients_of(probabilities: &[f64], device: &burn::tensor::Device) -> Vec<Option<f64>> {
         // Logits with the given probability of class 1, which is the label.
         let features = probabilities.iter().map(|p| {
             let z = (p / (1.0 - p)).ln() as f32;
@@ -159,12 +163,12 @@ mod tests {
     #[test]
     fn the_modality_ahead_is_held_back() {
         for device in test_devices() {
-            let found = of(&[0.8, 0.2], &device);
+            let found = coefficients_of(&[0.8, 0.2], &device);
             let expected = 1.0 - (0.5_f64 * 4.0).tanh();
             assert!((found[0].unwrap() - expected).abs() < 1e-5, "{found:?}");
             assert_eq!(found[1], Some(1.0));
             // Of three: 0.6 and 0.8 against the mean of the others.
-            let found = of(&[0.6, 0.2, 0.8], &device);
+            let found = coefficients_of(&[0.6, 0.2, 0.8], &device);
             let expected = [
                 1.0 - (0.5_f64 * 0.6 / 0.5).tanh(),
                 1.0,
@@ -173,7 +177,7 @@ mod tests {
             for (found, expected) in found.iter().zip(expected) {
                 assert!((found.unwrap() - expected).abs() < 1e-5, "{found:?}");
             }
-            assert_eq!(of(&[0.3], &device), [None]);
+            assert_eq!(coefficients_of(&[0.3], &device), [None]);
         }
     }
 
@@ -184,7 +188,7 @@ mod tests {
         assert_eq!(standard_deviation(values).into_scalar::<f32>(), 2.0);
         let one = Tensor::<2>::from_floats([[7.0]], &device);
         assert_eq!(standard_deviation(one).into_scalar::<f32>(), 0.0);
-        // Squares that f16 has no numbers for, neither so small nor so large.
+        // Squares below and above the range of f16.
         for scale in [1e-4, 1e3] {
             let values = Tensor::<1>::from_floats([1.0, 3.0, 5.0], &device) * scale;
             let found = standard_deviation(values.cast(DType::F16)).into_scalar::<f32>();

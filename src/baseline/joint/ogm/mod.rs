@@ -1,8 +1,16 @@
+//! Configuration of OGM and OGM-GE: the balance of modalities by their gradients.
+
+#[cfg(feature = "train")]
+mod modulate;
+
 use std::ops::Range;
 
 use burn::config::Config;
 
 use crate::error::{MlaError, Result, positive};
+
+#[cfg(feature = "train")]
+pub(super) use modulate::{coefficients, modulate};
 
 /// On-the-fly gradient modulation (Peng et al., "Balanced Multimodal Learning via On-the-fly
 /// Gradient Modulation", CVPR 2022) of a [`Joint`](crate::baseline::Joint) model: OGM, or OGM-GE
@@ -22,16 +30,15 @@ use crate::error::{MlaError, Result, positive};
 /// g     <- k_m g (+ N(0, std(g)^2))          for each gradient g of encoder m
 /// ```
 ///
-/// with `logits_m` the prediction of a modality on its own, over the samples that have it. Of two
-/// modalities `rho` is the paper's discrepancy ratio; of more, each is compared with the mean of
-/// the others, and all that are ahead of it are held back. With no other modality in the batch
-/// nothing is.
+/// where `logits_m` is the prediction of a modality on its own, over the samples that have it. With
+/// two modalities `rho` is the paper's discrepancy ratio. With more, each is compared with the mean of
+/// the others, and every modality above 1 is held back. Nothing is modulated when the batch has
+/// only one modality.
 ///
-/// Steps are updates: where gradients of several batches are accumulated there are fewer than
-/// batches.
+/// Steps are updates. There are fewer steps than batches when gradients are accumulated.
 ///
-/// All parameters of the encoders are modulated, as the paper says; the authors' code takes only the
-/// kernels of convolutions. The head's gradients stay as they are.
+/// All parameters of the encoders are modulated, as in the paper; the authors' code modulates only
+/// the kernels of convolutions. The gradients of the head are unchanged.
 #[derive(Config, Debug)]
 pub struct OgmConfig {
     /// Strength.
@@ -47,7 +54,7 @@ pub struct OgmConfig {
 }
 
 impl OgmConfig {
-    /// Modulates in the epochs `epochs`, from 0, of `steps_per_epoch` steps each.
+    /// Limits modulation to the epochs `epochs`, counted from 0, of `steps_per_epoch` steps each.
     pub fn between_epochs(self, epochs: Range<u64>, steps_per_epoch: u64) -> Self {
         self.with_first_step(epochs.start.saturating_mul(steps_per_epoch))
             .with_end_step(Some(epochs.end.saturating_mul(steps_per_epoch)))

@@ -1,5 +1,5 @@
-//! A number for each row of logits on a CPU, some rows at a time: the logits of a block stay in the
-//! cache from one operation to the next, and exponentials are taken with vector instructions.
+//! One number per row of logits on a CPU, a block of rows at a time. A block stays in the cache from
+//! one operation to the next, and exponentials use vector instructions.
 
 use burn::tensor::{DType, Tensor, TensorData};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -8,36 +8,36 @@ use rten_vecmath::Exp;
 
 use crate::numeric::{Numbers, is_host, largest, sum};
 
-/// About the number of logits that are worked on at a time.
+/// Approximate number of logits in a block.
 const BLOCK: usize = 1 << 14;
 
 /// Shifted logits below this have a probability of 0 in f32.
-pub(super) const NO_PROBABILITY: f32 = -200.0;
+pub(in crate::fusion) const NO_PROBABILITY: f32 = -200.0;
 
-/// Whether logits can be worked on here: f32, on a CPU, off the tape, and of at least one class.
-pub(super) fn take(logits: &Tensor<2>) -> bool {
+/// Whether this file can process the logits: f32, on a CPU, without autodiff, at least one class.
+pub(in crate::fusion) fn supports(logits: &Tensor<2>) -> bool {
     logits.dtype() == DType::F32 && is_host(&logits.device()) && logits.dims()[1] > 0
 }
 
-/// The rows of `n_classes` logits that are worked on at a time.
-pub(super) fn a_block(n_classes: usize) -> usize {
+/// Number of rows of `n_classes` logits in a block.
+pub(in crate::fusion) fn rows_per_block(n_classes: usize) -> usize {
     (BLOCK / n_classes).max(1)
 }
 
 /// A row of logits, relative to the largest of them.
-pub(super) struct Row<'a> {
-    pub(super) largest: f32,
-    /// `z - largest`, -200 at least.
-    pub(super) shifted: &'a [f32],
+pub(in crate::fusion) struct Row<'a> {
+    pub(in crate::fusion) largest: f32,
+    /// `z - largest`, at least -200.
+    pub(in crate::fusion) shifted: &'a [f32],
     /// `exp(z - largest)`.
-    pub(super) exps: &'a [f32],
-    /// Their sum, at least 1.
-    pub(super) sum: f32,
+    pub(in crate::fusion) exps: &'a [f32],
+    /// The sum of `exps`, at least 1.
+    pub(in crate::fusion) sum: f32,
 }
 
 impl Row<'_> {
     /// The second largest of `exps`: 1 where two classes share the largest, 0 for a single class.
-    pub(super) fn second_exp(&self) -> f32 {
+    pub(in crate::fusion) fn second_exp(&self) -> f32 {
         let (mut first, mut second) = (0.0, 0.0);
         for &exp in self.exps {
             if exp > first {
@@ -50,24 +50,26 @@ impl Row<'_> {
     }
 }
 
-/// A number for each row, `[n_samples, n_classes]` to `[n_samples]`.
-pub(super) fn score(logits: &Tensor<2>, score: impl Fn(&Row<'_>) -> f32 + Sync) -> Tensor<1> {
+/// Computes one number per row, `[n_samples, n_classes]` to `[n_samples]`.
+pub(in crate::fusion) fn score(
+    logits: &Tensor<2>,
+    score: impl Fn(&Row<'_>) -> f32 + Sync,
+) -> Tensor<1> {
     let [n_samples, n_classes] = logits.dims();
-    let n_rows = a_block(n_classes);
-    let of_block = |block: usize| {
+    let n_rows = rows_per_block(n_classes);
+    let score_block = |block: usize| {
         let first = block * n_rows;
         let rows = first..(first + n_rows).min(n_samples);
         let block = Numbers::of(logits.clone().slice([rows, 0..n_classes]));
         scores(block, n_classes, &score)
     };
     let n_blocks = n_samples.div_ceil(n_rows);
-    let scores: Vec<f32> = match n_blocks {
-        // Another thread would take longer to wake up.
-        0 | 1 => (0..n_blocks).flat_map(of_block).collect(),
-        _ => {
-            let blocks = (0..n_blocks).into_par_iter();
-            blocks.flat_map_iter(of_block).collect()
-        }
+    let scores: Vec<f32> = if n_blocks <= 1 {
+        // Waking another thread would take longer.
+        (0..n_blocks).flat_map(score_block).collect()
+    } else {
+        let blocks = (0..n_blocks).into_par_iter();
+        blocks.flat_map_iter(score_block).collect()
     };
     let data = TensorData::new(scores, [n_samples]);
     Tensor::from_data(data, (&logits.device(), DType::F32))
@@ -93,7 +95,7 @@ fn scores(mut logits: Numbers, n_classes: usize, score: &impl Fn(&Row<'_>) -> f3
     .collect()
 }
 
-/// Subtracts the largest logit, which is returned. What is NaN stays so.
+/// Subtracts the largest logit of the row and returns it. NaN propagates.
 fn shift(row: &mut [f32]) -> f32 {
     let largest = largest(row);
     for z in row {
@@ -110,18 +112,18 @@ fn shift(row: &mut [f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fusion::{Confidence, entropy};
+    use crate::fusion::{Score, entropy};
     use burn::tensor::{Device, Distribution};
 
-    /// Several blocks of ordinary rows, and one row of each awkward kind.
+    /// Several blocks of ordinary rows, and one row of each unusual kind.
     fn logits(device: &Device) -> Tensor<2> {
         const N_CLASSES: usize = 101;
         let random = |scale: f64| -> Tensor<2> {
             let normal = Distribution::Normal(0.0, scale);
             Tensor::random([2 * BLOCK / N_CLASSES, N_CLASSES], normal, device)
         };
-        let row = |of: fn(usize) -> f32| -> Tensor<2> {
-            let row: Vec<f32> = (0..N_CLASSES).map(of).collect();
+        let row = |value: fn(usize) -> f32| -> Tensor<2> {
+            let row: Vec<f32> = (0..N_CLASSES).map(value).collect();
             Tensor::from_data(TensorData::new(row, [1, N_CLASSES]), device)
         };
         Tensor::cat(
@@ -142,20 +144,20 @@ mod tests {
         )
     }
 
-    /// A tensor with autodiff goes the other way, through Burn's operations.
+    /// A tensor with autodiff takes the other path, through Burn's operations.
     #[test]
     fn agrees_with_the_operations_of_burn() {
-        type Score = fn(Tensor<2>) -> Tensor<1>;
-        let scores: [(&str, Score); 4] = [
+        type RowScore = fn(Tensor<2>) -> Tensor<1>;
+        let scores: [(&str, RowScore); 4] = [
             ("entropy", entropy),
-            ("probability", |z| Confidence::MaxProbability.of(z)),
-            ("margin", |z| Confidence::Margin.of(z)),
-            ("energy", |z| Confidence::Energy.of(z)),
+            ("probability", |z| Score::MaxProbability.of(z)),
+            ("margin", |z| Score::Margin.of(z)),
+            ("energy", |z| Score::Energy.of(z)),
         ];
         for device in crate::test_devices() {
             let logits = logits(&device);
             let recorded = Tensor::<2>::from_inner(logits.clone());
-            assert!(take(&logits) && !take(&recorded));
+            assert!(supports(&logits) && !supports(&recorded));
             for (name, score) in scores {
                 let here: Vec<f32> = score(logits.clone()).into_data().iter().collect();
                 let expected: Vec<f32> = score(recorded.clone()).into_data().iter().collect();
