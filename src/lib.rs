@@ -46,7 +46,7 @@ pub mod prelude {
     pub use crate::mla::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget};
     pub use crate::modality::{ModalityInput, MultimodalBatch, Targets, Turn, UnimodalBatch};
     pub use crate::projector::{
-        DefaultProjector, IdentityProjector, IllConditioned, LeakyRlsProjector,
+        DefaultProjector, IdentityProjector, IllConditionedPolicy, LeakyRlsProjector,
         LeakyRlsProjectorConfig, OrthogonalProjector, RlsForm, RlsProjector, RlsProjectorConfig,
         SubspaceProjector, SubspaceProjectorConfig, SubspaceRank, TraceRescaledRlsProjector,
         TraceRescaledRlsProjectorConfig,

@@ -12,6 +12,7 @@ pub use cnn::{CnnEncoder, CnnEncoderConfig};
 pub use frozen::{Frozen, FrozenInput};
 pub use mlp::{MlpEncoder, MlpEncoderConfig};
 pub use set::Encoders;
+pub(crate) use set::check_rows;
 
 /// Turns the input of one modality into features.
 ///

@@ -2,6 +2,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 use crate::encoder::Encoder;
+use crate::error::{Result, same_size};
 use crate::modality::{
     Indexed, ModalityInput, ModalityInputs, OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8,
 };
@@ -53,6 +54,15 @@ impl<E: Encoder> Encoders for Vec<E> {
     fn encode(&self, input: Indexed<E::Input>) -> Tensor<2> {
         self[input.modality].encode(input.input)
     }
+}
+
+/// Checks that an encoder returned one row per sample.
+pub(crate) fn check_rows(rows: &Tensor<2>, n_samples: usize) -> Result<()> {
+    same_size(
+        "rows of the encoder's features (one a label)",
+        n_samples,
+        rows.dims()[0],
+    )
 }
 
 macro_rules! tuple_encoders {

@@ -1,8 +1,8 @@
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::module::module_fields;
+use crate::module::{FloatParam, ParamVisitor, module_fields, visit};
 
 /// What an optimizer may move, by the same paths as in the model. Left out is what a model counts
 /// and remembers: an optimizer's traversal would read counts back from the device.
@@ -27,7 +27,7 @@ impl<E: Module, H: Module> Parameters<E, H> {
 
     /// Divides the gradients of the parameters by a number on the device, `[1]`.
     pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: Tensor<1>) {
-        self.visit(&mut Divide { gradients, by });
+        visit(self, &mut Divide { gradients, by });
     }
 }
 
@@ -36,8 +36,8 @@ struct Divide<'a> {
     by: Tensor<1>,
 }
 
-impl ModuleVisitor for Divide<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl ParamVisitor for Divide<'_> {
+    fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             let by = self.by.clone().to_device(&gradient.device());
             let by = by.cast(gradient.dtype()).reshape([1; D]);

@@ -3,31 +3,21 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
-use burn::tensor::Tensor;
 use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
 
 use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
-use crate::fusion::{ModalityLogits, UncertaintyFusion};
+use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
 use crate::loader::{AlternatingLoader, Passes, RoundRobin};
 use crate::method::gathered;
-use crate::method::{
-    EvaluationOutput, Faults, MultimodalMethod, Probe, Probed, StepOutput, TrainingLoader,
-};
-use crate::mla::{Mla, Projection};
-use crate::modality::{ModalityInputs, MultimodalBatch, Presence, Turn};
-use crate::projector::{Gains, OrthogonalProjector};
+use crate::method::{EvaluationOutput, Faults, MultimodalMethod, StepOutput, TrainingLoader};
+use crate::mla::Mla;
+use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
+use crate::projector::OrthogonalProjector;
 
-impl<E, H, P, F> Mla<E, H, P, F>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
+impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
     /// Lets an error within Burn's training loop stop the training through `interrupter`, the
     /// one of the training. Without, such an error panics, since Burn's steps cannot return one.
     pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
@@ -38,34 +28,6 @@ where
     /// The error that stopped Burn's training loop, if one did.
     pub fn fault(&self) -> Option<MlaError> {
         self.faults.first()
-    }
-
-    /// [`predict`](Self::predict) together with the loss of the fused prediction.
-    ///
-    /// # Errors
-    ///
-    /// As [`predict`](Self::predict), and [`MlaError::LabelOutOfRange`].
-    pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
-        let targets = batch.targets.clone();
-        targets.check(self.n_classes())?;
-        let prediction = self.predict(batch)?;
-        let logits = prediction.fused.clone();
-        let loss = CrossEntropyLossConfig::new()
-            .init(&logits.device())
-            .forward(logits.clone(), targets.tensor());
-        let probe = MlaProbe {
-            fusion: self.fusion.clone(),
-            projection: self.projection.clone(),
-            logits: prediction.modalities.clone(),
-        };
-        Ok(EvaluationOutput {
-            loss,
-            modalities: Some(prediction.modalities),
-            weights: Some(prediction.weights),
-            logits,
-            probe: Some(Probe::new(probe, targets.clone())),
-            targets,
-        })
     }
 }
 
@@ -205,35 +167,5 @@ where
 
     fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         self.try_evaluate(batch)
-    }
-}
-
-/// An evaluated batch of an [`Mla`](crate::Mla).
-struct MlaProbe<P: OrthogonalProjector, F> {
-    fusion: F,
-    projection: Projection<P>,
-    logits: ModalityLogits,
-}
-
-impl<P: OrthogonalProjector, F: UncertaintyFusion> Probed for MlaProbe<P, F> {
-    fn presence(&self) -> &Presence {
-        self.logits.presence()
-    }
-
-    fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
-        let subset = self.logits.restricted(rows, modalities)?;
-        Ok(self.fusion.fuse(&subset).logits)
-    }
-
-    fn gains(&self, layer: usize, modality: usize) -> Result<Option<Gains>> {
-        let layers = self.projection.layers();
-        let Some((of, carrier)) = layers
-            .get(layer)
-            .and_then(|of| Some((of, of.carriers().get(modality)?)))
-        else {
-            return Ok(None);
-        };
-        let (rule, device) = (self.projection.rule(), carrier.val().device());
-        Gains::of(rule, of.state(), modality, of.d_input(), &device).map(Some)
     }
 }

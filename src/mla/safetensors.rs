@@ -13,13 +13,7 @@ use crate::head::SharedHead;
 use crate::mla::Mla;
 use crate::projector::OrthogonalProjector;
 
-impl<E, H, P, F> Mla<E, H, P, F>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
+impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
     /// Writes what predictions need to a [SafeTensors](https://github.com/huggingface/safetensors)
     /// file: encoders, head and fusion, by their paths (`encoders.0.…`, `head.…`, `fusion.…`).
     /// The projector's state is left out; to go on training, save a record or a checkpoint.

@@ -1,28 +1,20 @@
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
 
-use crate::encoder::Encoders;
+use crate::encoder::{Encoders, check_rows};
 use crate::error::{MlaError, NonFinite, Result, same_size};
 use crate::fusion::UncertaintyFusion;
-use crate::head::{HeadOutput, SharedHead};
+use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
 use crate::method::StepOutput;
-use crate::mla::Mla;
-use crate::mla::ProjectionTarget;
-use crate::mla::check_rows;
+use crate::mla::carried::{Carried, Factors, FeatureSum};
+use crate::mla::{Mla, ProjectionTarget};
 use crate::modality::{ModalityInputs, Turn};
-use crate::module::discard_pending_updates;
+use crate::module::{ParamValues, discard_pending_updates};
 use crate::projector::OrthogonalProjector;
 
-impl<E, H, P, F> Mla<E, H, P, F>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
+impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
     /// The forward and backward pass of one modality's turn (Eq. 2): gradients for its encoder
     /// and the head only, together with the mean feature of Eq. 4.
     ///
@@ -97,22 +89,22 @@ where
         self.check_numbers(&features, &sums, &loss, modality)
             .map_err(refused)?;
 
-        let total = match self.carried(modality, sums) {
-            Some(carried) => loss.clone() + carried.cast(loss.dtype()),
+        let mut carried = Carried::new(modality, sums);
+        let total = match carried.term(&self.projection) {
+            Some(term) => loss.clone() + term.cast(loss.dtype()),
             None => loss.clone(),
         };
         let mut gradients = total.backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
-        if let Some((layer, zeros)) = errors
-            && let Some(errors) = zeros.grad_remove(&mut gradients)
-        {
-            let ids = self.projection.layers()[layer].factors();
-            let inputs = output.inputs[layer].clone().without_autodiff();
-            grads.register(ids.inputs, inputs);
-            grads.register(ids.errors, errors);
+        if let Some((layer, zeros)) = errors {
+            let errors = zeros.grad_remove(&mut gradients);
+            carried.factors[layer] = errors.map(|errors| Factors {
+                inputs: output.inputs[layer].clone().without_autodiff(),
+                errors,
+            });
         }
         let loss = loss.without_autodiff();
-        grads.register(self.projection.single_pass(), loss.clone());
+        carried.write(&self.projection, &mut grads, loss.clone());
         Ok(TrainOutput {
             grads,
             item: StepOutput {
@@ -135,11 +127,11 @@ where
         let protected = self.head.protected();
         let layer = protected.iter().position(|layer| layer.is_output)?;
         // Where Burn reduces gradients over devices, factors would be those of one device only.
-        if is_distributed(&self.head, protected[layer].weight) {
+        if self.is_distributed(&protected[layer]) {
             return None;
         }
         let [n_samples, n_classes] = output.logits.dims();
-        let d_input = self.projection.layers().get(layer)?.d_input();
+        let d_input = self.projection.layers.get(layer)?.d_input;
         let rule = self.projection.rule();
         if output.inputs.len() <= layer || !rule.prefers_factors(n_samples, d_input, n_classes) {
             return None;
@@ -150,16 +142,16 @@ where
     }
 
     /// Sum and number of the inputs of each protected layer.
-    fn feature_sums(&self, inputs: &[Tensor<2>]) -> Result<Vec<Tensor<1>>> {
-        let layers = self.projection.layers();
+    fn feature_sums(&self, inputs: &[Tensor<2>]) -> Result<Vec<FeatureSum>> {
+        let layers = &self.projection.layers;
         let inputs_of_layers = "inputs of protected layers that the head hands out";
         same_size(inputs_of_layers, layers.len(), inputs.len())?;
         let pairs = layers.iter().zip(inputs);
         pairs
             .map(|(layer, input)| {
                 let width = input.dims()[1];
-                same_size("width of a protected layer's input", layer.width(), width)?;
-                Ok(layer.feature_sum(input.clone()))
+                same_size("width of a protected layer's input", layer.width, width)?;
+                Ok(FeatureSum::of(input.clone(), layer.d_input))
             })
             .collect()
     }
@@ -169,7 +161,7 @@ where
     fn check_numbers(
         &self,
         features: &Tensor<2>,
-        sums: &[Tensor<1>],
+        sums: &[FeatureSum],
         loss: &Tensor<1>,
         modality: usize,
     ) -> Result<()> {
@@ -183,8 +175,7 @@ where
             loss.clone().without_autodiff().cast(DType::F32),
             squared_norm(features.sum_dim(0).squeeze_dim(0) / n_samples as f32),
         ];
-        let layers = self.projection.layers().iter().zip(sums);
-        numbers.extend(layers.map(|(layer, sum)| squared_norm(layer.mean_of(sum.clone()))));
+        numbers.extend(sums.iter().map(|sum| squared_norm(sum.mean())));
         let numbers: Vec<f64> = Tensor::cat(numbers, 0)
             .try_to_vec_as()
             .map_err(MlaError::read("the loss and the norms"))?;
@@ -202,36 +193,10 @@ where
         self.projection.watch(modality, &numbers[2..])
     }
 
-    /// A term of value 0 whose gradient, in the carriers of `modality`, is the sum of each
-    /// protected layer's inputs and their number.
-    fn carried(&self, modality: usize, sums: Vec<Tensor<1>>) -> Option<Tensor<1>> {
-        let layers = self.projection.layers().iter().zip(sums);
-        layers
-            .map(|(layer, sum)| {
-                let carrier = layer.carriers()[modality].val().cast(DType::F32);
-                (carrier * sum).sum()
-            })
-            .reduce(|total, term| total + term)
+    /// Whether Burn reduces the gradient of a layer's weight over devices.
+    fn is_distributed(&self, layer: &ProtectedLayer) -> bool {
+        let weight = ParamValues::read(&self.head, |param| param.id == layer.weight);
+        let weight = weight.get::<2>(layer.weight);
+        weight.is_some_and(|weight| weight.is_distributed())
     }
-}
-
-/// Whether Burn reduces the gradient of a parameter over devices.
-fn is_distributed<M: Module>(module: &M, id: ParamId) -> bool {
-    struct Find {
-        id: ParamId,
-        distributed: bool,
-    }
-    impl ModuleVisitor for Find {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if param.id == self.id {
-                self.distributed = param.val().is_distributed();
-            }
-        }
-    }
-    let mut find = Find {
-        id,
-        distributed: false,
-    };
-    module.visit(&mut find);
-    find.distributed
 }

@@ -7,7 +7,7 @@ use burn::config::Config;
 
 /// What to do about a feature that would make a rule lose positive definiteness in f32.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
-pub enum IllConditioned {
+pub enum IllConditionedPolicy {
     /// Keep `P` by its square root from then on.
     SwitchToSquareRoot,
     /// Refuse the step with [`MlaError::IllConditioned`](crate::MlaError::IllConditioned); the
@@ -23,7 +23,7 @@ pub struct Conditioning {
     /// The `kappa` from which on `P` may become indefinite in f32.
     pub limit: f64,
     /// What to do from there on.
-    pub remedy: IllConditioned,
+    pub remedy: IllConditionedPolicy,
 }
 
 impl Conditioning {

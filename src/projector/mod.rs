@@ -14,15 +14,14 @@ use crate::error::Result;
 
 #[cfg(feature = "train")]
 pub(crate) use conditioning::Watch;
-pub use conditioning::{Conditioning, IllConditioned};
+pub use conditioning::{Conditioning, IllConditionedPolicy};
 pub use gains::Gains;
-pub use identity::{IdentityProjector, IdentityState};
+pub use identity::IdentityProjector;
 pub use rls::{
-    LeakyRlsProjector, LeakyRlsProjectorConfig, LeakyRlsState, RlsForm, RlsProjector,
-    RlsProjectorConfig, RlsState, TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig,
-    TraceRescaledRlsState,
+    LeakyRlsProjector, LeakyRlsProjectorConfig, RlsForm, RlsProjector, RlsProjectorConfig,
+    TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig,
 };
-pub use subspace::{SubspaceProjector, SubspaceProjectorConfig, SubspaceRank, SubspaceState};
+pub use subspace::{SubspaceProjector, SubspaceProjectorConfig, SubspaceRank};
 
 /// The rule to take where nothing speaks for another: it protects what features showed of late,
 /// never stops the head from learning, and bears any features in f32. `docs/projectors.md` says
@@ -133,7 +132,7 @@ pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
 
     /// Makes a state immune to ill conditioning: asked for before an update whose
     /// [`conditioning`](Self::conditioning) is [ill](Conditioning::is_ill) with the remedy
-    /// [`SwitchToSquareRoot`](IllConditioned::SwitchToSquareRoot).
+    /// [`SwitchToSquareRoot`](IllConditionedPolicy::SwitchToSquareRoot).
     ///
     /// # Errors
     ///

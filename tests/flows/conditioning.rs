@@ -19,7 +19,7 @@ fn huge_turn(t: u64, device: &burn::tensor::Device) -> MlpTurn {
     turn
 }
 
-fn watched(remedy: IllConditioned) -> RlsProjector {
+fn watched(remedy: IllConditionedPolicy) -> RlsProjector {
     RlsProjectorConfig::new()
         .with_alpha(0.1)
         .with_ill_conditioned(remedy)
@@ -31,7 +31,11 @@ fn watched(remedy: IllConditioned) -> RlsProjector {
 fn a_large_feature_is_refused_where_asked_and_nothing_changes() {
     for device in devices() {
         let device = device.autodiff();
-        let model = mlp_mla(MlaConfig::new(), watched(IllConditioned::Error), &device);
+        let model = mlp_mla(
+            MlaConfig::new(),
+            watched(IllConditionedPolicy::Error),
+            &device,
+        );
         let model = train(model, 3, &mut sgd(), &device);
         let before = state(&model);
         let error = model.try_step(huge_turn(3, &device)).err().unwrap();
@@ -57,7 +61,7 @@ fn a_large_feature_is_refused_where_asked_and_nothing_changes() {
 fn before_a_large_feature_the_projector_goes_on_by_its_square_root() {
     for device in devices() {
         let device = device.autodiff();
-        let rule = watched(IllConditioned::SwitchToSquareRoot);
+        let rule = watched(IllConditionedPolicy::SwitchToSquareRoot);
         let mut model = mlp_mla(MlaConfig::new(), rule.clone(), &device);
         let mut optimizer = sgd();
         model = train(model, 3, &mut optimizer, &device);

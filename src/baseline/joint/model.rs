@@ -5,13 +5,11 @@ use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId
 use burn::tensor::Tensor;
 
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
-use crate::encoder::Encoders;
+use crate::encoder::{Encoders, check_rows};
 use crate::error::{MlaError, NonFinite, Result};
 use crate::fusion::ModalityLogits;
-use crate::mla::{check_distinct, check_rows};
 use crate::modality::{ModalityInputs, MultimodalBatch, Rows, ZeroRows};
-use crate::module::module_fields;
-use crate::module::{Buffer, Counter};
+use crate::module::{Buffer, Counter, check_distinct, module_fields};
 use crate::numeric::first_not_finite;
 
 /// Options of a [`Joint`] model.

@@ -7,7 +7,7 @@ use crate::module::Buffer;
 use crate::module::Counter;
 use crate::numeric::eye;
 use crate::projector::OrthogonalProjector;
-use crate::projector::conditioning::{Conditioning, IllConditioned};
+use crate::projector::conditioning::{Conditioning, IllConditionedPolicy};
 use crate::projector::pending::PendingRows;
 use crate::projector::rls::fold;
 use crate::projector::rls::recursion::Kept;
@@ -39,7 +39,7 @@ pub enum RlsForm {
 /// |---|---|---|---|
 /// | `alpha` | 0.1 | regularises the denominator; small protects more | (0, inf) |
 /// | `form` | [`Conventional`](RlsForm::Conventional) | how `P` is kept | |
-/// | `ill_conditioned` | [`SwitchToSquareRoot`](IllConditioned::SwitchToSquareRoot) | what to do before the conventional form breaks in f32 | |
+/// | `ill_conditioned` | [`SwitchToSquareRoot`](IllConditionedPolicy::SwitchToSquareRoot) | what to do before the conventional form breaks in f32 | |
 /// | `kappa_limit` | 1e6 | the `kappa` from which on that is done | (0, inf) |
 /// | `fold_every` | 32 | updates kept apart, `d_input / 4` at most, until one product folds them into the matrix | >= 1 |
 #[derive(Config, Debug, PartialEq)]
@@ -51,8 +51,8 @@ pub struct RlsProjectorConfig {
     #[config(default = "RlsForm::Conventional")]
     pub form: RlsForm,
     /// What to do before the conventional form breaks in f32.
-    #[config(default = "IllConditioned::SwitchToSquareRoot")]
-    pub ill_conditioned: IllConditioned,
+    #[config(default = "IllConditionedPolicy::SwitchToSquareRoot")]
+    pub ill_conditioned: IllConditionedPolicy,
     /// The `kappa = |r|^2 / alpha` from which on a feature endangers the conventional form.
     #[config(default = 1e6)]
     pub kappa_limit: f64,
@@ -82,7 +82,7 @@ pub struct RlsProjectorConfig {
 /// # Numbers
 ///
 /// In f32 the recursion amplifies rounding by up to `kappa = |r|^2 / alpha`. A model watches it
-/// and, at `kappa_limit`, [switches to the square root or refuses the step](IllConditioned).
+/// and, at `kappa_limit`, [switches to the square root or refuses the step](IllConditionedPolicy).
 /// Who calls [`update`](OrthogonalProjector::update) directly watches it with
 /// [`conditioning`](OrthogonalProjector::conditioning), or takes
 /// [`RlsForm::SquareRoot`] from the start.

@@ -1,0 +1,102 @@
+//! Prediction: features, logits, and their fusion (Eq. 6-8).
+
+use burn::tensor::Tensor;
+
+use crate::encoder::{Encoders, check_rows};
+use crate::error::{MlaError, NonFinite, Result};
+use crate::fusion::{ModalityLogits, UncertaintyFusion, entropy};
+use crate::head::{HeadOutput, SharedHead};
+use crate::mla::Mla;
+use crate::modality::{ModalityInputs, MultimodalBatch, Rows, ZeroRows};
+use crate::numeric::first_not_finite;
+use crate::projector::OrthogonalProjector;
+
+/// What a model says of a batch.
+#[derive(Debug, Clone)]
+pub struct Prediction {
+    /// The logits of each modality, 0 where it is missing.
+    pub modalities: ModalityLogits,
+    /// Eq. 7 in nats, after calibration, `[n_samples, n_modalities]`. Whatever rule fuses, these
+    /// are entropies; `log n_classes` where a modality is missing.
+    pub uncertainties: Tensor<2>,
+    /// The weight of each modality, `[n_samples, n_modalities]`.
+    pub weights: Tensor<2>,
+    /// Eq. 6: the fused logits, `[n_samples, n_classes]`.
+    pub fused: Tensor<2>,
+}
+
+impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
+    /// Features, logits and the inputs of the protected layers for one modality's input.
+    ///
+    /// # Panics
+    ///
+    /// Where the encoder panics on a shape it does not take.
+    pub fn forward(&self, input: <E::Inputs as ModalityInputs>::One) -> HeadOutput {
+        self.head.forward(self.encoders.encode(input))
+    }
+
+    /// Predicts the samples of a batch from the modalities they have. The targets are not
+    /// looked at.
+    ///
+    /// Call it on [`valid`](Module::valid) so that no graph is kept, dropout is off and batch
+    /// normalization uses its running statistics.
+    ///
+    /// # Errors
+    ///
+    /// - as [`MultimodalBatch::presence`] for a batch that is not well formed;
+    /// - [`MlaError::ModalityCount`] when it has another number of modalities;
+    /// - [`MlaError::Size`] when an encoder returns another number of rows than it was given;
+    /// - [`MlaError::NonFinite`] for logits that are not finite, unless the check is off.
+    pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<Prediction> {
+        let presence = batch.presence()?;
+        let n_modalities = self.n_modalities();
+        if presence.n_modalities() != n_modalities {
+            return Err(MlaError::ModalityCount {
+                what: "the batch",
+                expected: n_modalities,
+                got: presence.n_modalities(),
+            });
+        }
+        let n_samples = presence.n_samples();
+        let rows: Vec<Option<Rows>> = (0..n_modalities)
+            .map(|modality| batch.inputs.rows(modality).cloned())
+            .collect();
+        let mut computed = Vec::with_capacity(n_modalities);
+        for (turn, rows) in batch.into_checked_turns().into_iter().zip(rows) {
+            let logits = match (turn, rows) {
+                (Some(turn), Some(rows)) => {
+                    let n_rows = turn.targets.len();
+                    let logits = self.forward(turn.input).logits;
+                    check_rows(&logits, n_rows)?;
+                    Some(match rows {
+                        Rows::All => logits,
+                        Rows::Some(rows) => logits.place_rows(&rows, n_samples)?,
+                    })
+                }
+                _ => None,
+            };
+            computed.push(logits);
+        }
+        if self.config.finite_check
+            && let Some(modality) = first_not_finite(&computed)?
+        {
+            return Err(MlaError::NonFinite {
+                what: NonFinite::Logits,
+                modality,
+                step: self.projection.n_steps(),
+            });
+        }
+        let zeros = computed.iter().flatten().next().map(Tensor::zeros_like);
+        let zeros = zeros.ok_or(MlaError::NothingPresent { sample: 0 })?;
+        let logits = computed.into_iter();
+        let logits = logits.map(|logits| logits.unwrap_or_else(|| zeros.clone()));
+        let modalities = ModalityLogits::new(logits.collect(), presence)?;
+        let fused = self.fusion.fuse(&modalities);
+        Ok(Prediction {
+            uncertainties: modalities.score(|m, logits| entropy(self.fusion.calibrated(m, logits))),
+            weights: fused.weights,
+            fused: fused.logits,
+            modalities,
+        })
+    }
+}
