@@ -1,8 +1,11 @@
 //! Eq. 6. On a CPU some rows at a time, which stay in the cache from one modality to the next.
 
 use burn::tensor::{DType, Tensor, TensorData};
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
+#[cfg(feature = "host-kernels")]
+use rayon::{
+    iter::{IndexedParallelIterator, ParallelIterator},
+    slice::ParallelSliceMut,
+};
 
 use crate::fusion::rows;
 use crate::numeric::{Numbers, add_scaled, is_host};
@@ -59,13 +62,15 @@ fn on_host(logits: &[Tensor<2>], weights: Tensor<2>) -> Tensor<2> {
         }
     };
     let mut sums = vec![0.0; n_samples * n_classes];
-    match n_samples <= n_rows {
+    if n_samples <= n_rows {
         // Another thread would take longer to wake up.
-        true => add_up((0, &mut sums)),
-        false => sums
-            .par_chunks_mut(n_rows * n_classes)
-            .enumerate()
-            .for_each(add_up),
+        add_up((0, &mut sums));
+    } else {
+        #[cfg(feature = "host-kernels")]
+        let blocks = sums.par_chunks_mut(n_rows * n_classes);
+        #[cfg(not(feature = "host-kernels"))]
+        let blocks = sums.chunks_mut(n_rows * n_classes);
+        blocks.enumerate().for_each(add_up);
     }
     let data = TensorData::new(sums, [n_samples, n_classes]);
     Tensor::from_data(data, (&device, DType::F32))

@@ -13,11 +13,11 @@ use crate::modality::{MultimodalBatch, Presence};
 use crate::projector::{Gains, OrthogonalProjector};
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
-    /// [`predict`](Self::predict) together with the loss of the fused prediction.
+    /// Predicts a batch and computes the loss of the fused prediction.
     ///
     /// # Errors
     ///
-    /// As [`predict`](Self::predict), and [`MlaError::LabelOutOfRange`].
+    /// Those of [`predict`](Self::predict), and [`MlaError::LabelOutOfRange`].
     pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         let targets = batch.targets.clone();
         targets.check(self.n_classes())?;

@@ -1,3 +1,5 @@
+//! Projector diagnostics from a dry run of one step.
+
 use std::fmt;
 
 use burn::tensor::DType;
@@ -14,16 +16,16 @@ use crate::modality::{ModalityInputs, Turn};
 use crate::module::discard_pending_updates;
 use crate::projector::{Gains, OrthogonalProjector};
 
-/// How a projector fares at one protected layer, as one modality meets it.
+/// Diagnostics of the projector of one protected layer, for one modality.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProjectorHealth {
     /// Position in [`SharedHead::protected`].
     pub layer: usize,
-    /// What `P` lets through.
+    /// Gains of `P`.
     pub gains: Gains,
-    /// How much the turn's feature amplifies rounding, for rules that f32 endangers.
+    /// Amplification of rounding by the turn's feature; `None` for rules that are safe in f32.
     pub kappa: Option<f64>,
-    /// Norm of the turn's gradient after projection, relative to that before.
+    /// Norm of the turn's gradient after projection, divided by the norm before it.
     pub surviving_gradient: f64,
 }
 
@@ -43,11 +45,10 @@ impl fmt::Display for ProjectorHealth {
 }
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
-    /// How the projector fares, one entry a protected layer, by a turn that is tried and not
-    /// taken: the model stays as it is.
+    /// Projector diagnostics per protected layer, from a dry run of one step. The model does not
+    /// change.
     ///
-    /// Costs a step, and that of [`Gains::of`] for each layer: call it now and then, not at each
-    /// step.
+    /// The cost is that of a step plus [`Gains::of`] for each layer, too much for every step.
     ///
     /// # Errors
     ///
@@ -58,11 +59,11 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ) -> Result<Vec<ProjectorHealth>> {
         let modality = E::Inputs::modality(&turn.input);
         let watch = &self.projection.watch;
-        let switch_wanted = watch.switch_wanted();
+        let switch_wanted = watch.switch_requested();
         let output = self.try_step(turn);
         if !switch_wanted {
             // A dry run must not change the form of the projector.
-            watch.forget_switch();
+            watch.clear_switch();
         }
         discard_pending_updates(&self.encoders, Some(&[modality]));
         discard_pending_updates(&self.head, None);

@@ -1,3 +1,5 @@
+//! The model in Burn's training loop and as a `MultimodalMethod`.
+
 use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
@@ -18,8 +20,8 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
 use crate::projector::OrthogonalProjector;
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
-    /// Lets an error within Burn's training loop stop the training through `interrupter`, the
-    /// one of the training. Without, such an error panics, since Burn's steps cannot return one.
+    /// Stops training through `interrupter` when a step fails. Without one, a failed step panics,
+    /// because Burn's steps cannot return errors.
     pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
         self.faults = Faults::new(interrupter);
         self

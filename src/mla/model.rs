@@ -19,7 +19,7 @@ use crate::projector::OrthogonalProjector;
 /// |---|---|---|---|
 /// | `projection` | the paper's | how the projector is used | |
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
-/// | `finite_check` | true | reads one number a step from the device to refuse a step whose features or loss are not finite; without it such a step spoils the model | |
+/// | `finite_check` | true | refuses a step with non-finite features or loss, at the cost of one device read per step; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct MlaConfig {
     /// How the projector is used.
@@ -39,7 +39,7 @@ pub struct MlaConfig {
 /// - `P`: the rule of the [`OrthogonalProjector`];
 /// - `F`: the [`UncertaintyFusion`].
 ///
-/// A Burn module: save, load, move and freeze it as any other. Parameters of encoder `m` have
+/// A Burn module: save, load, move and freeze it like any other. Parameters of encoder `m` have
 /// the path `encoders.m`, those of the head `head`. The state of the projector is part of the
 /// record.
 ///
@@ -115,16 +115,16 @@ where
 }
 
 impl MlaConfig {
-    /// Puts a model together.
+    /// Builds a model from its parts.
     ///
     /// # Errors
     ///
     /// - [`MlaError::NoModalities`] without an encoder;
-    /// - [`MlaError::FeatureWidths`] when two encoders differ in their feature width, naming both;
+    /// - [`MlaError::FeatureWidths`] when two encoders have different feature widths;
     /// - [`MlaError::HeadWidth`] when the head expects another width;
     /// - [`MlaError::SharedParameter`] when two encoders, or an encoder and the head, are clones;
-    /// - [`MlaError::ProtectedLayer`] when the head names a protected parameter it does not hold;
-    /// - [`MlaError::HyperParameter`] for a label smoothing outside of `[0, 1)`;
+    /// - [`MlaError::ProtectedLayer`] when the head names a protected parameter that it does not have;
+    /// - [`MlaError::HyperParameter`] for a label smoothing outside `[0, 1)`;
     /// - [`MlaError::ModalityCount`] for a fusion made for another number of modalities.
     pub fn init<E, H, P, F>(
         &self,
@@ -168,7 +168,7 @@ impl MlaConfig {
 }
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
-    /// A model with the paper's options; [`MlaConfig`] has others.
+    /// Builds a model with the paper's options; [`MlaConfig`] has others.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         self.head.n_classes()
     }
 
-    /// The projector at work: its state, and the number of steps taken.
+    /// The projection: its rule, its state and the number of steps.
     pub fn projection(&self) -> &Projection<P> {
         &self.projection
     }
@@ -201,7 +201,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ///
     /// # Errors
     ///
-    /// [`MlaError::ModalityCount`] when it was made for another number of modalities.
+    /// [`MlaError::ModalityCount`] for a fusion with another number of modalities.
     pub fn with_fusion<G: UncertaintyFusion>(self, fusion: G) -> Result<Mla<E, H, P, G>> {
         fusion.check(self.n_modalities())?;
         Ok(Mla {

@@ -1,3 +1,5 @@
+//! The update of a step: Eq. 3 to 5, then the optimizer.
+
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
@@ -14,29 +16,29 @@ use crate::module::{ParamValues, float_params};
 use crate::projector::OrthogonalProjector;
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
-    /// The update of one modality's turn (Eq. 3-5): takes the mean feature into the projector,
-    /// projects the head's change, and lets the optimizer step.
+    /// The update of one modality's turn (Eq. 3-5): updates the projector by the mean feature,
+    /// projects the head's change, and runs the optimizer.
     ///
     /// Gradients that were summed over several backward passes, of micro-batches or of several
-    /// devices, are divided by their number: parts of the same size make the update that the whole
-    /// batch would have made. (Not so for a head without protected layers: there nothing tells
-    /// their number.)
+    /// devices, are divided by their number. Parts of equal size therefore make the update of the
+    /// whole batch. A head without protected layers carries no such number, and its gradients are
+    /// used as they are.
     ///
     /// The first step is not projected. Parameters without a gradient, those of every other
-    /// encoder, are not touched, nor is their optimizer state.
+    /// encoder, and their optimizer state do not change.
     ///
     /// # Errors
     ///
     /// - [`MlaError::NoMeanFeature`] for gradients that do not come from
     ///   [`try_step`](Self::try_step);
     /// - [`MlaError::MixedModalities`] for gradients summed over several modalities;
-    /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight got no gradient, so
-    ///   that the projector would act on nothing;
-    /// - [`MlaError::NotPositive`] when the projector was to switch to its square root and has
+    /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight has no gradient to
+    ///   project;
+    /// - [`MlaError::NotPositive`] when the projector has to switch to its square root and has
     ///   none.
     ///
-    /// After an error the model and the optimizer are as they were. A head without protected
-    /// layers takes any gradients but none at all: there is no mean feature to tell whose they are.
+    /// After an error the model and the optimizer are unchanged. A head without protected layers
+    /// accepts any gradients except an empty set, because they carry no mean feature.
     pub fn try_optimize(
         &mut self,
         optimizer: &mut ModuleOptimizer,
@@ -152,7 +154,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             if let Some((old, change)) = before.weight.zip(change.weight) {
                 replaced.set(named.weight, old + change);
             }
-            // A bias that is not protected keeps what the optimizer gave it, to the last bit.
+            // An unprotected bias keeps the exact value that the optimizer computed.
             let biases = before.bias.zip(change.bias);
             if let Some((id, (old, change))) = named.bias.zip(biases)
                 && self.projection.config().protect_bias
@@ -164,7 +166,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     }
 }
 
-/// The values of the protected layers that train, off the tape.
+/// The trainable values of the protected layers, off the tape.
 struct Layers(Vec<LayerChange>);
 
 impl Layers {

@@ -11,13 +11,13 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Rows, ZeroRows};
 use crate::numeric::first_not_finite;
 use crate::projector::OrthogonalProjector;
 
-/// What a model says of a batch.
+/// The predictions for a batch.
 #[derive(Debug, Clone)]
 pub struct Prediction {
     /// The logits of each modality, 0 where it is missing.
     pub modalities: ModalityLogits,
-    /// Eq. 7 in nats, after calibration, `[n_samples, n_modalities]`. Whatever rule fuses, these
-    /// are entropies; `log n_classes` where a modality is missing.
+    /// Eq. 7 in nats, after calibration, `[n_samples, n_modalities]`: entropies under every fusion
+    /// rule, and `log n_classes` where a modality is missing.
     pub uncertainties: Tensor<2>,
     /// The weight of each modality, `[n_samples, n_modalities]`.
     pub weights: Tensor<2>,
@@ -30,22 +30,21 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ///
     /// # Panics
     ///
-    /// Where the encoder panics on a shape it does not take.
+    /// When the encoder panics on the shape of the input.
     pub fn forward(&self, input: <E::Inputs as ModalityInputs>::One) -> HeadOutput {
         self.head.forward(self.encoders.encode(input))
     }
 
-    /// Predicts the samples of a batch from the modalities they have. The targets are not
-    /// looked at.
+    /// Predicts the samples of a batch from their present modalities. The targets are ignored.
     ///
-    /// Call it on [`valid`](Module::valid) so that no graph is kept, dropout is off and batch
-    /// normalization uses its running statistics.
+    /// Call it on [`valid`](burn::module::Module::valid): no graph is kept, dropout is off, and
+    /// batch normalization uses its running statistics.
     ///
     /// # Errors
     ///
-    /// - as [`MultimodalBatch::presence`] for a batch that is not well formed;
+    /// - those of [`MultimodalBatch::presence`] for a malformed batch;
     /// - [`MlaError::ModalityCount`] when it has another number of modalities;
-    /// - [`MlaError::Size`] when an encoder returns another number of rows than it was given;
+    /// - [`MlaError::Size`] when the number of an encoder's rows differs from that of its input;
     /// - [`MlaError::NonFinite`] for logits that are not finite, unless the check is off.
     pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<Prediction> {
         let presence = batch.presence()?;

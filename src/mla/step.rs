@@ -1,3 +1,5 @@
+//! The forward and backward pass of a step: Eq. 2 and 4.
+
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
@@ -18,31 +20,30 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// The forward and backward pass of one modality's turn (Eq. 2): gradients for its encoder
     /// and the head only, together with the mean feature of Eq. 4.
     ///
-    /// The model must be on an autodiff device. Hand the gradients to
-    /// [`try_optimize`](Self::try_optimize), as they are or summed over several batches of the
-    /// same modality by Burn's `GradientsAccumulator` (it takes their mean then). Do not change the gradient of a protected
-    /// weight in between: with many classes and few samples its factors travel with it and are
-    /// projected in its place (see
+    /// The model must be on an autodiff device. Pass the gradients to
+    /// [`try_optimize`](Self::try_optimize), as they are or summed by Burn's
+    /// `GradientsAccumulator` over several batches of the same modality; it then uses their mean.
+    /// Do not change the gradient of a protected weight in between. With many classes and few
+    /// samples the factors of the gradient are projected in its place (see
     /// [`prefers_factors`](OrthogonalProjector::prefers_factors)).
     ///
     /// # Errors
     ///
     /// - [`MlaError::ModalityOutOfRange`] for a turn of a modality that does not exist;
     /// - [`MlaError::Empty`] for a turn without samples;
-    /// - [`MlaError::LabelOutOfRange`] for a label that is no class of the head;
-    /// - [`MlaError::Size`] when the encoder returns another number of rows than there are
-    ///   labels, or the head another number of inputs than protected layers, or one of another
-    ///   width;
+    /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head;
+    /// - [`MlaError::Size`] when the number of the encoder's rows is not that of the labels, or
+    ///   when the number or a width of the head's inputs is not that of its protected layers;
     /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
     ///   that the squared norm of their mean is not;
-    /// - [`MlaError::IllConditioned`] for features that the projector does not bear in f32, where
-    ///   it is told to refuse them.
+    /// - [`MlaError::IllConditioned`] for features that endanger the projector in f32, if its
+    ///   policy is to refuse them.
     ///
-    /// After an error the model is as it was, running statistics included.
+    /// After an error the model is unchanged, including its running statistics.
     ///
     /// # Panics
     ///
-    /// Without autodiff, and where the encoder panics on a shape it does not take.
+    /// Without autodiff, and when the encoder panics on the shape of its input.
     pub fn try_step(
         &self,
         turn: Turn<<E::Inputs as ModalityInputs>::One>,
@@ -117,8 +118,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     }
 
     /// Zeros to add to the logits, whose gradient is that of the logits, and the protected layer
-    /// whose gradient they are a factor of; `None` where its gradient is cheaper to project as it
-    /// is, or not projected at all.
+    /// whose gradient has it as a factor. `None` if factors do not pay or nothing is projected.
     fn errors(&self, output: &HeadOutput) -> Option<(usize, Tensor<2>)> {
         let target = self.projection.config().target;
         if target != ProjectionTarget::Gradient || self.projection.n_steps() == 0 {
@@ -141,10 +141,10 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         Some((layer, zeros.require_grad()))
     }
 
-    /// Sum and number of the inputs of each protected layer.
+    /// Feature sum of each protected layer.
     fn feature_sums(&self, inputs: &[Tensor<2>]) -> Result<Vec<FeatureSum>> {
         let layers = &self.projection.layers;
-        let inputs_of_layers = "inputs of protected layers that the head hands out";
+        let inputs_of_layers = "inputs of protected layers from the head";
         same_size(inputs_of_layers, layers.len(), inputs.len())?;
         let pairs = layers.iter().zip(inputs);
         pairs
@@ -156,8 +156,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             .collect()
     }
 
-    /// Reads the loss and the squared norms of the mean features, which Eq. 5 takes, from the
-    /// device at once: refuses what is not finite, and what the projector does not bear.
+    /// Reads the loss and the squared norms of the mean features in one device read. Refuses
+    /// non-finite numbers, and features that endanger the projector.
     fn check_numbers(
         &self,
         features: &Tensor<2>,

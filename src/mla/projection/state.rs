@@ -1,3 +1,5 @@
+//! The state of a projection, one entry per protected layer, as a module.
+
 #[cfg(feature = "train")]
 use burn::module::ParamId;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
@@ -16,9 +18,9 @@ use crate::projector::OrthogonalProjector;
 #[cfg(feature = "train")]
 use crate::projector::Watch;
 
-/// A projector at work: its rule, its options, and one state a protected layer of the head.
+/// A projector within a model: its rule, its options, and its state for each protected layer.
 ///
-/// A module, so that it is saved, loaded and moved with the model.
+/// A module that is saved, loaded and moved with the model.
 #[derive(Debug, Clone)]
 pub struct Projection<P: OrthogonalProjector> {
     pub(in crate::mla) rule: P,
@@ -28,32 +30,29 @@ pub struct Projection<P: OrthogonalProjector> {
     pub(in crate::mla) layers: Vec<LayerProjection<P::State>>,
     #[cfg(feature = "train")]
     pub(in crate::mla) watch: Watch,
-    /// Id under which the gradients of a single backward pass are marked as such; no parameter has
-    /// it, so that the mark is gone once gradients are added up.
+    /// Id that marks the gradients of a single backward pass. No parameter has it, and adding up
+    /// gradients drops it.
     #[cfg(feature = "train")]
     pub(in crate::mla) single_pass: ParamId,
 }
 
-/// What the projection of one layer keeps.
+/// The state of the projection of one layer.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerProjection<S> {
     pub(in crate::mla) state: S,
     /// The feature of the last step, for [`FeatureSource::Previous`].
     pub(in crate::mla) previous: Option<Buffer<1>>,
-    /// Mean feature and number of samples so far, a row a modality, for
+    /// Mean feature and number of samples so far, one row per modality, for
     /// [`FeatureMean::Running`].
     pub(in crate::mla) running: Option<Buffer<2>>,
-    /// One zero vector a modality. Its gradient is made to be the sum of the features, the number
-    /// of samples and the number of backward passes, 1, so that Eq. 4 travels with the gradients
-    /// through accumulation and across devices.
+    /// One [carrier] per modality.
     pub(in crate::mla) carriers: Vec<Param<Tensor<1>>>,
-    /// Ids under which the factors of the weight's gradient travel with the gradients. No
-    /// parameter has them: what adds up gradients over the model's parameters leaves them out.
+    /// Ids of the factors of the weight's gradient.
     #[cfg(feature = "train")]
     pub(in crate::mla) factors: FactorIds,
     /// Width of the layer's input.
     pub(in crate::mla) width: usize,
-    /// The same, and 1 more where the bias is protected.
+    /// Width of the protected feature: `width`, plus 1 if the bias is protected.
     pub(in crate::mla) d_input: usize,
 }
 
@@ -109,7 +108,7 @@ impl<P: OrthogonalProjector> Projection<P> {
         &self.config
     }
 
-    /// Number of steps taken: `t` of the next one, which is not projected when it is 0.
+    /// Number of steps so far. The first step is not projected.
     pub fn n_steps(&self) -> u64 {
         self.n_steps.get()
     }
@@ -119,7 +118,7 @@ impl<P: OrthogonalProjector> Projection<P> {
         self.layers.len()
     }
 
-    /// What the rule knows of a protected layer.
+    /// State of the rule for a protected layer.
     ///
     /// # Panics
     ///

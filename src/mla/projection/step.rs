@@ -1,4 +1,4 @@
-//! What a projection does at a step: take the feature in (Eq. 4, 5) and project (Eq. 3).
+//! A projection during a step: the update by the feature (Eq. 4, 5) and Eq. 3.
 
 use burn::tensor::{DType, Tensor};
 
@@ -10,9 +10,9 @@ use crate::numeric::product;
 use crate::projector::{IllConditionedPolicy, OrthogonalProjector};
 
 impl<P: OrthogonalProjector> Projection<P> {
-    /// Looks at the squared norms of the mean features of a step, one a layer, before they are
-    /// taken in: warns once when they come near to what the rule bears in f32, and at the limit
-    /// refuses the step or has the rule switch to its square root before the next update.
+    /// Checks the squared norms of a step's mean features, one per layer, before the update. Warns
+    /// once near the limit of the rule in f32. At the limit it refuses the step or requests the
+    /// square root for the next update.
     pub(in crate::mla) fn watch(&self, modality: usize, squared_norms: &[f64]) -> Result<()> {
         let pairs = self.layers.iter().zip(squared_norms);
         for (layer, (of, &squared_norm)) in pairs.enumerate() {
@@ -24,7 +24,7 @@ impl<P: OrthogonalProjector> Projection<P> {
             if conditioning.is_near() && self.watch.first_warning() {
                 log::warn!(
                     "kappa = |r|^2 / alpha = {kappa:.1e} of modality {modality} at step {step} \
-                     comes near to what the projector of protected layer {layer} bears in f32, \
+                     is close to the f32 limit of the projector of protected layer {layer}, \
                      {limit:.1e}"
                 );
             }
@@ -32,7 +32,7 @@ impl<P: OrthogonalProjector> Projection<P> {
                 continue;
             }
             match conditioning.remedy {
-                IllConditionedPolicy::SwitchToSquareRoot => self.watch.ask_for_switch(),
+                IllConditionedPolicy::SwitchToSquareRoot => self.watch.request_switch(),
                 IllConditionedPolicy::Error => {
                     return Err(MlaError::IllConditioned {
                         layer,
@@ -47,9 +47,10 @@ impl<P: OrthogonalProjector> Projection<P> {
         Ok(())
     }
 
-    /// Does what [`watch`](Self::watch) asked for. After an error nothing has changed.
+    /// Switches to the square root if [`watch`](Self::watch) requested it. After an error nothing
+    /// has changed.
     pub(in crate::mla) fn stabilize(&mut self) -> Result<()> {
-        if !self.watch.switch_wanted() {
+        if !self.watch.switch_requested() {
             return Ok(());
         }
         let layers = self.layers.iter();
@@ -59,12 +60,13 @@ impl<P: OrthogonalProjector> Projection<P> {
         for (layer, state) in self.layers.iter_mut().zip(states) {
             layer.state = state;
         }
-        self.watch.forget_switch();
-        log::warn!("the projector goes on in square-root form, which f32 does not endanger");
+        self.watch.clear_switch();
+        log::warn!("the projector switches to square-root form, which is safe in f32");
         Ok(())
     }
 
-    /// Takes in the features of a step, one a layer, and tells whether this step is projected.
+    /// Updates the state by the features of a step, one per layer. Returns whether the step is
+    /// projected.
     pub(in crate::mla) fn advance(&mut self, modality: usize, sums: &[FeatureSum]) -> bool {
         let started = self.n_steps.get() > 0;
         let last_modality = self.last_modality.get() as usize;
@@ -93,10 +95,10 @@ impl<P: OrthogonalProjector> Projection<P> {
         started
     }
 
-    /// Projects the change of a layer, in its own precision. What does not change, a frozen
-    /// weight or bias, counts as 0 and stays out of the result.
+    /// Projects the change of a layer and returns it in its own precision. A frozen weight or bias
+    /// counts as 0 and is not part of the result.
     ///
-    /// Given the factors of a gradient, uses them instead of the gradient where that is the same.
+    /// If `factors` are given and equivalent to the gradient, they are used instead of it.
     pub(in crate::mla) fn project(
         &self,
         layer: usize,
@@ -162,7 +164,7 @@ pub(in crate::mla) struct LayerChange {
 }
 
 impl<S> LayerProjection<S> {
-    /// Appends a 1 to each row where the bias is protected.
+    /// Appends a 1 to each row if the bias is protected.
     fn augment(&self, inputs: Tensor<2>) -> Tensor<2> {
         let [n_samples, width] = inputs.dims();
         if self.d_input == width {
@@ -173,7 +175,7 @@ impl<S> LayerProjection<S> {
         Tensor::cat(vec![inputs, ones], 1)
     }
 
-    /// Eq. 4 over what [`FeatureMean`](crate::mla::FeatureMean) says.
+    /// Eq. 4, over the samples of the step or all samples so far.
     fn mean_feature(&mut self, modality: usize, sum: &FeatureSum) -> Tensor<1> {
         let d = self.d_input;
         let (mean, count) = (sum.mean(), sum.n_samples());
