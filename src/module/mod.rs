@@ -6,6 +6,8 @@ mod counter;
 mod fields;
 #[cfg(feature = "train")]
 mod running_state;
+#[cfg(feature = "train")]
+mod values;
 mod visitors;
 
 pub use buffer::Buffer;
@@ -14,5 +16,7 @@ pub(crate) use fields::module_fields;
 #[cfg(feature = "train")]
 pub(crate) use running_state::{discard_pending_updates, take_pending_updates};
 #[cfg(feature = "train")]
-pub(crate) use visitors::{FloatParam, ParamValues, ParamVisitor, visit};
+pub(crate) use values::ParamValues;
+#[cfg(feature = "train")]
+pub(crate) use visitors::{FloatParam, ParamVisitor, visit};
 pub(crate) use visitors::{check_distinct, float_params};
