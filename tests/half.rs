@@ -10,7 +10,7 @@ use burn_mla::baseline::{JointConfig, OgmConfig, QmfConfig};
 use burn_mla::fusion::MeanFusion;
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
-use burn_mla::projector::{Gains, RlsState};
+use burn_mla::projector::Gains;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -53,7 +53,7 @@ fn a_model_in_half_precision_keeps_its_projector_in_f32() {
     let targets = Targets::new((0..N_SAMPLES).map(|i| i % 5), &device);
     let mut optimizer = SgdConfig::new().init();
     let plain = device.clone().inner();
-    let mut expected: RlsState = rule.init(D_FEATURE, 2, &plain).unwrap();
+    let mut expected = rule.init(D_FEATURE, 2, &plain).unwrap();
     for t in 0..6u64 {
         let input = inputs(t, &device);
         let input = match t % 2 {

@@ -1,8 +1,10 @@
+//! Reading features from the device.
+
 use burn::tensor::Tensor;
 
 use crate::error::{MlaError, Result};
 
-/// Reads features `[n_samples, d_feature]`, a row a sample, and checks that they are finite.
+/// Reads features, `[n_samples, d_feature]`, one row per sample, and checks that they are finite.
 pub(super) fn read(features: &Tensor<2>, modality: Option<usize>) -> Result<Vec<Vec<f64>>> {
     let [n_samples, d_feature] = features.dims();
     if n_samples * d_feature == 0 {

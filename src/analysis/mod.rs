@@ -1,4 +1,4 @@
-//! Measures of the features that a model has learnt.
+//! Analyses of the features that a model has learned.
 
 mod features;
 mod modality_gap;

@@ -1,9 +1,11 @@
+//! The distance between the features of modalities.
+
 use burn::tensor::Tensor;
 
 use crate::analysis::features;
 use crate::error::{MlaError, Result, check_order, same_size};
 
-/// Modality gap: how far apart the features of modalities lie (Liang, Zhang, Kwon, Yeung, Zou,
+/// Modality gap: the distance between the features of modalities (Liang, Zhang, Kwon, Yeung, Zou,
 /// "Mind the Gap: Understanding the Modality Gap in Multi-modal Contrastive Representation
 /// Learning", NeurIPS 2022).
 ///
@@ -14,9 +16,9 @@ use crate::error::{MlaError, Result, check_order, same_size};
 /// gap(a, b) = |centre_a - centre_b|
 /// ```
 ///
-/// In `[0, 2]`, without a unit. Modalities need not have the same samples, nor as many. A feature
-/// that is zero has no direction and stays zero, which pulls the centre towards 0. Samples come in
-/// batches; nothing is kept of them but a sum.
+/// In `[0, 2]`, without a unit. Modalities may have different samples. A zero feature has no
+/// direction and pulls the centre towards 0. Samples are added in batches, of which only a sum is
+/// stored.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -43,7 +45,7 @@ struct Directions {
 }
 
 impl ModalityGap {
-    /// No sample yet.
+    /// Creates a gap without samples.
     ///
     /// # Errors
     ///
@@ -55,7 +57,7 @@ impl ModalityGap {
         })
     }
 
-    /// Of all features at once, `[n_samples, d_feature]` of each modality.
+    /// Computes the gap of all features at once, `[n_samples, d_feature]` per modality.
     ///
     /// # Errors
     ///
@@ -70,8 +72,8 @@ impl ModalityGap {
         Ok(gap)
     }
 
-    /// Counts a batch of features of a modality, `[n_samples, d_feature]`. A batch with an error
-    /// is not counted at all.
+    /// Adds a batch of features of a modality, `[n_samples, d_feature]`. After an error nothing is
+    /// added.
     ///
     /// # Errors
     ///
@@ -131,7 +133,7 @@ impl ModalityGap {
         Ok(distances?.into_iter().sum::<f64>() / (n * (n - 1) / 2) as f64)
     }
 
-    /// Number of samples of a modality that were counted.
+    /// Number of samples of a modality.
     ///
     /// # Panics
     ///

@@ -1,17 +1,17 @@
+//! Principal component analysis, to look at features in a plane.
+
 use burn::tensor::Tensor;
 
 use crate::analysis::features;
 use crate::error::{MlaError, Result, at_least_one, same_size};
-use crate::numeric::{Symmetric, orthonormal};
+use crate::numeric::Symmetric;
 
 /// Principal component analysis: the orthogonal directions along which features vary most
 /// (Pearson, "On Lines and Planes of Closest Fit to Systems of Points in Space", 1901).
 ///
-/// Components are unit vectors, from that of the largest variance, each with its largest loading
-/// positive, so that the same features give the same picture. Computed on the host in f64, from
-/// the covariance or, with fewer samples than features, the inner products of samples. Two
-/// components of some thousand features of width 512 take a second or two; very many components,
-/// beyond about a twelfth of the width, a minute.
+/// Components are unit vectors in descending order of variance. The largest loading of each is
+/// positive, which makes the result reproducible. They are eigenvectors of the covariance,
+/// computed on the host in f64 at a cost that grows with the cube of the feature width.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -37,9 +37,9 @@ pub struct Pca {
 const ROUNDING: f64 = 1e-14;
 
 impl Pca {
-    /// Finds the leading components of features, `[n_samples, d_feature]`. Where features vary in
-    /// fewer directions than components are asked for, as those of a single sample do, the
-    /// others have no variance and any direction.
+    /// Finds the leading components of features, `[n_samples, d_feature]`. Features that vary in
+    /// fewer than `n_components` directions, such as those of a single sample, leave components
+    /// with variance 0 and an arbitrary direction.
     ///
     /// # Errors
     ///
@@ -64,35 +64,22 @@ impl Pca {
         let mut rows = features::read(features, None)?;
         let mean = centre(&mut rows);
 
-        let by_samples = n_samples < d_feature;
-        let gram = match by_samples {
-            true => Symmetric::gram(&rows),
-            false => Symmetric::gram(&transposed(&rows)),
-        };
-        let eigen = gram.leading(n_components);
+        let scatter = Symmetric::scatter(&rows);
+        let total = scatter.trace();
+        let eigen = scatter.eigen();
         let scale = 1.0 / (n_samples as f64 - 1.0).max(1.0);
-        let mut components: Vec<Vec<f64>> = vec![];
-        for vector in eigen.vectors {
-            let direction = match by_samples {
-                true => combined(&rows, &vector),
-                false => vector,
-            };
-            let component = orthonormal(direction, &components);
-            components.push(component.unwrap_or_else(|| another(&components, d_feature)));
-        }
-        while components.len() < n_components {
-            components.push(another(&components, d_feature));
-        }
+        let leading = eigen.values.iter().take(n_components);
+        let variances = leading.map(|x| scale * x.max(0.0)).collect();
+        let mut components = eigen.vectors;
+        components.truncate(n_components);
         components
             .iter_mut()
             .for_each(|component| orient(component));
-        let mut variances: Vec<f64> = eigen.values.iter().map(|x| scale * x.max(0.0)).collect();
-        variances.resize(n_components, 0.0);
         Ok(Self {
             mean,
             components,
             variances,
-            total_variance: scale * gram.trace(),
+            total_variance: scale * total,
         })
     }
 
@@ -101,23 +88,25 @@ impl Pca {
         &self.components
     }
 
-    /// Variance along each component, with `n_samples - 1` in the denominator; 0 of one sample.
+    /// Variance along each component, with `n_samples - 1` in the denominator; 0 for one sample.
     pub fn explained_variance(&self) -> &[f64] {
         &self.variances
     }
 
-    /// Share of all variance that is along each component, in `[0, 1]`; 0 where features do not
-    /// vary at all.
+    /// Share of the total variance along each component, in `[0, 1]`; 0 for constant features.
     pub fn explained_variance_ratio(&self) -> Vec<f64> {
-        let ratio = |variance: &f64| match self.total_variance > 0.0 {
-            true => (variance / self.total_variance).min(1.0),
-            false => 0.0,
+        let ratio = |variance: &f64| {
+            if self.total_variance > 0.0 {
+                (variance / self.total_variance).min(1.0)
+            } else {
+                0.0
+            }
         };
         self.variances.iter().map(ratio).collect()
     }
 
-    /// Coordinates along the components of features `[n_samples, d_feature]`, relative to the mean
-    /// of those fitted: `n_samples` times `n_components`.
+    /// Projects features, `[n_samples, d_feature]`, onto the components: `n_samples` rows of
+    /// `n_components` coordinates, relative to the mean of the fitted features.
     ///
     /// # Errors
     ///
@@ -138,7 +127,7 @@ impl Pca {
     }
 }
 
-/// Subtracts the mean of rows and returns it. What is left of constant rows is exactly 0.
+/// Subtracts the mean of rows and returns it. Constant columns become exactly 0.
 fn centre(rows: &mut [Vec<f64>]) -> Vec<f64> {
     let n = rows.len() as f64;
     let mut mean = vec![0.0; rows.first().map_or(0, Vec::len)];
@@ -161,37 +150,7 @@ fn centre(rows: &mut [Vec<f64>]) -> Vec<f64> {
     mean
 }
 
-fn transposed(rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let n_columns = rows.first().map_or(0, Vec::len);
-    let column = |k: usize| rows.iter().map(|row| row[k]).collect();
-    (0..n_columns).map(column).collect()
-}
-
-fn combined(rows: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
-    let mut sum = vec![0.0; rows.first().map_or(0, Vec::len)];
-    for (row, weight) in rows.iter().zip(weights) {
-        let entries = sum.iter_mut().zip(row);
-        entries.for_each(|(sum, x)| *sum += weight * x);
-    }
-    sum
-}
-
-/// A direction orthogonal to fewer than `d_feature` components: what is left of the axis that
-/// leans on them least.
-fn another(components: &[Vec<f64>], d_feature: usize) -> Vec<f64> {
-    let shared = |k: usize| -> f64 { components.iter().map(|c| c[k] * c[k]).sum() };
-    let mut axis = (0, f64::MAX);
-    for k in 0..d_feature {
-        if shared(k) < axis.1 {
-            axis = (k, shared(k));
-        }
-    }
-    let mut unit = vec![0.0; d_feature];
-    unit[axis.0] = 1.0;
-    orthonormal(unit.clone(), components).unwrap_or(unit)
-}
-
-/// Makes the largest loading positive; of loadings that are equal but for rounding, the first.
+/// Makes the largest loading positive; among loadings equal up to rounding, the first decides.
 fn orient(component: &mut [f64]) {
     let largest = component.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
     let deciding = component.iter().find(|x| x.abs() >= (1.0 - 1e-9) * largest);

@@ -1,3 +1,5 @@
+//! The linear head, which the paper uses.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -24,7 +26,7 @@ pub struct LinearHeadConfig {
     pub bias: bool,
 }
 
-/// One linear layer: the head of the paper.
+/// A head of one linear layer, as in the paper.
 #[derive(Module, Debug)]
 pub struct LinearHead {
     linear: Linear,
@@ -54,7 +56,7 @@ impl LinearHead {
 }
 
 impl From<Linear> for LinearHead {
-    /// A head around a layer with Burn's default layout, `[d_feature, n_classes]`.
+    /// Creates a head from a layer with Burn's default layout, `[d_feature, n_classes]`.
     fn from(linear: Linear) -> Self {
         Self { linear }
     }

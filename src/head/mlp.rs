@@ -1,3 +1,5 @@
+//! A head of several layers, each of them protected.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
@@ -28,8 +30,8 @@ pub struct MlpHeadConfig {
     pub dropout: f64,
 }
 
-/// A multilayer perceptron with ReLU between its layers. Every layer is protected by a
-/// projector of its own, which sees the input of that layer.
+/// A multilayer perceptron with ReLU between its layers. Every layer has its own projector, which
+/// is updated by the input of that layer.
 #[derive(Module, Debug)]
 pub struct MlpHead {
     layers: Vec<Linear>,
@@ -41,7 +43,7 @@ impl MlpHeadConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside of the
+    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside the
     /// ranges above.
     pub fn init(&self, device: &Device) -> Result<MlpHead> {
         at_least_one("d_feature", self.d_feature)?;

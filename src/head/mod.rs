@@ -1,4 +1,4 @@
-//! The shared head `g`: one classifier for the features of every modality.
+//! The shared head `g`, one classifier for the features of all modalities.
 
 mod linear;
 mod mlp;
@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 pub use linear::{LinearHead, LinearHeadConfig};
 pub use mlp::{MlpHead, MlpHeadConfig};
 
-/// What a head makes of features.
+/// The output of a head.
 #[derive(Debug, Clone)]
 pub struct HeadOutput {
     /// Class scores before the softmax, `[batch, n_classes]`.
@@ -19,18 +19,18 @@ pub struct HeadOutput {
     pub inputs: Vec<Tensor<2>>,
 }
 
-/// A linear layer of the head whose gradient the projector protects, named by parameter ids.
+/// A linear layer of the head with a projected gradient, named by parameter ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProtectedLayer {
-    /// Id of the weight, `[d_input, d_output]` as [`Linear`](burn::nn::Linear) keeps it.
+    /// Id of the weight, `[d_input, d_output]` as in [`Linear`](burn::nn::Linear).
     pub weight: ParamId,
     /// Id of the bias, `[d_output]`, if the layer has one.
     pub bias: Option<ParamId>,
     /// Width of the layer's input.
     pub d_input: usize,
-    /// Whether the layer's output is the logits, just as the head returns them. Their errors are
-    /// known, so that the gradient of a layer with many outputs can be projected by its factors,
-    /// which is cheaper. `false` is always safe.
+    /// Whether the layer's output is the logits, exactly as the head returns them. The gradient of
+    /// such a layer can be projected by its factors, which is cheaper with many outputs. `false` is
+    /// always correct.
     pub is_output: bool,
 }
 
@@ -45,7 +45,7 @@ impl ProtectedLayer {
         }
     }
 
-    /// Says that the layer's output is the logits, just as the head returns them.
+    /// Declares that the layer's output is the logits, exactly as the head returns them.
     pub fn with_output(mut self) -> Self {
         self.is_output = true;
         self
@@ -54,8 +54,7 @@ impl ProtectedLayer {
 
 /// A classifier shared by all modalities.
 ///
-/// It hands out the input of each layer that is to be protected, so that a deeper head gets one
-/// projector a layer.
+/// It returns the input of each protected layer. Every protected layer has its own projector.
 ///
 /// # Implementing your own
 ///
@@ -112,12 +111,12 @@ pub trait SharedHead: Module + ModuleDisplay {
     ///
     /// # Panics
     ///
-    /// An implementation may panic when the shape of `features` is another.
+    /// An implementation may panic on another shape of `features`.
     fn forward(&self, features: Tensor<2>) -> HeadOutput;
 
-    /// The layers to protect, from the first to the last. Empty when nothing is.
+    /// The layers to protect, from first to last. May be empty.
     ///
-    /// Asked for at every step, since loading a record changes the ids of parameters.
+    /// Called at every step, since loading a record changes the ids of parameters.
     fn protected(&self) -> Vec<ProtectedLayer>;
 
     /// Width of the features.

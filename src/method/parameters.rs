@@ -1,10 +1,10 @@
 //! The part of a model that an optimizer updates.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::module::module_fields;
+use crate::module::{FloatParam, ParamVisitor, module_fields, visit};
 
 /// The parameters that an optimizer updates, under the same paths as in the model.
 ///
@@ -31,7 +31,7 @@ impl<E: Module, H: Module> Parameters<E, H> {
 
     /// Divides the gradients of the parameters by a number on the device, `[1]`.
     pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: Tensor<1>) {
-        self.visit(&mut Divide { gradients, by });
+        visit(self, &mut Divide { gradients, by });
     }
 }
 
@@ -40,8 +40,8 @@ struct Divide<'a> {
     by: Tensor<1>,
 }
 
-impl ModuleVisitor for Divide<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl ParamVisitor for Divide<'_> {
+    fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             let by = self.by.clone().to_device(&gradient.device());
             let by = by.cast(gradient.dtype()).reshape([1; D]);

@@ -61,13 +61,6 @@ impl<P: OrthogonalProjector, F: UncertaintyFusion> SubsetPredictor for Evaluated
     }
 
     fn gains(&self, layer: usize, modality: usize) -> Result<Option<Gains>> {
-        let Some(layer) = self.projection.layers().get(layer) else {
-            return Ok(None);
-        };
-        let Some(carrier) = layer.carriers().get(modality) else {
-            return Ok(None);
-        };
-        let (rule, device) = (self.projection.rule(), carrier.val().device());
-        Gains::of(rule, layer.state(), modality, layer.d_input(), &device).map(Some)
+        self.projection.gains(layer, modality)
     }
 }

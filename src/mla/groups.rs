@@ -1,9 +1,11 @@
+//! Parameter groups, to give an encoder or the head its own optimizer or learning rate.
+
 use burn::module::ParamGroup;
 
-/// The parameters of encoder `modality` of an [`Mla`](crate::Mla), for an optimizer or a
-/// learning rate of its own.
+/// The parameters of encoder `modality` of an [`Mla`](crate::Mla), to give them their own
+/// optimizer or learning rate.
 ///
-/// The group goes by the path within the model, so that it still holds after a record is loaded.
+/// The group matches paths within the model and therefore stays valid after a record is loaded.
 ///
 /// ```
 /// use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};

@@ -1,28 +1,31 @@
+//! Projector diagnostics from a dry run of one step.
+
 use std::fmt;
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::DType;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
-use crate::mla::Mla;
-use crate::mla::{LayerChange, Projection};
+use crate::mla::carried::{Carried, FeatureSum};
+use crate::mla::projection::{LayerChange, LayerProjection};
+use crate::mla::{Mla, Projection};
 use crate::modality::{ModalityInputs, Turn};
 use crate::module::discard_pending_updates;
 use crate::projector::{Gains, OrthogonalProjector};
 
-/// How a projector fares at one protected layer, as one modality meets it.
+/// Diagnostics of the projector of one protected layer, for one modality.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProjectorHealth {
     /// Position in [`SharedHead::protected`].
     pub layer: usize,
-    /// What `P` lets through.
+    /// Gains of `P`.
     pub gains: Gains,
-    /// How much the turn's feature amplifies rounding, for rules that f32 endangers.
+    /// Amplification of rounding by the turn's feature; `None` for rules that are safe in f32.
     pub kappa: Option<f64>,
-    /// Norm of the turn's gradient after projection, relative to that before.
+    /// Norm of the turn's gradient after projection, divided by the norm before it.
     pub surviving_gradient: f64,
 }
 
@@ -41,18 +44,11 @@ impl fmt::Display for ProjectorHealth {
     }
 }
 
-impl<E, H, P, F> Mla<E, H, P, F>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
-    /// How the projector fares, one entry a protected layer, by a turn that is tried and not
-    /// taken: the model stays as it is.
+impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
+    /// Projector diagnostics per protected layer, from a dry run of one step. The model does not
+    /// change.
     ///
-    /// Costs a step, and that of [`Gains::of`] for each layer: call it now and then, not at each
-    /// step.
+    /// The cost is that of a step plus [`Gains::of`] for each layer, too much for every step.
     ///
     /// # Errors
     ///
@@ -62,31 +58,30 @@ where
         turn: Turn<<E::Inputs as ModalityInputs>::One>,
     ) -> Result<Vec<ProjectorHealth>> {
         let modality = E::Inputs::modality(&turn.input);
-        let watcher = self.projection.watcher();
-        let wanted = watcher.switch_wanted();
+        let watch = &self.projection.watch;
+        let switch_wanted = watch.switch_requested();
         let output = self.try_step(turn);
-        if !wanted {
-            // A turn that is only tried must not change the projector's form.
-            watcher.forget_switch();
+        if !switch_wanted {
+            // A dry run must not change the form of the projector.
+            watch.clear_switch();
         }
         discard_pending_updates(&self.encoders, Some(&[modality]));
         discard_pending_updates(&self.head, None);
         let mut gradients = output?.grads;
 
         let protected = self.head.protected();
-        let layers = protected.iter().enumerate();
+        if protected.is_empty() {
+            return Ok(vec![]);
+        }
+        let carried = Carried::take(&self.projection, &mut gradients)?;
+        let protect_bias = self.projection.config().protect_bias;
+        let layers = protected.iter().zip(&carried.sums).enumerate();
         layers
-            .map(|(layer, named)| {
-                let carrier = self.projection.layers()[layer].carriers()[modality].id;
-                let sum = gradients
-                    .remove::<1>(carrier)
-                    .ok_or(MlaError::NoMeanFeature)?;
+            .map(|(layer, (named, sum))| {
+                let bias = named.bias.filter(|_| protect_bias);
                 let gradient = LayerChange {
                     weight: gradients.remove(named.weight),
-                    bias: match self.projection.config().protect_bias {
-                        true => named.bias.and_then(|id| gradients.remove(id)),
-                        false => None,
-                    },
+                    bias: bias.and_then(|id| gradients.remove(id)),
                 };
                 self.projection.health(layer, modality, sum, gradient)
             })
@@ -99,25 +94,25 @@ impl<P: OrthogonalProjector> Projection<P> {
         &self,
         layer: usize,
         modality: usize,
-        sum: Tensor<1>,
+        sum: &FeatureSum,
         gradient: LayerChange,
     ) -> Result<ProjectorHealth> {
-        let of = &self.layers()[layer];
-        let (s, device) = (of.d_input(), sum.device());
-        let numbers: Vec<f64> = sum
-            .try_to_vec_as()
+        let mean = sum.mean();
+        let device = mean.device();
+        let mean: Vec<f64> = mean
+            .try_into_vec_as()
             .map_err(MlaError::read("the mean feature"))?;
-        let n_samples = numbers[s];
-        let squared_norm: f64 = numbers[..s].iter().map(|x| (x / n_samples).powi(2)).sum();
+        let squared_norm = mean.iter().map(|x| x * x).sum();
+        let LayerProjection { state, d_input, .. } = &self.layers[layer];
 
         let before = norm(&gradient)?;
         let after = norm(&self.project(layer, modality, gradient, None))?;
         Ok(ProjectorHealth {
             layer,
-            gains: Gains::of(self.rule(), of.state(), modality, s, &device)?,
+            gains: Gains::of(self.rule(), state, modality, *d_input, &device)?,
             kappa: self
                 .rule()
-                .conditioning(squared_norm, of.state())
+                .conditioning(squared_norm, state)
                 .map(|conditioning| conditioning.kappa),
             surviving_gradient: if before > 0.0 { after / before } else { 1.0 },
         })

@@ -1,5 +1,6 @@
 //! The model of the paper: encoders, shared head, projector and fusion, and how they are trained.
 
+mod carried;
 #[cfg(feature = "train")]
 mod evaluate;
 #[cfg(feature = "train")]
@@ -11,6 +12,7 @@ mod method;
 mod model;
 #[cfg(feature = "train")]
 mod optimize;
+mod predict;
 mod projection;
 #[cfg(feature = "safetensors")]
 mod safetensors;
@@ -21,8 +23,6 @@ mod step;
 pub use groups::{encoder_group, head_group};
 #[cfg(feature = "train")]
 pub use health::ProjectorHealth;
-pub(crate) use model::check_distinct;
-pub use model::{Mla, MlaConfig, Prediction};
-#[cfg(feature = "train")]
-pub(crate) use projection::{Factors, LayerChange};
+pub use model::{Mla, MlaConfig};
+pub use predict::Prediction;
 pub use projection::{FeatureMean, FeatureSource, Projection, ProjectionConfig, ProjectionTarget};

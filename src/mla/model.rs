@@ -1,22 +1,16 @@
 //! The model: encoders, shared head, projector and fusion in one module.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use burn::config::Config;
-use burn::module::{
-    Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleVisitor, Param, ParamId,
-};
-use burn::tensor::Tensor;
+use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId};
 
-use crate::encoder::{Encoders, run_placed};
-use crate::error::{MlaError, NonFinite, Result};
-use crate::fusion::{ModalityLogits, UncertaintyFusion, entropy};
-use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
+use crate::encoder::Encoders;
+use crate::error::{MlaError, Result};
+use crate::fusion::UncertaintyFusion;
+use crate::head::{ProtectedLayer, SharedHead};
 use crate::mla::{Projection, ProjectionConfig};
-use crate::modality::{ModalityInputs, MultimodalBatch};
-use crate::module::module_fields;
-use crate::numeric::first_not_finite;
+use crate::module::{check_distinct, float_params, module_fields};
 use crate::projector::OrthogonalProjector;
 
 /// Options of an [`Mla`] model. The defaults are the paper's.
@@ -25,7 +19,7 @@ use crate::projector::OrthogonalProjector;
 /// |---|---|---|---|
 /// | `projection` | the paper's | how the projector is used | |
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
-/// | `finite_check` | true | reads one number a step from the device to refuse a step whose features or loss are not finite; without it such a step spoils the model | |
+/// | `finite_check` | true | refuses a step with non-finite features or loss, at the cost of one device read per step; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct MlaConfig {
     /// How the projector is used.
@@ -45,7 +39,7 @@ pub struct MlaConfig {
 /// - `P`: the rule of the [`OrthogonalProjector`];
 /// - `F`: the [`UncertaintyFusion`].
 ///
-/// A Burn module: save, load, move and freeze it as any other. Parameters of encoder `m` have
+/// A Burn module: save, load, move and freeze it like any other. Parameters of encoder `m` have
 /// the path `encoders.m`, those of the head `head`. The state of the projector is part of the
 /// record.
 ///
@@ -91,12 +85,8 @@ module_fields! {
     others: [config, #[cfg(feature = "train")] interruption]
 }
 
-impl<E, H, P, F> ModuleDisplayDefault for Mla<E, H, P, F>
-where
-    E: ModuleDisplay,
-    H: ModuleDisplay,
-    P: OrthogonalProjector,
-    F: ModuleDisplay,
+impl<E: ModuleDisplay, H: ModuleDisplay, P: OrthogonalProjector, F: ModuleDisplay>
+    ModuleDisplayDefault for Mla<E, H, P, F>
 {
     fn content(&self, content: Content) -> Option<Content> {
         content
@@ -109,53 +99,32 @@ where
     }
 }
 
-impl<E, H, P, F> ModuleDisplay for Mla<E, H, P, F>
-where
-    E: ModuleDisplay,
-    H: ModuleDisplay,
-    P: OrthogonalProjector,
-    F: ModuleDisplay,
+impl<E: ModuleDisplay, H: ModuleDisplay, P: OrthogonalProjector, F: ModuleDisplay> ModuleDisplay
+    for Mla<E, H, P, F>
 {
 }
 
 /// The structure of the model, its parameters and their number.
-impl<E, H, P, F> fmt::Display for Mla<E, H, P, F>
+impl<E, H, P: OrthogonalProjector, F> fmt::Display for Mla<E, H, P, F>
 where
-    E: Module + ModuleDisplay,
-    H: Module + ModuleDisplay,
-    P: OrthogonalProjector,
-    F: Module + ModuleDisplay,
+    Self: Module + ModuleDisplay,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.format(Default::default()))
     }
 }
 
-/// What a model says of a batch.
-#[derive(Debug, Clone)]
-pub struct Prediction {
-    /// The logits of each modality, 0 where it is missing.
-    pub modalities: ModalityLogits,
-    /// Eq. 7 in nats, after calibration, `[n_samples, n_modalities]`. Whatever rule fuses, these
-    /// are entropies; `log n_classes` where a modality is missing.
-    pub uncertainties: Tensor<2>,
-    /// The weight of each modality, `[n_samples, n_modalities]`.
-    pub weights: Tensor<2>,
-    /// Eq. 6: the fused logits, `[n_samples, n_classes]`.
-    pub fused: Tensor<2>,
-}
-
 impl MlaConfig {
-    /// Puts a model together.
+    /// Builds a model from its parts.
     ///
     /// # Errors
     ///
     /// - [`MlaError::NoModalities`] without an encoder;
-    /// - [`MlaError::FeatureWidths`] when two encoders differ in their feature width, naming both;
+    /// - [`MlaError::FeatureWidths`] when two encoders have different feature widths;
     /// - [`MlaError::HeadWidth`] when the head expects another width;
     /// - [`MlaError::SharedParameter`] when two encoders, or an encoder and the head, are clones;
-    /// - [`MlaError::ProtectedLayer`] when the head names a protected parameter it does not hold;
-    /// - [`MlaError::HyperParameter`] for a label smoothing outside of `[0, 1)`;
+    /// - [`MlaError::ProtectedLayer`] when the head names a protected parameter that it does not have;
+    /// - [`MlaError::HyperParameter`] for a label smoothing outside `[0, 1)`;
     /// - [`MlaError::ModalityCount`] for a fusion made for another number of modalities.
     pub fn init<E, H, P, F>(
         &self,
@@ -198,14 +167,8 @@ impl MlaConfig {
     }
 }
 
-impl<E, H, P, F> Mla<E, H, P, F>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
-    /// A model with the paper's options; [`MlaConfig`] has others.
+impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
+    /// Builds a model with the paper's options; [`MlaConfig`] has others.
     ///
     /// # Errors
     ///
@@ -224,7 +187,7 @@ where
         self.head.n_classes()
     }
 
-    /// The projector at work: its state, and the number of steps taken.
+    /// The projection: its rule, its state and the number of steps.
     pub fn projection(&self) -> &Projection<P> {
         &self.projection
     }
@@ -238,7 +201,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`MlaError::ModalityCount`] when it was made for another number of modalities.
+    /// [`MlaError::ModalityCount`] for a fusion with another number of modalities.
     pub fn with_fusion<G: UncertaintyFusion>(self, fusion: G) -> Result<Mla<E, H, P, G>> {
         fusion.check(self.n_modalities())?;
         Ok(Mla {
@@ -249,54 +212,6 @@ where
             config: self.config,
             #[cfg(feature = "train")]
             interruption: self.interruption,
-        })
-    }
-
-    /// Features, logits and the inputs of the protected layers for one modality's input.
-    ///
-    /// # Panics
-    ///
-    /// Where the encoder panics on a shape it does not take.
-    pub fn forward(&self, input: <E::Inputs as ModalityInputs>::One) -> HeadOutput {
-        self.head.forward(self.encoders.encode(input))
-    }
-
-    /// Predicts the samples of a batch from the modalities they have. The targets are not
-    /// looked at.
-    ///
-    /// Call it on [`valid`](Module::valid) so that no graph is kept, dropout is off and batch
-    /// normalization uses its running statistics.
-    ///
-    /// # Errors
-    ///
-    /// - as [`MultimodalBatch::presence`] for a batch that is not well formed;
-    /// - [`MlaError::ModalityCount`] when it has another number of modalities;
-    /// - [`MlaError::Size`] when an encoder returns another number of rows than it was given;
-    /// - [`MlaError::NonFinite`] for logits that are not finite, unless the check is off.
-    pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<Prediction> {
-        let (computed, presence) = run_placed(batch, self.n_modalities(), |_, input| {
-            self.forward(input).logits
-        })?;
-        if self.config.finite_check
-            && let Some(modality) = first_not_finite(&computed)?
-        {
-            return Err(MlaError::NonFinite {
-                what: NonFinite::Logits,
-                modality,
-                step: self.projection.n_steps(),
-            });
-        }
-        let zeros = computed.iter().flatten().next().map(Tensor::zeros_like);
-        let zeros = zeros.ok_or(MlaError::NothingPresent { sample: 0 })?;
-        let logits = computed.into_iter();
-        let logits = logits.map(|logits| logits.unwrap_or_else(|| zeros.clone()));
-        let modalities = ModalityLogits::new(logits.collect(), presence)?;
-        let fused = self.fusion.fuse(&modalities);
-        Ok(Prediction {
-            uncertainties: modalities.score(|m, logits| entropy(self.fusion.calibrated(m, logits))),
-            weights: fused.weights,
-            fused: fused.logits,
-            modalities,
         })
     }
 }
@@ -322,57 +237,9 @@ fn check_widths(d_features: &[usize], d_head: usize) -> Result<()> {
     Ok(())
 }
 
-/// Paths of a module's float parameters, by id.
-#[derive(Default)]
-struct Paths {
-    path: Vec<String>,
-    found: HashMap<ParamId, String>,
-    twice: Option<(String, String)>,
-}
-
-impl ModuleVisitor for Paths {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
-        if let Some(first) = self.found.insert(param.id, path.clone()) {
-            self.twice.get_or_insert((first, path));
-        }
-    }
-}
-
-pub(crate) fn check_distinct<E: Module, H: Module>(encoders: &E, head: &H) -> Result<()> {
-    let mut paths = Paths::default();
-    paths.enter_module("encoders", "");
-    encoders.visit(&mut paths);
-    paths.exit_module("encoders", "");
-    paths.enter_module("head", "");
-    head.visit(&mut paths);
-    match paths.twice {
-        None => Ok(()),
-        Some((first, second)) => Err(MlaError::SharedParameter { first, second }),
-    }
-}
-
-/// Shapes of a module's float parameters, by id.
-struct Shapes(Vec<(ParamId, Vec<usize>)>);
-
-impl ModuleVisitor for Shapes {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.push((param.id, param.lazy_shape().to_vec()));
-    }
-}
-
 fn check_protected<H: SharedHead>(head: &H, protected: &[ProtectedLayer]) -> Result<()> {
-    let mut shapes = Shapes(vec![]);
-    head.visit(&mut shapes);
-    let shape = |id: ParamId| shapes.0.iter().find(|(of, _)| *of == id).map(|(_, s)| s);
+    let params = float_params(head);
+    let shape = |id: ParamId| params.iter().find(|p| p.id == id).map(|p| &p.shape);
     for (layer, named) in protected.iter().enumerate() {
         let wrong = |problem| MlaError::ProtectedLayer { layer, problem };
         let weight = shape(named.weight).ok_or(wrong("the head holds no such weight"))?;

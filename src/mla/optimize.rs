@@ -1,5 +1,6 @@
+//! The update of a step: Eq. 3 to 5, then the optimizer.
+
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
@@ -8,40 +9,36 @@ use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
 use crate::method::Parameters;
-use crate::mla::Mla;
-use crate::mla::{Factors, LayerChange, ProjectionTarget};
+use crate::mla::carried::{Carried, Factors};
+use crate::mla::projection::LayerChange;
+use crate::mla::{Mla, ProjectionTarget};
+use crate::module::{ParamValues, float_params};
 use crate::projector::OrthogonalProjector;
 
-impl<E, H, P, F> Mla<E, H, P, F>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
-    /// The update of one modality's turn (Eq. 3-5): takes the mean feature into the projector,
-    /// projects the head's change, and lets the optimizer step.
+impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
+    /// The update of one modality's turn (Eq. 3-5): updates the projector by the mean feature,
+    /// projects the head's change, and runs the optimizer.
     ///
     /// Gradients that were summed over several backward passes, of micro-batches or of several
-    /// devices, are divided by their number: parts of the same size make the update that the whole
-    /// batch would have made. (Not so for a head without protected layers: there nothing tells
-    /// their number.)
+    /// devices, are divided by their number. Parts of equal size therefore make the update of the
+    /// whole batch. A head without protected layers carries no such number, and its gradients are
+    /// used as they are.
     ///
     /// The first step is not projected. Parameters without a gradient, those of every other
-    /// encoder, are not touched, nor is their optimizer state.
+    /// encoder, and their optimizer state do not change.
     ///
     /// # Errors
     ///
     /// - [`MlaError::NoMeanFeature`] for gradients that do not come from
     ///   [`try_step`](Self::try_step);
     /// - [`MlaError::MixedModalities`] for gradients summed over several modalities;
-    /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight got no gradient, so
-    ///   that the projector would act on nothing;
-    /// - [`MlaError::NotPositive`] when the projector was to switch to its square root and has
+    /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight has no gradient to
+    ///   project;
+    /// - [`MlaError::NotPositive`] when the projector has to switch to its square root and has
     ///   none.
     ///
-    /// After an error the model and the optimizer are as they were. A head without protected
-    /// layers takes any gradients but none at all: there is no mean feature to tell whose they are.
+    /// After an error the model and the optimizer are unchanged. A head without protected layers
+    /// accepts any gradients except an empty set, because they carry no mean feature.
     pub fn try_optimize(
         &mut self,
         optimizer: &mut ModuleOptimizer,
@@ -55,25 +52,22 @@ where
                 return Err(MlaError::NoMeanFeature);
             }
             self.step_optimizer(optimizer, learning_rate, gradients);
-            self.projection.advance(0, vec![]);
+            self.projection.advance(0, &[]);
             return Ok(());
         }
-        let accumulated = gradients
-            .remove::<1>(self.projection.single_pass())
-            .is_none();
-        let (modality, features) = self.take_features(&mut gradients)?;
-        if accumulated {
-            let passes = self.projection.layers()[0].passes_of(&features[0]);
-            Parameters::of(&self.encoders, &self.head).divide(&mut gradients, passes);
+        let carried = Carried::take(&self.projection, &mut gradients)?;
+        if let Some(n_passes) = carried.n_passes() {
+            Parameters::of(&self.encoders, &self.head).divide(&mut gradients, n_passes);
         }
+        let modality = carried.modality;
         self.check_head_gradients(&protected, &gradients, modality)?;
         self.projection.stabilize()?;
 
-        let projected = self.projection.advance(modality, features);
+        let projected = self.projection.advance(modality, &carried.sums);
         match self.projection.config().target {
             _ if !projected => self.step_optimizer(optimizer, learning_rate, gradients),
             ProjectionTarget::Gradient => {
-                self.project_gradients(&protected, modality, &mut gradients);
+                self.project_gradients(&protected, modality, carried.factors, &mut gradients);
                 self.step_optimizer(optimizer, learning_rate, gradients);
             }
             ProjectionTarget::Update => {
@@ -97,33 +91,6 @@ where
         self.head = parameters.head;
     }
 
-    /// Takes the carriers' gradients out: whose turn it was, and the sum of the features of each
-    /// layer.
-    fn take_features(&self, gradients: &mut GradientsParams) -> Result<(usize, Vec<Tensor<1>>)> {
-        let layers = self.projection.layers();
-        let mut found: Option<(usize, Vec<Tensor<1>>)> = None;
-        for modality in 0..self.n_modalities() {
-            let sums: Vec<Tensor<1>> = layers
-                .iter()
-                .filter_map(|layer| gradients.remove::<1>(layer.carriers()[modality].id))
-                .collect();
-            if sums.is_empty() {
-                continue;
-            }
-            if let Some((first, _)) = found {
-                return Err(MlaError::MixedModalities {
-                    first,
-                    second: modality,
-                });
-            }
-            if sums.len() != layers.len() {
-                return Err(MlaError::NoMeanFeature);
-            }
-            found = Some((modality, sums));
-        }
-        found.ok_or(MlaError::NoMeanFeature)
-    }
-
     fn check_head_gradients(
         &self,
         protected: &[ProtectedLayer],
@@ -132,7 +99,13 @@ where
     ) -> Result<()> {
         for (layer, named) in protected.iter().enumerate() {
             let missing = gradients.get::<2>(named.weight).is_none();
-            if missing && Trainable::of(&self.head).0.contains(&named.weight) {
+            let trains = || {
+                let params = float_params(&self.head);
+                params
+                    .iter()
+                    .any(|p| p.id == named.weight && p.requires_grad)
+            };
+            if missing && trains() {
                 return Err(MlaError::MissingHeadGradient {
                     layer,
                     modality,
@@ -147,15 +120,15 @@ where
         &self,
         protected: &[ProtectedLayer],
         modality: usize,
+        factors: Vec<Option<Factors>>,
         gradients: &mut GradientsParams,
     ) {
-        for (layer, named) in protected.iter().enumerate() {
+        for (layer, (named, factors)) in protected.iter().zip(factors).enumerate() {
             // What is frozen has no gradient.
             let change = LayerChange {
                 weight: gradients.remove(named.weight),
                 bias: named.bias.and_then(|id| gradients.remove(id)),
             };
-            let factors = self.take_factors(layer, gradients);
             let change = self.projection.project(layer, modality, change, factors);
             if let Some(weight) = change.weight {
                 gradients.register(named.weight, weight);
@@ -166,17 +139,9 @@ where
         }
     }
 
-    fn take_factors(&self, layer: usize, gradients: &mut GradientsParams) -> Option<Factors> {
-        let ids = self.projection.layers()[layer].factors();
-        Some(Factors {
-            inputs: gradients.remove(ids.inputs)?,
-            errors: gradients.remove(ids.errors)?,
-        })
-    }
-
     fn project_update(&mut self, protected: &[ProtectedLayer], modality: usize, before: Layers) {
         let after = Layers::of(&self.head, protected);
-        let mut replaced = Replaced::default();
+        let mut replaced = ParamValues::default();
         let pairs = before.0.into_iter().zip(after.0);
         for (layer, (named, (before, after))) in protected.iter().zip(pairs).enumerate() {
             let weights = before.weight.clone().zip(after.weight);
@@ -187,107 +152,33 @@ where
             };
             let change = self.projection.project(layer, modality, change, None);
             if let Some((old, change)) = before.weight.zip(change.weight) {
-                replaced.weights.push((named.weight, old + change));
+                replaced.set(named.weight, old + change);
             }
-            // A bias that is not protected keeps what the optimizer gave it, to the last bit.
+            // An unprotected bias keeps the exact value that the optimizer computed.
             let biases = before.bias.zip(change.bias);
             if let Some((id, (old, change))) = named.bias.zip(biases)
                 && self.projection.config().protect_bias
             {
-                replaced.biases.push((id, old + change));
+                replaced.set(id, old + change);
             }
         }
-        self.head = self.head.clone().map(&mut replaced);
+        self.head = replaced.write(self.head.clone());
     }
 }
 
-/// The values of the protected layers that train, off the tape.
+/// The trainable values of the protected layers, off the tape.
 struct Layers(Vec<LayerChange>);
 
 impl Layers {
     fn of<H: SharedHead>(head: &H, protected: &[ProtectedLayer]) -> Self {
-        let mut values = Values::default();
-        head.visit(&mut values);
+        let values = ParamValues::read(head, |param| param.requires_grad);
         let layers = protected.iter().map(|named| LayerChange {
-            weight: find(&values.weights, named.weight),
-            bias: named.bias.and_then(|id| find(&values.biases, id)),
+            weight: values.get(named.weight).map(Tensor::without_autodiff),
+            bias: named
+                .bias
+                .and_then(|id| values.get(id))
+                .map(Tensor::without_autodiff),
         });
         Self(layers.collect())
-    }
-}
-
-fn find<T: Clone>(values: &[(ParamId, T)], id: ParamId) -> Option<T> {
-    let found = values.iter().find(|(of, _)| *of == id);
-    found.map(|(_, value)| value.clone())
-}
-
-#[derive(Default)]
-struct Values {
-    weights: Vec<(ParamId, Tensor<2>)>,
-    biases: Vec<(ParamId, Tensor<1>)>,
-}
-
-impl ModuleVisitor for Values {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !param.is_require_grad() {
-            return;
-        }
-        let value = param.val().without_autodiff();
-        let dims = value.dims();
-        match D {
-            1 => self.biases.push((param.id, value.reshape([dims[0]]))),
-            2 => self
-                .weights
-                .push((param.id, value.reshape([dims[0], dims[1]]))),
-            _ => {}
-        }
-    }
-}
-
-/// Ids of the parameters that train.
-struct Trainable(Vec<ParamId>);
-
-impl Trainable {
-    fn of<H: SharedHead>(head: &H) -> Self {
-        let mut trainable = Self(vec![]);
-        head.visit(&mut trainable);
-        trainable
-    }
-}
-
-impl ModuleVisitor for Trainable {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if param.is_require_grad() {
-            self.0.push(param.id);
-        }
-    }
-}
-
-/// New values for parameters, which keep their place on the tape.
-#[derive(Default)]
-struct Replaced {
-    weights: Vec<(ParamId, Tensor<2>)>,
-    biases: Vec<(ParamId, Tensor<1>)>,
-}
-
-impl ModuleMapper for Replaced {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let dims: [usize; D] = param.dims();
-        let value: Option<Tensor<D>> = match D {
-            1 => find(&self.biases, param.id).map(|value| value.reshape(dims)),
-            2 => find(&self.weights, param.id).map(|value| value.reshape(dims)),
-            _ => None,
-        };
-        let Some(value) = value else {
-            return param;
-        };
-        param.map(|old| {
-            let require_grad = old.is_require_grad();
-            let mut new = Tensor::from_inner(value);
-            if let Some(strategy) = old.gradient_checkpointing_strategy() {
-                new = new.with_gradient_checkpointing_strategy(strategy);
-            }
-            new.set_require_grad(require_grad)
-        })
     }
 }

@@ -13,18 +13,12 @@ use crate::head::SharedHead;
 use crate::mla::Mla;
 use crate::projector::OrthogonalProjector;
 
-impl<E, H, P, F> Mla<E, H, P, F>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
+impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
     /// Writes what predictions need to a [SafeTensors](https://github.com/huggingface/safetensors)
     /// file: encoders, head and fusion, by their paths (`encoders.0.…`, `head.…`, `fusion.…`).
-    /// The projector's state is left out; to go on training, save a record or a checkpoint.
+    /// The file has no projector state; save a record or a checkpoint to resume training.
     ///
-    /// The file is there whole or not at all.
+    /// The write is atomic.
     ///
     /// # Errors
     ///
@@ -39,7 +33,7 @@ where
             .metadata("burn-mla", env!("CARGO_PKG_VERSION"))
             .metadata("n_modalities", self.n_modalities().to_string())
             .metadata("n_classes", self.n_classes().to_string());
-        // A validation copy, so that pending running statistics are part of it.
+        // A validation copy includes pending running statistics.
         store
             .collect_from(&self.valid())
             .map_err(|error| failed(error.to_string()))?;
@@ -49,13 +43,13 @@ where
         atomic_file::write(path, &bytes).map_err(|error| failed(error.to_string()))
     }
 
-    /// The model with the weights of a file of [`save_safetensors`](Self::save_safetensors), for
-    /// prediction. Works without the crate feature `train` as well.
+    /// Loads weights for prediction from a file written by
+    /// [`save_safetensors`](Self::save_safetensors). The crate feature `train` is not required.
     ///
     /// # Errors
     ///
-    /// [`MlaError::ModelFile`] for a file that cannot be read, that lacks a tensor, or that has
-    /// one that the model has not, or in another shape.
+    /// [`MlaError::ModelFile`] when the file cannot be read, lacks a tensor, or has a tensor that
+    /// is unknown to the model or of another shape.
     pub fn load_safetensors(mut self, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = |message: String| MlaError::ModelFile {
@@ -63,10 +57,10 @@ where
             message,
         };
         let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-        // The projector's state is not in the file: what is missing is looked at below.
+        // The projector's state is not in the file. Other missing tensors are reported below.
         let mut store =
             of_predictions(SafetensorsStore::from_bytes(Some(bytes))).allow_partial(true);
-        // Pending running statistics of before would overwrite those that are loaded.
+        // Older pending running statistics would overwrite the loaded ones.
         drop(self.valid());
         let applied = store
             .apply_to(&mut self)

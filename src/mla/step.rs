@@ -1,56 +1,49 @@
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+//! The forward and backward pass of a step: Eq. 2 and 4.
+
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
 
-use crate::encoder::Encoders;
-use crate::encoder::check_rows;
+use crate::encoder::{Encoders, check_rows};
 use crate::error::{MlaError, NonFinite, Result, same_size};
 use crate::fusion::UncertaintyFusion;
-use crate::head::{HeadOutput, SharedHead};
+use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
 use crate::method::StepOutput;
-use crate::mla::Mla;
-use crate::mla::ProjectionTarget;
+use crate::mla::carried::{Carried, Factors, FeatureSum};
+use crate::mla::{Mla, ProjectionTarget};
 use crate::modality::{ModalityInputs, Turn};
-use crate::module::discard_pending_updates;
+use crate::module::{ParamValues, discard_pending_updates};
 use crate::projector::OrthogonalProjector;
 
-impl<E, H, P, F> Mla<E, H, P, F>
-where
-    E: Encoders,
-    H: SharedHead,
-    P: OrthogonalProjector,
-    F: UncertaintyFusion,
-{
+impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
     /// The forward and backward pass of one modality's turn (Eq. 2): gradients for its encoder
     /// and the head only, together with the mean feature of Eq. 4.
     ///
-    /// The model must be on an autodiff device. Hand the gradients to
-    /// [`try_optimize`](Self::try_optimize), as they are or summed over several batches of the
-    /// same modality by Burn's `GradientsAccumulator` (it takes their mean then). Do not change the gradient of a protected
-    /// weight in between: with many classes and few samples its factors travel with it and are
-    /// projected in its place (see
+    /// The model must be on an autodiff device. Pass the gradients to
+    /// [`try_optimize`](Self::try_optimize), as they are or summed by Burn's
+    /// `GradientsAccumulator` over several batches of the same modality; it then uses their mean.
+    /// Do not change the gradient of a protected weight in between. With many classes and few
+    /// samples the factors of the gradient are projected in its place (see
     /// [`prefers_factors`](OrthogonalProjector::prefers_factors)).
     ///
     /// # Errors
     ///
     /// - [`MlaError::ModalityOutOfRange`] for a turn of a modality that does not exist;
     /// - [`MlaError::Empty`] for a turn without samples;
-    /// - [`MlaError::LabelOutOfRange`] for a label that is no class of the head;
-    /// - [`MlaError::Size`] when the encoder returns another number of rows than there are
-    ///   labels, or the head another number of inputs than protected layers, or one of another
-    ///   width;
+    /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head;
+    /// - [`MlaError::Size`] when the number of the encoder's rows is not that of the labels, or
+    ///   when the number or a width of the head's inputs is not that of its protected layers;
     /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
     ///   that the squared norm of their mean is not;
-    /// - [`MlaError::IllConditioned`] for features that the projector does not bear in f32, where
-    ///   it is told to refuse them.
+    /// - [`MlaError::IllConditioned`] for features that endanger the projector in f32, if its
+    ///   policy is to refuse them.
     ///
-    /// After an error the model is as it was, running statistics included.
+    /// After an error the model is unchanged, including its running statistics.
     ///
     /// # Panics
     ///
-    /// Without autodiff, and where the encoder panics on a shape it does not take.
+    /// Without autodiff, and when the encoder panics on the shape of its input.
     pub fn try_step(
         &self,
         turn: Turn<<E::Inputs as ModalityInputs>::One>,
@@ -97,22 +90,22 @@ where
         self.check_numbers(&features, &sums, &loss, modality)
             .map_err(refused)?;
 
-        let total = match self.carried(modality, sums) {
-            Some(carried) => loss.clone() + carried.cast(loss.dtype()),
+        let mut carried = Carried::new(modality, sums);
+        let total = match carried.term(&self.projection) {
+            Some(term) => loss.clone() + term.cast(loss.dtype()),
             None => loss.clone(),
         };
         let mut gradients = total.backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
-        if let Some((layer, zeros)) = errors
-            && let Some(errors) = zeros.grad_remove(&mut gradients)
-        {
-            let ids = self.projection.layers()[layer].factors();
-            let inputs = output.inputs[layer].clone().without_autodiff();
-            grads.register(ids.inputs, inputs);
-            grads.register(ids.errors, errors);
+        if let Some((layer, zeros)) = errors {
+            let errors = zeros.grad_remove(&mut gradients);
+            carried.factors[layer] = errors.map(|errors| Factors {
+                inputs: output.inputs[layer].clone().without_autodiff(),
+                errors,
+            });
         }
         let loss = loss.without_autodiff();
-        grads.register(self.projection.single_pass(), loss.clone());
+        carried.write(&self.projection, &mut grads, loss.clone());
         Ok(TrainOutput {
             grads,
             item: StepOutput {
@@ -125,8 +118,7 @@ where
     }
 
     /// Zeros to add to the logits, whose gradient is that of the logits, and the protected layer
-    /// whose gradient they are a factor of; `None` where its gradient is cheaper to project as it
-    /// is, or not projected at all.
+    /// whose gradient has it as a factor. `None` if factors do not pay or nothing is projected.
     fn errors(&self, output: &HeadOutput) -> Option<(usize, Tensor<2>)> {
         let target = self.projection.config().target;
         if target != ProjectionTarget::Gradient || self.projection.n_steps() == 0 {
@@ -135,11 +127,11 @@ where
         let protected = self.head.protected();
         let layer = protected.iter().position(|layer| layer.is_output)?;
         // Where Burn reduces gradients over devices, factors would be those of one device only.
-        if is_distributed(&self.head, protected[layer].weight) {
+        if self.is_distributed(&protected[layer]) {
             return None;
         }
         let [n_samples, n_classes] = output.logits.dims();
-        let d_input = self.projection.layers().get(layer)?.d_input();
+        let d_input = self.projection.layers.get(layer)?.d_input;
         let rule = self.projection.rule();
         if output.inputs.len() <= layer || !rule.prefers_factors(n_samples, d_input, n_classes) {
             return None;
@@ -149,27 +141,27 @@ where
         Some((layer, zeros.require_grad()))
     }
 
-    /// Sum and number of the inputs of each protected layer.
-    fn feature_sums(&self, inputs: &[Tensor<2>]) -> Result<Vec<Tensor<1>>> {
-        let layers = self.projection.layers();
-        let inputs_of_layers = "inputs of protected layers that the head hands out";
+    /// Feature sum of each protected layer.
+    fn feature_sums(&self, inputs: &[Tensor<2>]) -> Result<Vec<FeatureSum>> {
+        let layers = &self.projection.layers;
+        let inputs_of_layers = "inputs of protected layers from the head";
         same_size(inputs_of_layers, layers.len(), inputs.len())?;
         let pairs = layers.iter().zip(inputs);
         pairs
             .map(|(layer, input)| {
                 let width = input.dims()[1];
-                same_size("width of a protected layer's input", layer.width(), width)?;
-                Ok(layer.feature_sum(input.clone()))
+                same_size("width of a protected layer's input", layer.width, width)?;
+                Ok(FeatureSum::of(input.clone(), layer.d_input))
             })
             .collect()
     }
 
-    /// Reads the loss and the squared norms of the mean features, which Eq. 5 takes, from the
-    /// device at once: refuses what is not finite, and what the projector does not bear.
+    /// Reads the loss and the squared norms of the mean features in one device read. Refuses
+    /// non-finite numbers, and features that endanger the projector.
     fn check_numbers(
         &self,
         features: &Tensor<2>,
-        sums: &[Tensor<1>],
+        sums: &[FeatureSum],
         loss: &Tensor<1>,
         modality: usize,
     ) -> Result<()> {
@@ -183,8 +175,7 @@ where
             loss.clone().without_autodiff().cast(DType::F32),
             squared_norm(features.sum_dim(0).squeeze_dim(0) / n_samples as f32),
         ];
-        let layers = self.projection.layers().iter().zip(sums);
-        numbers.extend(layers.map(|(layer, sum)| squared_norm(layer.mean_of(sum.clone()))));
+        numbers.extend(sums.iter().map(|sum| squared_norm(sum.mean())));
         let numbers: Vec<f64> = Tensor::cat(numbers, 0)
             .try_to_vec_as()
             .map_err(MlaError::read("the loss and the norms"))?;
@@ -202,36 +193,10 @@ where
         self.projection.watch(modality, &numbers[2..])
     }
 
-    /// A term of value 0 whose gradient, in the carriers of `modality`, is the sum of each
-    /// protected layer's inputs and their number.
-    fn carried(&self, modality: usize, sums: Vec<Tensor<1>>) -> Option<Tensor<1>> {
-        let layers = self.projection.layers().iter().zip(sums);
-        layers
-            .map(|(layer, sum)| {
-                let carrier = layer.carriers()[modality].val().cast(DType::F32);
-                (carrier * sum).sum()
-            })
-            .reduce(|total, term| total + term)
+    /// Whether Burn reduces the gradient of a layer's weight over devices.
+    fn is_distributed(&self, layer: &ProtectedLayer) -> bool {
+        let weight = ParamValues::read(&self.head, |param| param.id == layer.weight);
+        let weight = weight.get::<2>(layer.weight);
+        weight.is_some_and(|weight| weight.is_distributed())
     }
-}
-
-/// Whether Burn reduces the gradient of a parameter over devices.
-fn is_distributed<M: Module>(module: &M, id: ParamId) -> bool {
-    struct Find {
-        id: ParamId,
-        distributed: bool,
-    }
-    impl ModuleVisitor for Find {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if param.id == self.id {
-                self.distributed = param.val().is_distributed();
-            }
-        }
-    }
-    let mut find = Find {
-        id,
-        distributed: false,
-    };
-    module.visit(&mut find);
-    find.distributed
 }

@@ -1,3 +1,5 @@
+//! A float tensor that is saved with its module but never trains.
+
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
     Param, ParamId,
@@ -17,7 +19,7 @@ pub struct Buffer<const D: usize> {
 }
 
 impl<const D: usize> Buffer<D> {
-    /// A buffer that holds `value`.
+    /// Creates a buffer with the given value.
     pub fn new(value: Tensor<D>) -> Self {
         Self {
             id: ParamId::new(),
@@ -25,7 +27,7 @@ impl<const D: usize> Buffer<D> {
         }
     }
 
-    /// The id, by which records and gradients name it.
+    /// The parameter id.
     pub fn id(&self) -> ParamId {
         self.id
     }
@@ -40,8 +42,8 @@ impl<const D: usize> Buffer<D> {
         self.value = value.without_autodiff();
     }
 
-    /// Replaces the value by a function of it. Where nothing else holds the value, `change` may
-    /// work in place.
+    /// Replaces the value by a function of it. `change` may work in place if the value has no other
+    /// owner.
     pub fn replace(self, change: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Self {
         Self {
             id: self.id,

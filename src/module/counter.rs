@@ -1,3 +1,5 @@
+//! An integer that is saved with its module but stays on the host.
+
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
     Param, ParamId,
@@ -7,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 /// A count that lives on the host and is saved and loaded with its module.
 ///
 /// Reading it costs no device read: a tensor exists only while the module is visited or mapped.
-/// Half-words of 24 bits survive every integer type a backend may have.
+/// Half-words of 24 bits fit every integer type of a backend.
 #[derive(Debug, Clone)]
 pub(crate) struct Counter {
     id: ParamId,

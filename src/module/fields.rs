@@ -1,7 +1,7 @@
-//! Burn's `Module` for generic types that its derive cannot take: those with a parameter that
-//! is no module itself but has one as an associated type.
+//! Burn's `Module` for generic types that its derive does not support: a parameter that is not a
+//! module but has one as an associated type.
 
-/// Implements `Module` by applying each method to the fields listed first; the others are kept.
+/// Implements `Module` by its methods on the fields in `modules`. The fields in `others` are copied.
 macro_rules! module_fields {
     (
         impl[$($generics:tt)*] $name:ident[$($args:tt)*]

@@ -1,13 +1,22 @@
-//! What Burn's `Module` lacks: buffers, counters, generic fields, and care for running statistics.
+//! What Burn's `Module` lacks: buffers, counters, generic fields, control over running
+//! statistics, and traversals.
 
 mod buffer;
 mod counter;
 mod fields;
 #[cfg(feature = "train")]
 mod running_state;
+#[cfg(feature = "train")]
+mod values;
+mod visitors;
 
 pub use buffer::Buffer;
 pub(crate) use counter::Counter;
 pub(crate) use fields::module_fields;
 #[cfg(feature = "train")]
 pub(crate) use running_state::{discard_pending_updates, take_pending_updates};
+#[cfg(feature = "train")]
+pub(crate) use values::ParamValues;
+#[cfg(feature = "train")]
+pub(crate) use visitors::{FloatParam, ParamVisitor, visit};
+pub(crate) use visitors::{check_distinct, float_params};

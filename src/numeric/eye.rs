@@ -1,9 +1,11 @@
+//! The identity matrix in row-major layout.
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// The identity matrix, `[d, d]`, in f32.
 ///
-/// Row by row in memory: Burn's own `eye` is laid out otherwise on ndarray, and so is all that is
-/// computed from it, where each product then takes four times as long.
+/// Row-major in memory. Burn's own `eye` has another layout on ndarray, which its results inherit;
+/// each product then takes four times as long.
 pub(crate) fn eye(d: usize, device: &Device) -> Tensor<2> {
     let mut values = vec![0.0_f32; d * d];
     values.iter_mut().step_by(d + 1).for_each(|x| *x = 1.0);

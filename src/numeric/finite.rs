@@ -1,10 +1,10 @@
-//! Whether what was computed is finite.
+//! The check that computed values are finite.
 
 use burn::tensor::{DType, Tensor};
 
 use crate::error::{MlaError, Result};
 
-/// The first of some tensors with a value that is not finite. Reads the device once.
+/// Position of the first tensor with a non-finite value, by one device read.
 pub(crate) fn first_not_finite<const D: usize>(
     tensors: &[Option<Tensor<D>>],
 ) -> Result<Option<usize>> {

@@ -8,6 +8,6 @@ mod symmetric;
 
 pub(crate) use eye::eye;
 pub(crate) use finite::first_not_finite;
-pub(crate) use host::{Numbers, add_scaled, dot, is_cube, is_flex, is_host, largest, sum};
+pub(crate) use host::{Numbers, add_scaled, dot, is_flex, is_host, largest, sum};
 pub(crate) use product::product;
-pub(crate) use symmetric::{Symmetric, orthonormal};
+pub(crate) use symmetric::Symmetric;

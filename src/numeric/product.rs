@@ -2,20 +2,20 @@
 
 use burn::tensor::Tensor;
 
-use crate::numeric::is_cube;
+use crate::numeric::host::multiplies_in_full_f32;
 
 /// `lhs rhs` without the rounding of operands that fast GPU products may do.
 ///
 /// CubeCL's tuner may run an f32 product on tensor cores, which round the operands to TF32's 11
-/// significant bits; the recursion of Eq. 5 does not bear that. There each operand is split into
-/// a part of 11 bits, which TF32 holds exactly, and the rest: three products that are each as
-/// good as exact. CPU backends multiply in f32 as it is.
+/// significant bits. The recursion of Eq. 5 needs more. On such devices each operand is split into
+/// a part of 11 bits, which TF32 holds exactly, and the rest; the three products of the parts are
+/// accurate to f32. CPU backends and LibTorch multiply in f32 and need no split.
 pub(crate) fn product(lhs: Tensor<2>, rhs: Tensor<2>) -> Tensor<2> {
-    if !is_cube(&lhs.device()) {
+    if multiplies_in_full_f32(&lhs.device()) {
         return lhs.matmul(rhs);
     }
-    // Burn 0.22.1's fusion may write over an operand at its last use although a pending operation
-    // still reads it (the wgpu tests fail then): a handle held until the end keeps it from that.
+    // Burn 0.22.1's fusion may overwrite an operand at its last use while a pending operation
+    // still reads it (the wgpu tests fail then). A handle held until the end prevents that.
     let _held = (lhs.clone(), rhs.clone());
     let (lhs_high, lhs_low) = split(lhs);
     let (rhs_high, rhs_low) = split(rhs);
@@ -23,7 +23,7 @@ pub(crate) fn product(lhs: Tensor<2>, rhs: Tensor<2>) -> Tensor<2> {
     lhs_high.matmul(rhs_high) + small
 }
 
-/// The leading 11 bits of each number and what is left (Veltkamp's splitting).
+/// The leading 11 bits of each number and the rest (Veltkamp's splitting).
 fn split(x: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
     let scaled = x.clone() * f32::from(1u16 << 13);
     // Whether or not a compiler contracts the operations, `high` has few bits and `low` is exact.

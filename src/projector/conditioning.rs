@@ -1,3 +1,5 @@
+//! Conditioning of a rule's recursion in f32, and the policy for bad features.
+
 #[cfg(feature = "train")]
 use std::sync::Arc;
 #[cfg(feature = "train")]
@@ -5,29 +7,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::config::Config;
 
-/// What to do about a feature that would make a rule lose positive definiteness in f32.
+/// Policy for a feature that would cost a rule its positive definiteness in f32.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum IllConditionedPolicy {
-    /// Keep `P` by its square root from then on.
+    /// Switch to the square root of `P`, permanently.
     SwitchToSquareRoot,
-    /// Refuse the step with [`MlaError::IllConditioned`](crate::MlaError::IllConditioned); the
-    /// model stays as it was.
+    /// Refuse the step with [`MlaError::IllConditioned`](crate::MlaError::IllConditioned). The
+    /// model does not change.
     Error,
 }
 
-/// How much a feature amplifies rounding in a rule's recursion.
+/// Amplification of rounding by a feature in a rule's recursion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Conditioning {
     /// `lambda_max(P) |r|^2 / alpha`, or an upper bound of it.
     pub kappa: f64,
-    /// The `kappa` from which on `P` may become indefinite in f32.
+    /// The `kappa` at which `P` may become indefinite in f32.
     pub limit: f64,
-    /// What to do from there on.
+    /// What to do at the limit.
     pub remedy: IllConditionedPolicy,
 }
 
 impl Conditioning {
-    /// Whether the limit is reached.
+    /// Whether `kappa` reaches the limit.
     pub fn is_ill(&self) -> bool {
         self.kappa >= self.limit
     }
@@ -38,8 +40,7 @@ impl Conditioning {
     }
 }
 
-/// What a model remembers of the conditioning of its projector between the two halves of a step.
-/// Clones share it.
+/// Warnings and requests about conditioning between the two halves of a step. Clones share them.
 #[cfg(feature = "train")]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Watch {
@@ -54,18 +55,18 @@ impl Watch {
         !self.warned.swap(true, Ordering::Relaxed)
     }
 
-    /// Asks for the switch to the square root before the next update.
-    pub(crate) fn ask_for_switch(&self) {
+    /// Requests the switch to the square root before the next update.
+    pub(crate) fn request_switch(&self) {
         self.switch.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the switch was asked for.
-    pub(crate) fn switch_wanted(&self) -> bool {
+    /// Whether the switch is requested.
+    pub(crate) fn switch_requested(&self) -> bool {
         self.switch.load(Ordering::Relaxed)
     }
 
-    /// The switch was made, or is not wanted after all.
-    pub(crate) fn forget_switch(&self) {
+    /// Clears the request, after the switch or a dry run.
+    pub(crate) fn clear_switch(&self) {
         self.switch.store(false, Ordering::Relaxed);
     }
 }

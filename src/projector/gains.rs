@@ -1,3 +1,5 @@
+//! The gains of a projector: how much of a gradient passes.
+
 use std::fmt;
 
 use burn::tensor::{DType, Device, Tensor};
@@ -7,22 +9,22 @@ use crate::error::Result;
 use crate::numeric::Symmetric;
 use crate::projector::OrthogonalProjector;
 
-/// What a projector lets through: the gain of `P` along a unit vector `v` is `v^T P v`.
+/// Gains of a projector. The gain of `P` along a unit vector `v` is `v^T P v`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Gains {
-    /// `trace(P) / s`, the share of directions that still pass. Near 0 the head learns no more.
+    /// `trace(P) / s`, the share of directions that pass. Near 0 the head stops learning.
     pub mean: f64,
-    /// The smallest eigenvalue of `P`. Clearly below 0, `P` is broken.
+    /// The smallest eigenvalue of `P`. Clearly below 0, `P` is invalid.
     pub smallest: f64,
     /// The largest eigenvalue of `P`.
     pub largest: f64,
 }
 
 impl Gains {
-    /// The gains of a rule for the gradients of a modality. All NaN where `P` is not finite.
+    /// Computes the gains of a rule for the gradients of a modality. All are NaN if `P` is not
+    /// finite.
     ///
-    /// Makes the matrix `P`, reads it, and finds its extreme eigenvalues on the host: not for every
-    /// step.
+    /// Reads the matrix `P` and computes its eigenvalues on the host, too slow for every step.
     ///
     /// # Errors
     ///

@@ -1,14 +1,16 @@
+//! The projector that changes nothing, for ablation.
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
 use crate::projector::OrthogonalProjector;
 
-/// Projects nothing: plain alternating training, the ablation of the paper.
+/// A projector that changes nothing: plain alternating training, the ablation of the paper.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IdentityProjector;
 
-/// The state of [`IdentityProjector`]: none.
+/// The empty state of [`IdentityProjector`].
 #[derive(Module, Debug)]
 pub struct IdentityState {}
 

@@ -1,4 +1,4 @@
-//! What every projector must obey, called by the tests of each rule.
+//! The laws of every projector, as checks for the tests of each rule.
 
 use burn::tensor::{Device, Distribution, Tensor};
 
@@ -34,7 +34,7 @@ fn quotients(p: &[f32], directions: &[Vec<f32>]) -> (f32, f32) {
         })
 }
 
-/// Symmetric, `0 <= P <= I`, neutral at the start; on flex and ndarray.
+/// Checks that `P` is symmetric, `0 <= P <= I`, and neutral at the start.
 pub(crate) fn assert_projector_laws<P: OrthogonalProjector>(projector: &P) {
     for device in crate::test_devices() {
         let n_modalities = 2;
@@ -75,7 +75,7 @@ pub(crate) fn assert_projector_laws<P: OrthogonalProjector>(projector: &P) {
     }
 }
 
-/// However few or many the columns.
+/// Checks projection for few and many columns.
 fn assert_projects_as_its_matrix<P: OrthogonalProjector>(
     projector: &P,
     state: &P::State,
@@ -95,7 +95,7 @@ fn assert_projects_as_its_matrix<P: OrthogonalProjector>(
     }
 }
 
-/// For rules that take in a feature at once: a zero feature lowers no gain.
+/// Checks that a zero feature lowers no gain, for rules that apply features without delay.
 pub(crate) fn assert_a_zero_feature_protects_nothing<P: OrthogonalProjector>(projector: &P) {
     for device in crate::test_devices() {
         let mut state = projector.init(D_INPUT, 2, &device).unwrap();

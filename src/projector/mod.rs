@@ -1,4 +1,4 @@
-//! Orthogonal projectors: what keeps one modality's step from undoing another's (Eq. 3-5).
+//! Orthogonal projectors, which protect what other modalities have learned (Eq. 3-5).
 
 mod conditioning;
 mod gains;
@@ -16,32 +16,31 @@ use crate::error::Result;
 pub(crate) use conditioning::Watch;
 pub use conditioning::{Conditioning, IllConditionedPolicy};
 pub use gains::Gains;
-pub use identity::{IdentityProjector, IdentityState};
+pub use identity::IdentityProjector;
 pub use rls::{
-    LeakyRlsProjector, LeakyRlsProjectorConfig, LeakyRlsState, RlsForm, RlsProjector,
-    RlsProjectorConfig, RlsState, TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig,
-    TraceRescaledRlsState,
+    LeakyRlsProjector, LeakyRlsProjectorConfig, RlsForm, RlsProjector, RlsProjectorConfig,
+    TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig,
 };
-pub use subspace::{SubspaceProjector, SubspaceProjectorConfig, SubspaceRank, SubspaceState};
+pub use subspace::{SubspaceProjector, SubspaceProjectorConfig, SubspaceRank};
 
-/// The rule to take where nothing speaks for another: it protects what features showed of late,
-/// never stops the head from learning, and bears any features in f32. `docs/projectors.md` says
-/// how it was chosen; the paper's own rule is [`RlsProjector`].
+/// The recommended rule: it protects the directions of recent features, the head never stops
+/// learning, and f32 is safe for all features. `docs/projectors.md` has the comparison; the
+/// paper's own rule is [`RlsProjector`].
 pub type DefaultProjector = LeakyRlsProjector;
 
 /// A rule that projects the gradient of a layer of the shared head.
 ///
-/// The rule itself is configuration; what it learns from features is explicit state, one a
-/// protected layer, saved with the model.
+/// The rule itself is configuration. Its knowledge of features is explicit state, one per
+/// protected layer, which is saved with the model.
 ///
 /// # Laws
 ///
 /// With `P` the matrix such that `project(G) = P G`:
-/// - right after [`init`](Self::init) projecting changes nothing, bit for bit;
+/// - after [`init`](Self::init), projection returns its input, bit for bit;
 /// - `P` is symmetric and `0 < P <= I` (`0 <= P` for rules that remove directions altogether;
 ///   [`TraceRescaledRlsProjector`] gives up the upper bound);
-/// - an update with a zero feature protects nothing that earlier features do not: no gain
-///   `v^T P v` falls, unless a rule takes features in with a delay, as [`SubspaceProjector`] does.
+/// - an update with a zero feature adds no protection: no gain `v^T P v` falls, unless a rule
+///   applies features with a delay, as [`SubspaceProjector`] does.
 ///
 /// All tensors are off the autodiff tape, and in f32 whatever the model runs in.
 ///
@@ -97,10 +96,10 @@ pub type DefaultProjector = LeakyRlsProjector;
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
 pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
-    /// What the rule knows of the features seen so far.
+    /// Knowledge of the features so far.
     type State: Module + ModuleDisplay;
 
-    /// The state before any feature: projecting with it changes nothing.
+    /// The state before any feature. Projection with it changes nothing.
     ///
     /// `d_input` is the width of the protected layer's input.
     ///
@@ -109,35 +108,35 @@ pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// [`MlaError`](crate::MlaError) for a configuration that does not fit.
     fn init(&self, d_input: usize, n_modalities: usize, device: &Device) -> Result<Self::State>;
 
-    /// Takes in the mean feature `r` of a step of `modality` (Eq. 4), `[d_input]`.
+    /// Updates the state by the mean feature `r` of a step of `modality` (Eq. 4), `[d_input]`.
     fn update(&self, feature: Tensor<1>, modality: usize, state: Self::State) -> Self::State;
 
     /// Projects a gradient of `modality`, `[d_input, d_output]`. Linear in the gradient.
     fn project(&self, gradient: Tensor<2>, modality: usize, state: &Self::State) -> Tensor<2>;
 
-    /// Whether projecting a gradient by its factors pays: of `G = H^T D` with inputs `H`,
-    /// `[n_samples, d_input]`, and errors `D`, `[n_samples, d_output]`, the projection is
-    /// `(P H^T) D`, which costs less than `P G` for few samples and many outputs.
+    /// Whether projection of a gradient by its factors pays. A gradient `G = H^T D` has inputs `H`,
+    /// `[n_samples, d_input]`, and errors `D`, `[n_samples, d_output]`. Its projection `(P H^T) D`
+    /// costs less than `P G` for few samples and many outputs.
     ///
-    /// The default takes factors where they save a fifth of the multiplications by a dense `P`.
+    /// The default uses factors if they save a fifth of the multiplications by a dense `P`.
     fn prefers_factors(&self, n_samples: usize, d_input: usize, d_output: usize) -> bool {
         5 * n_samples * (d_input + d_output) <= 4 * d_input * d_output
     }
 
-    /// How much a feature of this squared norm would amplify rounding. `None`, the default, for
-    /// rules that f32 does not endanger.
+    /// Amplification of rounding by a feature of this squared norm. `None`, the default, for rules
+    /// that are safe in f32.
     fn conditioning(&self, squared_norm: f64, state: &Self::State) -> Option<Conditioning> {
         let _ = (squared_norm, state);
         None
     }
 
-    /// Makes a state immune to ill conditioning: asked for before an update whose
+    /// Makes a state immune to ill conditioning. Called before an update whose
     /// [`conditioning`](Self::conditioning) is [ill](Conditioning::is_ill) with the remedy
     /// [`SwitchToSquareRoot`](IllConditionedPolicy::SwitchToSquareRoot).
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from being done; the model stays as it was.
+    /// [`MlaError`](crate::MlaError) if that is impossible. The model does not change.
     fn stabilize(&self, state: Self::State) -> Result<Self::State> {
         Ok(state)
     }

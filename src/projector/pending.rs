@@ -1,3 +1,5 @@
+//! Pending rows: corrections of low rank that are not yet part of a matrix.
+
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
@@ -6,10 +8,10 @@ use crate::module::Counter;
 use crate::numeric::product;
 use crate::numeric::{Numbers, is_host};
 
-/// Rows not yet folded into a matrix: a correction of low rank that costs a projector's update
-/// `O(s)` to add instead of a pass over an `s x s` matrix.
+/// Rows not yet folded into a matrix. Adding a row costs `O(s)`, where the `s x s` matrix would
+/// cost a full pass.
 ///
-/// The rows that are not in use are 0.
+/// Unused rows are 0.
 #[derive(Module, Debug)]
 pub(super) struct PendingRows {
     rows: Buffer<2>,
@@ -19,8 +21,8 @@ pub(super) struct PendingRows {
 impl PendingRows {
     /// Room for `at_most` corrections of a `width x width` matrix.
     ///
-    /// There is room for `width / 4` of them only, so that a matrix does not become much smaller
-    /// than what its corrections are subtracted from, which would cost digits.
+    /// The capacity is at most `width / 4`. With more, the matrix could become much smaller than the
+    /// base that the corrections are subtracted from, which costs digits.
     pub(super) fn of_corrections(at_most: usize, width: usize, device: &Device) -> Self {
         Self::new(at_most.min((width / 4).max(1)), width, device)
     }
@@ -34,13 +36,13 @@ impl PendingRows {
         }
     }
 
-    /// The rows in use; of a GPU all, `[capacity, width]`, for the sake of kernels that are made for
-    /// a shape.
+    /// The rows in use. On a GPU all rows, `[capacity, width]`, since kernels are compiled per shape.
     pub(super) fn rows(&self) -> Tensor<2> {
         let rows = self.rows.get();
-        match is_host(&rows.device()) {
-            true => rows.slice([0..self.len()]),
-            false => rows,
+        if is_host(&rows.device()) {
+            rows.slice([0..self.len()])
+        } else {
+            rows
         }
     }
 
@@ -68,7 +70,7 @@ impl PendingRows {
         self.len() == self.rows.dims()[0]
     }
 
-    /// Adds a row, `[1, width]`; there must be room.
+    /// Appends a row, `[1, width]`, which must fit.
     pub(super) fn push(mut self, row: Tensor<2>) -> Self {
         let (at, [_, width]) = (self.len(), row.dims());
         self.len.set(at as u64 + 1);
@@ -80,8 +82,8 @@ impl PendingRows {
         }
     }
 
-    /// Adds the row that `row` makes of the rows in use, one after the other, on a
-    /// [host](is_host); there must be room.
+    /// Appends the row that `row` computes from the rows in use, in row-major order, on a
+    /// [host](is_host). It must fit.
     pub(super) fn push_on_host(mut self, row: impl FnOnce(&[f32]) -> Numbers) -> Self {
         let (at, [_, width]) = (self.len(), self.rows.dims());
         self.len.set(at as u64 + 1);
@@ -98,7 +100,7 @@ impl PendingRows {
         }
     }
 
-    /// Without rows.
+    /// Removes all rows.
     pub(super) fn clear(mut self) -> Self {
         self.len.set(0);
         Self {

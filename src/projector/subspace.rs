@@ -1,3 +1,5 @@
+//! Projection off the leading feature directions of the other modalities.
+
 use burn::config::Config;
 
 use burn::module::Module;
@@ -10,10 +12,10 @@ use crate::numeric::product;
 use crate::projector::OrthogonalProjector;
 use crate::projector::pending::PendingRows;
 
-/// How many directions a [`SubspaceProjector`] removes.
+/// The number of directions that a [`SubspaceProjector`] removes.
 #[derive(Config, Debug, Copy, PartialEq)]
 pub enum SubspaceRank {
-    /// As many as there are, up to `max_rank`.
+    /// All, up to `max_rank`.
     Fixed,
     /// The fewest that hold this share of the features' energy, in (0, 1], up to `max_rank`.
     Energy(f64),
@@ -23,29 +25,28 @@ pub enum SubspaceRank {
 ///
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
-/// | `max_rank` | 16 | directions kept of each modality, and removed at most | >= 1 |
-/// | `rank` | `Energy(0.95)` | how many are removed | |
-/// | `refresh_every` | 32 | steps of a modality until its directions are computed anew | >= 1 |
-/// | `memory` | 0.9 | weight of what was known before in each refresh; 1 never forgets | (0, 1] |
+/// | `max_rank` | 16 | directions stored per modality, and the most that are removed | >= 1 |
+/// | `rank` | `Energy(0.95)` | number of removed directions | |
+/// | `refresh_every` | 32 | steps of a modality between two computations of its directions | >= 1 |
+/// | `memory` | 0.9 | weight of earlier directions in each refresh; 1 never forgets | (0, 1] |
 #[derive(Config, Debug, PartialEq)]
 pub struct SubspaceProjectorConfig {
-    /// Directions kept of each modality, and removed at most.
+    /// Directions stored per modality, and the most that are removed.
     #[config(default = 16)]
     pub max_rank: usize,
-    /// How many are removed.
+    /// Number of removed directions.
     #[config(default = "SubspaceRank::Energy(0.95)")]
     pub rank: SubspaceRank,
     /// Steps of a modality until its directions are computed anew.
     #[config(default = 32)]
     pub refresh_every: usize,
-    /// Weight of what was known before in each refresh; 1 never forgets.
+    /// Weight of earlier directions in each refresh; 1 never forgets.
     #[config(default = 0.9)]
     pub memory: f64,
 }
 
-/// Projects the gradient of a modality off the leading feature directions of the **others**: what
-/// the prose of the MLA paper asks for, where Eq. 5 protects the directions of all modalities,
-/// the stepping one's own included.
+/// Projects the gradient of a modality off the leading feature directions of the **others**, as
+/// the prose of the MLA paper describes. Eq. 5 also protects the modality's own directions.
 ///
 /// ```text
 /// C_j   running second moment of the mean features of modality j (Eq. 4), not centred
@@ -53,20 +54,20 @@ pub struct SubspaceProjectorConfig {
 /// P_m = I - Q_m Q_m^T
 /// ```
 ///
-/// `C_j` is kept by its `max_rank` leading directions (incremental PCA), in `O(M s max_rank)`
-/// memory. Each modality counts alike, however large its features are. Protected is all that
-/// lies in the span, altogether; nothing outside of it. With a `memory` below 1, directions that
-/// features no longer show fade.
+/// `C_j` is stored by its `max_rank` leading directions (incremental PCA), in `O(M s max_rank)`
+/// memory. Every modality has the same weight, whatever the scale of its features. Directions
+/// within the span are removed entirely, others not at all. With a `memory` below 1, directions
+/// without recent features fade.
 ///
 /// Every `refresh_every` steps of a modality its last features are read to the host, where the
-/// small eigenproblem is solved in f64; the steps in between read nothing. Until its own first
-/// refresh nothing is removed for a modality.
+/// small eigenproblem is solved in f64. Other steps read nothing. Before its first refresh, a
+/// modality's gradients are not changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubspaceProjector {
     config: SubspaceProjectorConfig,
 }
 
-/// What a [`SubspaceProjector`] knows of each modality.
+/// The directions of each modality, for a [`SubspaceProjector`].
 #[derive(Module, Debug)]
 pub struct SubspaceState {
     modalities: Vec<ModalitySubspace>,
@@ -76,11 +77,10 @@ pub struct SubspaceState {
 struct ModalitySubspace {
     /// Features since the last refresh.
     recent: PendingRows,
-    /// Directions of this modality's own features, each as long as the square root of its
-    /// energy, `[max_rank, d_input]`.
+    /// Directions of this modality's own features, `[max_rank, d_input]`. Their length is the
+    /// square root of their energy.
     directions: Buffer<2>,
-    /// Orthonormal directions of the other modalities, 0 where there are fewer,
-    /// `[max_rank, d_input]`.
+    /// Orthonormal directions of the other modalities, `[max_rank, d_input]`. Unused rows are 0.
     removed: Buffer<2>,
 }
 
@@ -89,7 +89,7 @@ impl SubspaceProjectorConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    /// [`MlaError::HyperParameter`] for a value outside the ranges above.
     pub fn init(&self) -> Result<SubspaceProjector> {
         at_least_one("max_rank", self.max_rank)?;
         at_least_one("refresh_every", self.refresh_every)?;
@@ -126,8 +126,7 @@ struct Principal {
 }
 
 impl Principal {
-    /// At most `at_most` directions, fewer where the rows have fewer; none where they are not
-    /// finite.
+    /// At most `at_most` directions of the rows; none if the rows are not finite.
     fn of(rows: &Rows, at_most: usize) -> Self {
         let gram = Symmetric::gram(rows);
         let mut principal = Self {
@@ -155,7 +154,7 @@ impl Principal {
         principal
     }
 
-    /// The directions, each as long as the square root of its energy.
+    /// The directions, scaled to the square root of their energy.
     fn scaled(self) -> Rows {
         let pairs = self.units.into_iter().zip(self.energies);
         pairs
@@ -182,7 +181,7 @@ fn read(rows: Tensor<2>) -> Rows {
     entries.chunks(width).map(<[f64]>::to_vec).collect()
 }
 
-/// The rows, filled up by zeros to the shape of `like`.
+/// The rows, padded with zeros to the shape of `like`.
 fn write(rows: Rows, like: &Tensor<2>) -> Tensor<2> {
     let [n, width] = like.dims();
     let mut entries: Vec<f32> = rows.iter().flatten().map(|&x| x as f32).collect();
@@ -261,8 +260,8 @@ impl OrthogonalProjector for SubspaceProjector {
 
     /// # Panics
     ///
-    /// If `feature` is not `[d_input]`, if there is no such modality, or if the device fails to
-    /// hand out the features at a refresh.
+    /// If `feature` is not `[d_input]`, if there is no such modality, or if a device read fails at
+    /// a refresh.
     fn update(&self, feature: Tensor<1>, modality: usize, state: SubspaceState) -> SubspaceState {
         let SubspaceState { mut modalities } = state;
         let own = modalities.remove(modality);
@@ -273,9 +272,10 @@ impl OrthogonalProjector for SubspaceProjector {
         let full = own.recent.is_full();
         modalities.insert(modality, own);
         let state = SubspaceState { modalities };
-        match full {
-            true => self.refresh(modality, state),
-            false => state,
+        if full {
+            self.refresh(modality, state)
+        } else {
+            state
         }
     }
 
@@ -288,7 +288,7 @@ impl OrthogonalProjector for SubspaceProjector {
         gradient - along
     }
 
-    /// Removing a few directions costs less than the gradient's own rank would save.
+    /// Removal of a few directions is cheaper than projection by factors.
     fn prefers_factors(&self, _: usize, _: usize, _: usize) -> bool {
         false
     }

@@ -6,11 +6,12 @@ use burn_mla::loader::{RoundRobin, Schedule};
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
 use burn_mla::projector::RlsForm;
-use burn_mla::projector::RlsState;
 use rstest::rstest;
 use serde_json::Value;
 
 use crate::common::{close, devices, rls, values};
+
+type State = <RlsProjector as OrthogonalProjector>::State;
 
 /// Relative to the largest entry of a result.
 const TOLERANCE: f64 = 1e-5;
@@ -130,7 +131,7 @@ fn eq_5_projector(#[values(1, 2, 3, 32)] fold_every: usize) {
         config.with_fold_every(fold_every).init().unwrap()
     };
     let tolerance = |alpha| if alpha < 0.1 { 1e-4 } else { TOLERANCE };
-    check_eq_5(rule, RlsState::matrix, tolerance);
+    check_eq_5(rule, State::matrix, tolerance);
 }
 
 #[rstest]
@@ -141,7 +142,7 @@ fn eq_5_projector_in_square_root_form(#[values(1, 2, 3, 32)] fold_every: usize) 
             .with_form(RlsForm::SquareRoot);
         config.with_fold_every(fold_every).init().unwrap()
     };
-    check_eq_5(rule, RlsState::matrix, |_| TOLERANCE);
+    check_eq_5(rule, State::matrix, |_| TOLERANCE);
 }
 
 #[test]

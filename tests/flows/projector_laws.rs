@@ -2,7 +2,6 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_mla::prelude::*;
-use burn_mla::projector::RlsState;
 use proptest::prelude::{ProptestConfig, prop_assert, proptest};
 use proptest::{collection, strategy::Strategy};
 use rstest::rstest;
@@ -13,7 +12,11 @@ fn vector(values: &[f32], device: &Device) -> Tensor<1> {
     Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device)
 }
 
-fn run(alpha: f64, features: &[Vec<f32>], device: &Device) -> Vec<RlsState> {
+fn run(
+    alpha: f64,
+    features: &[Vec<f32>],
+    device: &Device,
+) -> Vec<<RlsProjector as OrthogonalProjector>::State> {
     let projector = rls(alpha);
     let mut states = vec![projector.init(features[0].len(), 2, device).unwrap()];
     for feature in features {

@@ -10,10 +10,8 @@ use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::{Encoders, run_placed};
 use crate::error::{MlaError, NonFinite, Result};
 use crate::fusion::ModalityLogits;
-use crate::mla::check_distinct;
 use crate::modality::{MultimodalBatch, ZeroRows};
-use crate::module::module_fields;
-use crate::module::{Buffer, Counter};
+use crate::module::{Buffer, Counter, check_distinct, module_fields};
 use crate::numeric::first_not_finite;
 
 /// Options of a [`Joint`] model.

@@ -2,9 +2,8 @@
 //! one operation to the next, and exponentials use vector instructions.
 
 use burn::tensor::{DType, Tensor, TensorData};
+#[cfg(feature = "host-kernels")]
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
-use rten_simd::SimdUnaryOp;
-use rten_vecmath::Exp;
 
 use crate::numeric::{Numbers, is_host, largest, sum};
 
@@ -64,12 +63,16 @@ pub(in crate::fusion) fn score(
         scores(block, n_classes, &score)
     };
     let n_blocks = n_samples.div_ceil(n_rows);
-    let scores: Vec<f32> = if n_blocks <= 1 {
-        // Waking another thread would take longer.
-        (0..n_blocks).flat_map(score_block).collect()
-    } else {
-        let blocks = (0..n_blocks).into_par_iter();
-        blocks.flat_map_iter(score_block).collect()
+    let scores: Vec<f32> = match n_blocks {
+        // Another thread would take longer to wake up.
+        0 | 1 => (0..n_blocks).flat_map(score_block).collect(),
+        #[cfg(feature = "host-kernels")]
+        _ => {
+            let blocks = (0..n_blocks).into_par_iter();
+            blocks.flat_map_iter(score_block).collect()
+        }
+        #[cfg(not(feature = "host-kernels"))]
+        _ => (0..n_blocks).flat_map(score_block).collect(),
     };
     let data = TensorData::new(scores, [n_samples]);
     Tensor::from_data(data, (&logits.device(), DType::F32))
@@ -81,7 +84,7 @@ fn scores(mut logits: Numbers, n_classes: usize, score: &impl Fn(&Row<'_>) -> f3
     let largest: Vec<f32> = rows.map(shift).collect();
     let shifted = logits.get();
     let mut exps = shifted.to_vec();
-    Exp {}.map_mut(&mut exps);
+    exp(&mut exps);
     let rows = shifted.chunks_exact(n_classes);
     let rows = rows.zip(exps.chunks_exact(n_classes)).zip(largest);
     rows.map(|((shifted, exps), largest)| {
@@ -95,7 +98,15 @@ fn scores(mut logits: Numbers, n_classes: usize, score: &impl Fn(&Row<'_>) -> f3
     .collect()
 }
 
-/// Subtracts the largest logit of the row and returns it. NaN propagates.
+/// Replaces each number by its exponential.
+fn exp(x: &mut [f32]) {
+    #[cfg(feature = "host-kernels")]
+    rten_simd::SimdUnaryOp::map_mut(&rten_vecmath::Exp {}, x);
+    #[cfg(not(feature = "host-kernels"))]
+    x.iter_mut().for_each(|x| *x = x.exp());
+}
+
+/// Subtracts the largest logit, which is returned. What is NaN stays so.
 fn shift(row: &mut [f32]) -> f32 {
     let largest = largest(row);
     for z in row {

@@ -2,8 +2,11 @@
 //! the next.
 
 use burn::tensor::{DType, Tensor, TensorData};
-use rayon::iter::{IndexedParallelIterator, ParallelIterator};
-use rayon::slice::ParallelSliceMut;
+#[cfg(feature = "host-kernels")]
+use rayon::{
+    iter::{IndexedParallelIterator, ParallelIterator},
+    slice::ParallelSliceMut,
+};
 
 use crate::fusion::cpu::rows;
 use crate::numeric::{Numbers, add_scaled, is_host};
@@ -61,10 +64,13 @@ fn on_host(logits: &[Tensor<2>], weights: Tensor<2>) -> Tensor<2> {
     };
     let mut sums = vec![0.0; n_samples * n_classes];
     if n_samples <= n_rows {
-        // Waking another thread would take longer.
+        // Another thread would take longer to wake up.
         add_up((0, &mut sums));
     } else {
+        #[cfg(feature = "host-kernels")]
         let blocks = sums.par_chunks_mut(n_rows * n_classes);
+        #[cfg(not(feature = "host-kernels"))]
+        let blocks = sums.chunks_mut(n_rows * n_classes);
         blocks.enumerate().for_each(add_up);
     }
     let data = TensorData::new(sums, [n_samples, n_classes]);

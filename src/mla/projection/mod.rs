@@ -8,4 +8,4 @@ mod step;
 pub use options::{FeatureMean, FeatureSource, ProjectionConfig, ProjectionTarget};
 pub use state::Projection;
 #[cfg(feature = "train")]
-pub(crate) use step::{Factors, LayerChange};
+pub(super) use {state::LayerProjection, step::LayerChange};

@@ -1,6 +1,8 @@
+//! The options of a projection, which hold for every rule.
+
 use burn::config::Config;
 
-/// Which feature updates the projector before step t, where the paper says two things.
+/// The feature that updates the projector before step t. The paper describes both.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum FeatureSource {
     /// The mean feature of step t itself: Eq. 5 and Algorithm 1 as printed.
@@ -10,7 +12,7 @@ pub enum FeatureSource {
     Previous,
 }
 
-/// What Eq. 4 averages over.
+/// The samples that Eq. 4 averages over.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum FeatureMean {
     /// The samples of the step.
@@ -19,27 +21,27 @@ pub enum FeatureMean {
     Running,
 }
 
-/// What is projected.
+/// The quantity that is projected.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum ProjectionTarget {
     /// The gradient, before the optimizer sees it: Eq. 3.
     Gradient,
     /// The change that the optimizer made: `W <- W_old + P (W_optimizer - W_old)`.
     ///
-    /// With momentum, weight decay or Adam the step taken is not the gradient, so that
-    /// projecting the gradient lets the step leak into the protected space; this does not.
-    /// Where `P` changes nothing the step is the optimizer's up to rounding.
+    /// With momentum, weight decay or Adam the step is not the gradient. Projecting the gradient
+    /// then leaves a part of the step in the protected space; projecting the update does not.
+    /// Where `P` changes nothing, the step is the optimizer's up to rounding.
     Update,
 }
 
-/// How a model uses its projector, for every rule alike. The defaults are the paper's.
+/// Options of a [`Projection`](crate::mla::Projection), for every rule. The defaults are the paper's.
 ///
 /// | Name | Default | Purpose |
 /// |---|---|---|
 /// | `source` | [`Current`](FeatureSource::Current) | which feature updates the projector |
 /// | `mean` | [`Batch`](FeatureMean::Batch) | what Eq. 4 averages over |
 /// | `target` | [`Gradient`](ProjectionTarget::Gradient) | what is projected |
-/// | `protect_bias` | false | appends a constant 1 to the feature, so that the bias is protected too |
+/// | `protect_bias` | false | appends a constant 1 to the feature, which protects the bias |
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub struct ProjectionConfig {
     /// Which feature updates the projector before step t.
@@ -51,7 +53,7 @@ pub struct ProjectionConfig {
     /// What is projected.
     #[config(default = "ProjectionTarget::Gradient")]
     pub target: ProjectionTarget,
-    /// Whether the feature is augmented by a constant 1, so that the bias is protected as well.
+    /// Whether a constant 1 is appended to the feature, which protects the bias.
     #[config(default = false)]
     pub protect_bias: bool,
 }

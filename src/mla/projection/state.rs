@@ -1,3 +1,5 @@
+//! The state of a projection, one entry per protected layer, as a module.
+
 #[cfg(feature = "train")]
 use burn::module::ParamId;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
@@ -5,63 +7,53 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::Result;
 use crate::head::ProtectedLayer;
+#[cfg(feature = "train")]
+use crate::mla::carried::FactorIds;
+use crate::mla::carried::carrier;
 use crate::mla::{FeatureMean, FeatureSource, ProjectionConfig};
-use crate::module::Buffer;
-use crate::module::Counter;
-use crate::module::module_fields;
+use crate::module::{Buffer, Counter, module_fields};
+#[cfg(feature = "train")]
+use crate::projector::Gains;
 use crate::projector::OrthogonalProjector;
 #[cfg(feature = "train")]
 use crate::projector::Watch;
 
-/// A projector at work: its rule, its options, and one state a protected layer of the head.
+/// A projector within a model: its rule, its options, and its state for each protected layer.
 ///
-/// A module, so that it is saved, loaded and moved with the model.
+/// A module that is saved, loaded and moved with the model.
 #[derive(Debug, Clone)]
 pub struct Projection<P: OrthogonalProjector> {
-    pub(super) rule: P,
-    pub(super) config: ProjectionConfig,
-    pub(super) n_steps: Counter,
-    pub(super) last_modality: Counter,
-    pub(super) layers: Vec<LayerProjection<P::State>>,
+    pub(in crate::mla) rule: P,
+    pub(in crate::mla) config: ProjectionConfig,
+    pub(in crate::mla) n_steps: Counter,
+    pub(in crate::mla) last_modality: Counter,
+    pub(in crate::mla) layers: Vec<LayerProjection<P::State>>,
     #[cfg(feature = "train")]
-    pub(super) watch: Watch,
-    /// Id under which the gradients of a single backward pass are marked as such; no parameter has
-    /// it, so that the mark is gone once gradients are added up.
+    pub(in crate::mla) watch: Watch,
+    /// Id that marks the gradients of a single backward pass. No parameter has it, and adding up
+    /// gradients drops it.
     #[cfg(feature = "train")]
-    pub(super) single_pass: ParamId,
+    pub(in crate::mla) single_pass: ParamId,
 }
 
-/// What the projection of one layer keeps.
+/// The state of the projection of one layer.
 #[derive(Debug, Clone)]
 pub(crate) struct LayerProjection<S> {
-    pub(super) state: S,
+    pub(in crate::mla) state: S,
     /// The feature of the last step, for [`FeatureSource::Previous`].
-    pub(super) previous: Option<Buffer<1>>,
-    /// Mean feature and number of samples so far, a row a modality, for
+    pub(in crate::mla) previous: Option<Buffer<1>>,
+    /// Mean feature and number of samples so far, one row per modality, for
     /// [`FeatureMean::Running`].
-    pub(super) running: Option<Buffer<2>>,
-    /// One zero vector a modality. Its gradient is made to be the sum of the features, the number
-    /// of samples and the number of backward passes, 1, so that Eq. 4 travels with the gradients
-    /// through accumulation and across devices.
-    pub(super) carriers: Vec<Param<Tensor<1>>>,
-    /// Ids under which the factors of the weight's gradient travel with the gradients. No
-    /// parameter has them: what adds up gradients over the model's parameters leaves them out.
+    pub(in crate::mla) running: Option<Buffer<2>>,
+    /// One [carrier] per modality.
+    pub(in crate::mla) carriers: Vec<Param<Tensor<1>>>,
+    /// Ids of the factors of the weight's gradient.
     #[cfg(feature = "train")]
-    pub(super) factors: FactorIds,
+    pub(in crate::mla) factors: FactorIds,
     /// Width of the layer's input.
-    pub(super) width: usize,
-    /// The same, and 1 more where the bias is protected.
-    pub(super) d_input: usize,
-}
-
-/// Where the factors of a gradient `H^T D` are.
-#[cfg(feature = "train")]
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FactorIds {
-    /// Of the inputs `H`, `[n_samples, width]`.
-    pub(crate) inputs: ParamId,
-    /// Of the errors `D`, `[n_samples, d_output]`.
-    pub(crate) errors: ParamId,
+    pub(in crate::mla) width: usize,
+    /// Width of the protected feature: `width`, plus 1 if the bias is protected.
+    pub(in crate::mla) d_input: usize,
 }
 
 impl<P: OrthogonalProjector> Projection<P> {
@@ -84,14 +76,10 @@ impl<P: OrthogonalProjector> Projection<P> {
                 running: (config.mean == FeatureMean::Running)
                     .then(|| Buffer::new(Tensor::zeros([n_modalities, d_input + 1], single))),
                 carriers: (0..n_modalities)
-                    .map(|_| Tensor::zeros([d_input + 2], (device, DType::F32)))
-                    .map(Param::from_tensor)
+                    .map(|_| carrier(d_input, device))
                     .collect(),
                 #[cfg(feature = "train")]
-                factors: FactorIds {
-                    inputs: ParamId::new(),
-                    errors: ParamId::new(),
-                },
+                factors: FactorIds::new(),
                 width: layer.d_input,
                 d_input,
             })
@@ -120,7 +108,7 @@ impl<P: OrthogonalProjector> Projection<P> {
         &self.config
     }
 
-    /// Number of steps taken: `t` of the next one, which is not projected when it is 0.
+    /// Number of steps so far. The first step is not projected.
     pub fn n_steps(&self) -> u64 {
         self.n_steps.get()
     }
@@ -130,13 +118,25 @@ impl<P: OrthogonalProjector> Projection<P> {
         self.layers.len()
     }
 
-    /// What the rule knows of a protected layer.
+    /// State of the rule for a protected layer.
     ///
     /// # Panics
     ///
     /// If there is no such layer.
     pub fn state(&self, layer: usize) -> &P::State {
         &self.layers[layer].state
+    }
+
+    /// The gains of a protected layer's projector for a modality; `None` where there is no such
+    /// layer or modality.
+    #[cfg(feature = "train")]
+    pub(in crate::mla) fn gains(&self, layer: usize, modality: usize) -> Result<Option<Gains>> {
+        let layer = self.layers.get(layer);
+        let Some((layer, carrier)) = layer.zip(layer.and_then(|l| l.carriers.get(modality))) else {
+            return Ok(None);
+        };
+        let device = carrier.val().device();
+        Gains::of(&self.rule, &layer.state, modality, layer.d_input, &device).map(Some)
     }
 }
 

@@ -1,23 +1,19 @@
-//! What a projection does at a step: take the feature in (Eq. 4, 5) and project (Eq. 3).
+//! A projection during a step: the update by the feature (Eq. 4, 5) and Eq. 3.
 
-use burn::module::{Param, ParamId};
 use burn::tensor::{DType, Tensor};
 
 use crate::error::{MlaError, Result};
 use crate::mla::Projection;
-use crate::mla::projection::state::{FactorIds, LayerProjection};
+use crate::mla::carried::{Factors, FeatureSum};
+use crate::mla::projection::state::LayerProjection;
 use crate::numeric::product;
-use crate::projector::{IllConditionedPolicy, OrthogonalProjector, Watch};
+use crate::projector::{IllConditionedPolicy, OrthogonalProjector};
 
 impl<P: OrthogonalProjector> Projection<P> {
-    pub(crate) fn layers(&self) -> &[LayerProjection<P::State>] {
-        &self.layers
-    }
-
-    /// Looks at the squared norms of the mean features of a step, one a layer, before they are
-    /// taken in: warns once when they come near to what the rule bears in f32, and at the limit
-    /// refuses the step or has the rule switch to its square root before the next update.
-    pub(crate) fn watch(&self, modality: usize, squared_norms: &[f64]) -> Result<()> {
+    /// Checks the squared norms of a step's mean features, one per layer, before the update. Warns
+    /// once near the limit of the rule in f32. At the limit it refuses the step or requests the
+    /// square root for the next update.
+    pub(in crate::mla) fn watch(&self, modality: usize, squared_norms: &[f64]) -> Result<()> {
         let pairs = self.layers.iter().zip(squared_norms);
         for (layer, (of, &squared_norm)) in pairs.enumerate() {
             let Some(conditioning) = self.rule.conditioning(squared_norm, &of.state) else {
@@ -28,7 +24,7 @@ impl<P: OrthogonalProjector> Projection<P> {
             if conditioning.is_near() && self.watch.first_warning() {
                 log::warn!(
                     "kappa = |r|^2 / alpha = {kappa:.1e} of modality {modality} at step {step} \
-                     comes near to what the projector of protected layer {layer} bears in f32, \
+                     is close to the f32 limit of the projector of protected layer {layer}, \
                      {limit:.1e}"
                 );
             }
@@ -36,7 +32,7 @@ impl<P: OrthogonalProjector> Projection<P> {
                 continue;
             }
             match conditioning.remedy {
-                IllConditionedPolicy::SwitchToSquareRoot => self.watch.ask_for_switch(),
+                IllConditionedPolicy::SwitchToSquareRoot => self.watch.request_switch(),
                 IllConditionedPolicy::Error => {
                     return Err(MlaError::IllConditioned {
                         layer,
@@ -51,17 +47,10 @@ impl<P: OrthogonalProjector> Projection<P> {
         Ok(())
     }
 
-    pub(crate) fn single_pass(&self) -> ParamId {
-        self.single_pass
-    }
-
-    pub(crate) fn watcher(&self) -> &Watch {
-        &self.watch
-    }
-
-    /// Does what [`watch`](Self::watch) asked for. After an error nothing has changed.
-    pub(crate) fn stabilize(&mut self) -> Result<()> {
-        if !self.watch.switch_wanted() {
+    /// Switches to the square root if [`watch`](Self::watch) requested it. After an error nothing
+    /// has changed.
+    pub(in crate::mla) fn stabilize(&mut self) -> Result<()> {
+        if !self.watch.switch_requested() {
             return Ok(());
         }
         let layers = self.layers.iter();
@@ -71,13 +60,14 @@ impl<P: OrthogonalProjector> Projection<P> {
         for (layer, state) in self.layers.iter_mut().zip(states) {
             layer.state = state;
         }
-        self.watch.forget_switch();
-        log::warn!("the projector goes on in square-root form, which f32 does not endanger");
+        self.watch.clear_switch();
+        log::warn!("the projector switches to square-root form, which is safe in f32");
         Ok(())
     }
 
-    /// Takes in the features of a step, one a layer, and tells whether this step is projected.
-    pub(crate) fn advance(&mut self, modality: usize, sums: Vec<Tensor<1>>) -> bool {
+    /// Updates the state by the features of a step, one per layer. Returns whether the step is
+    /// projected.
+    pub(in crate::mla) fn advance(&mut self, modality: usize, sums: &[FeatureSum]) -> bool {
         let started = self.n_steps.get() > 0;
         let last_modality = self.last_modality.get() as usize;
         let layers = std::mem::take(&mut self.layers);
@@ -105,11 +95,11 @@ impl<P: OrthogonalProjector> Projection<P> {
         started
     }
 
-    /// Projects the change of a layer, in its own precision. What does not change, a frozen
-    /// weight or bias, counts as 0 and stays out of the result.
+    /// Projects the change of a layer and returns it in its own precision. A frozen weight or bias
+    /// counts as 0 and is not part of the result.
     ///
-    /// Given the factors of a gradient, uses them instead of the gradient where that is the same.
-    pub(crate) fn project(
+    /// If `factors` are given and equivalent to the gradient, they are used instead of it.
+    pub(in crate::mla) fn project(
         &self,
         layer: usize,
         modality: usize,
@@ -166,48 +156,15 @@ impl<P: OrthogonalProjector> Projection<P> {
     }
 }
 
-/// The factors of a weight's gradient `H^T D`.
-#[derive(Debug)]
-pub(crate) struct Factors {
-    /// `H`, `[n_samples, width]`.
-    pub(crate) inputs: Tensor<2>,
-    /// `D`, `[n_samples, d_output]`.
-    pub(crate) errors: Tensor<2>,
-}
-
 /// The gradients or the changes of a layer's weight, `[width, d_output]`, and bias, `[d_output]`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LayerChange {
-    pub(crate) weight: Option<Tensor<2>>,
-    pub(crate) bias: Option<Tensor<1>>,
+pub(in crate::mla) struct LayerChange {
+    pub(in crate::mla) weight: Option<Tensor<2>>,
+    pub(in crate::mla) bias: Option<Tensor<1>>,
 }
 
 impl<S> LayerProjection<S> {
-    /// The sum of `input`'s rows, augmented by a 1 a row where the bias is protected, the number of
-    /// rows, and 1 for one backward pass: `[d_input + 2]`, off the tape, in f32.
-    pub(crate) fn feature_sum(&self, input: Tensor<2>) -> Tensor<1> {
-        let input = input.without_autodiff().cast(DType::F32);
-        let [n_samples, width] = input.dims();
-        let single = (&input.device(), DType::F32);
-        let counts = Tensor::full([self.d_input + 1 - width], n_samples as f32, single);
-        let pass = Tensor::ones([1], single);
-        let sum = input.sum_dim(0).squeeze_dim(0);
-        Tensor::cat(vec![sum, counts, pass], 0)
-    }
-
-    /// The mean of the rows whose [`feature_sum`](Self::feature_sum) is given, `[d_input]`.
-    pub(crate) fn mean_of(&self, sum: Tensor<1>) -> Tensor<1> {
-        let d = self.d_input;
-        sum.clone().slice([0..d]) / sum.slice([d..d + 1])
-    }
-
-    /// Of how many backward passes a [`feature_sum`](Self::feature_sum) is the sum, `[1]`.
-    pub(crate) fn passes_of(&self, sum: &Tensor<1>) -> Tensor<1> {
-        let d = self.d_input;
-        sum.clone().slice([d + 1..d + 2])
-    }
-
-    /// Appends a 1 to each row where the bias is protected.
+    /// Appends a 1 to each row if the bias is protected.
     fn augment(&self, inputs: Tensor<2>) -> Tensor<2> {
         let [n_samples, width] = inputs.dims();
         if self.d_input == width {
@@ -218,31 +175,10 @@ impl<S> LayerProjection<S> {
         Tensor::cat(vec![inputs, ones], 1)
     }
 
-    pub(crate) fn width(&self) -> usize {
-        self.width
-    }
-
-    pub(crate) fn d_input(&self) -> usize {
-        self.d_input
-    }
-
-    pub(crate) fn state(&self) -> &S {
-        &self.state
-    }
-
-    pub(crate) fn factors(&self) -> FactorIds {
-        self.factors
-    }
-
-    pub(crate) fn carriers(&self) -> &[Param<Tensor<1>>] {
-        &self.carriers
-    }
-
-    /// Eq. 4, from a [`feature_sum`](Self::feature_sum).
-    fn mean_feature(&mut self, modality: usize, sum: Tensor<1>) -> Tensor<1> {
+    /// Eq. 4, over the samples of the step or all samples so far.
+    fn mean_feature(&mut self, modality: usize, sum: &FeatureSum) -> Tensor<1> {
         let d = self.d_input;
-        let mean = self.mean_of(sum.clone());
-        let count = sum.slice([d..d + 1]);
+        let (mean, count) = (sum.mean(), sum.n_samples());
         let Some(running) = &mut self.running else {
             return mean;
         };

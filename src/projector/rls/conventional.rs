@@ -1,3 +1,5 @@
+//! Eq. 5 of the paper, in its printed form or by its square root.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
@@ -14,7 +16,7 @@ use crate::projector::rls::recursion::Kept;
 use crate::projector::rls::square_root;
 use crate::projector::rls::square_root::SquareRoot;
 
-/// How an [`RlsProjector`] keeps `P`. Both compute the same matrix.
+/// The form in which an [`RlsProjector`] stores `P`. Both compute the same matrix.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum RlsForm {
     /// `P` itself, as Eq. 5 is printed: the fastest. In f32 it can lose positive definiteness when
@@ -38,25 +40,25 @@ pub enum RlsForm {
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
 /// | `alpha` | 0.1 | regularises the denominator; small protects more | (0, inf) |
-/// | `form` | [`Conventional`](RlsForm::Conventional) | how `P` is kept | |
-/// | `ill_conditioned` | [`SwitchToSquareRoot`](IllConditionedPolicy::SwitchToSquareRoot) | what to do before the conventional form breaks in f32 | |
-/// | `kappa_limit` | 1e6 | the `kappa` from which on that is done | (0, inf) |
-/// | `fold_every` | 32 | updates kept apart, `d_input / 4` at most, until one product folds them into the matrix | >= 1 |
+/// | `form` | [`Conventional`](RlsForm::Conventional) | how `P` is stored | |
+/// | `ill_conditioned` | [`SwitchToSquareRoot`](IllConditionedPolicy::SwitchToSquareRoot) | policy at `kappa_limit` | |
+/// | `kappa_limit` | 1e6 | the `kappa` at which a feature endangers the conventional form in f32 | (0, inf) |
+/// | `fold_every` | 32 | updates, `d_input / 4` at most, that one product folds into the matrix | >= 1 |
 #[derive(Config, Debug, PartialEq)]
 pub struct RlsProjectorConfig {
     /// Regulariser of the denominator; small protects more.
     #[config(default = 0.1)]
     pub alpha: f64,
-    /// How `P` is kept.
+    /// How `P` is stored.
     #[config(default = "RlsForm::Conventional")]
     pub form: RlsForm,
-    /// What to do before the conventional form breaks in f32.
+    /// Policy at `kappa_limit`.
     #[config(default = "IllConditionedPolicy::SwitchToSquareRoot")]
     pub ill_conditioned: IllConditionedPolicy,
-    /// The `kappa = |r|^2 / alpha` from which on a feature endangers the conventional form.
+    /// The `kappa = |r|^2 / alpha` at which a feature endangers the conventional form in f32.
     #[config(default = 1e6)]
     pub kappa_limit: f64,
-    /// Number of updates kept apart, `d_input / 4` at most, until one product folds them into the matrix.
+    /// Number of updates, `d_input / 4` at most, that one product folds into the matrix.
     #[config(default = 32)]
     pub fold_every: usize,
 }
@@ -74,18 +76,17 @@ pub struct RlsProjectorConfig {
 ///
 /// # Cost
 ///
-/// The last corrections are kept as columns: `P = P_base - sum v v^T` with
-/// `v = k / sqrt(alpha + r^T k)`. An update is one pass over `P_base`, read only, plus `O(s)` a
-/// column; every `fold_every` updates one product folds the columns in. On a CPU no `s x s`
-/// temporary is ever made, on a GPU only by a fold.
+/// The last corrections are stored as columns: `P = P_base - sum v v^T` with
+/// `v = k / sqrt(alpha + r^T k)`. An update reads `P_base` once and costs another `O(s)` per
+/// column. Every `fold_every` updates one product folds the columns in. A CPU never allocates an
+/// `s x s` temporary, a GPU only for a fold.
 ///
 /// # Numbers
 ///
-/// In f32 the recursion amplifies rounding by up to `kappa = |r|^2 / alpha`. A model watches it
+/// In f32 the recursion amplifies rounding by up to `kappa = |r|^2 / alpha`. A model checks it
 /// and, at `kappa_limit`, [switches to the square root or refuses the step](IllConditionedPolicy).
-/// Who calls [`update`](OrthogonalProjector::update) directly watches it with
-/// [`conditioning`](OrthogonalProjector::conditioning), or takes
-/// [`RlsForm::SquareRoot`] from the start.
+/// If you call [`update`](OrthogonalProjector::update) directly, check it with
+/// [`conditioning`](OrthogonalProjector::conditioning), or use [`RlsForm::SquareRoot`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct RlsProjector {
     config: RlsProjectorConfig,
@@ -108,7 +109,7 @@ pub struct RlsState {
 const CONVENTIONAL: u64 = 0;
 /// A square root of `P`.
 const SQUARE_ROOT: u64 = 1;
-/// `P`, handed in and multiplied as it stands, symmetric or not quite.
+/// `P` as given by the caller, which may be slightly asymmetric.
 const HANDED_IN: u64 = 2;
 
 impl RlsProjectorConfig {
@@ -134,13 +135,13 @@ impl RlsProjector {
         &self.config
     }
 
-    /// A state that holds the matrix `p`, `[d_input, d_input]`, symmetric and positive definite.
-    /// Projections multiply by it as it stands, also where it falls short of symmetry.
+    /// Creates a state from the matrix `p`, `[d_input, d_input]`, symmetric and positive definite.
+    /// Projections multiply by it without making it symmetric.
     ///
     /// # Errors
     ///
-    /// [`MlaError::NotPositive`](crate::MlaError::NotPositive) when the square-root form is asked
-    /// for and `p` has no square root.
+    /// [`MlaError::NotPositive`](crate::MlaError::NotPositive) in square-root form when `p` has no
+    /// square root.
     ///
     /// # Panics
     ///
@@ -190,13 +191,14 @@ impl RlsState {
         if self.is_square_root() {
             return self.factor().matrix();
         }
-        match self.left.is_empty() {
-            true => self.base.get(),
-            false => fold::subtract(self.base.get(), self.left.rows(), self.left.rows()),
+        if self.left.is_empty() {
+            self.base.get()
+        } else {
+            fold::subtract(self.base.get(), self.left.rows(), self.left.rows())
         }
     }
 
-    /// Whether `P` is kept by its square root.
+    /// Whether the state is the square root of `P`.
     pub fn is_square_root(&self) -> bool {
         self.form.get() == SQUARE_ROOT
     }
@@ -290,9 +292,10 @@ impl OrthogonalProjector for RlsProjector {
     }
 
     fn stabilize(&self, state: RlsState) -> Result<RlsState> {
-        match state.is_square_root() {
-            true => Ok(state),
-            false => state.into_square_root(),
+        if state.is_square_root() {
+            Ok(state)
+        } else {
+            state.into_square_root()
         }
     }
 }

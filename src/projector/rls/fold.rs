@@ -1,27 +1,29 @@
-//! Folding corrections of low rank into the matrix that they correct.
+//! Folds of corrections of low rank into the matrix that they correct.
 
 use burn::tensor::Tensor;
 
 use crate::numeric::product;
 use crate::numeric::{Numbers, is_host};
 
-/// Rows of the matrix folded at a time on a [host](is_host): what lies in between stays in the
-/// cache, and nothing of the size of the matrix is made.
+/// Rows of the matrix per fold on a [host](is_host). Intermediate results stay in the cache, and
+/// none is as large as the matrix.
 const BLOCK: usize = 64;
 
 /// `base + left^T right`, with `left` and `right` `[n, s]` and `base` `[s, s]`.
 pub(super) fn add(base: Tensor<2>, left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
-    match is_host(&base.device()) {
-        true => on_host(base, left, right, |base, correction| base + correction),
-        false => base + product(left.transpose(), right),
+    if is_host(&base.device()) {
+        on_host(base, left, right, |base, correction| base + correction)
+    } else {
+        base + product(left.transpose(), right)
     }
 }
 
-/// `base - left^T right`, likewise.
+/// `base - left^T right`, with the same shapes.
 pub(super) fn subtract(base: Tensor<2>, left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
-    match is_host(&base.device()) {
-        true => on_host(base, left, right, |base, correction| base - correction),
-        false => base - product(left.transpose(), right),
+    if is_host(&base.device()) {
+        on_host(base, left, right, |base, correction| base - correction)
+    } else {
+        base - product(left.transpose(), right)
     }
 }
 

@@ -1,3 +1,5 @@
+//! Eq. 5 with a leak: protection fades.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
@@ -15,7 +17,7 @@ use crate::projector::rls::recursion::Kept;
 /// |---|---|---|---|
 /// | `alpha` | 0.1 | regularises the denominator; small protects more | (0, inf) |
 /// | `leak` | 0.01 | share of the protection that each update forgets | (0, 1) |
-/// | `fold_every` | 32 | updates kept apart, `d_input / 4` at most, until one product folds them into the matrix | >= 1 |
+/// | `fold_every` | 32 | updates, `d_input / 4` at most, that one product folds into the matrix | >= 1 |
 #[derive(Config, Debug, PartialEq)]
 pub struct LeakyRlsProjectorConfig {
     /// Regulariser of the denominator; small protects more.
@@ -24,12 +26,12 @@ pub struct LeakyRlsProjectorConfig {
     /// Share of the protection that each update forgets.
     #[config(default = 0.01)]
     pub leak: f64,
-    /// Number of updates kept apart, `d_input / 4` at most, until one product folds them into the matrix.
+    /// Number of updates, `d_input / 4` at most, that one product folds into the matrix.
     #[config(default = 32)]
     pub fold_every: usize,
 }
 
-/// Eq. 5 with a leak, so that the head never stops learning.
+/// Eq. 5 with a leak: the head never stops learning.
 ///
 /// ```text
 /// k  = P r
@@ -37,13 +39,13 @@ pub struct LeakyRlsProjectorConfig {
 /// P <- (1 - leak) P + leak I
 /// ```
 ///
-/// `P` of Eq. 5 only ever shrinks: sooner or later no gradient passes. Here `leak I <= P <= I`.
-/// Protected are the directions of features of about the last `1 / leak` updates; a direction
-/// that no feature has shown for `n` updates is protected by `(1 - leak)^n` of what it was.
+/// `P` of Eq. 5 only shrinks, and at some point no gradient passes. Here `leak I <= P <= I`. The
+/// rule protects the directions of features of about the last `1 / leak` updates. After `n`
+/// updates without a direction, `(1 - leak)^n` of its protection is left.
 ///
-/// Kept is what is protected, `N = I - P`, of which an update forgets a share and adds
-/// `k k^T / (alpha + r^T k)`: a sum of squares, so that `P` neither exceeds `I` nor becomes
-/// indefinite by rounding, whatever the features.
+/// The state is the protection `N = I - P`. An update forgets a share of it and adds
+/// `k k^T / (alpha + r^T k)`. `N` is a sum of squares; therefore `P` neither exceeds `I` nor
+/// becomes indefinite by rounding, for any features.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LeakyRlsProjector {
     alpha: f64,
@@ -51,7 +53,7 @@ pub struct LeakyRlsProjector {
     fold_every: usize,
 }
 
-/// What a [`LeakyRlsProjector`] protects: `P = I - N`.
+/// The protection `N` of a [`LeakyRlsProjector`]: `P = I - N`.
 #[derive(Module, Debug)]
 pub struct LeakyRlsState {
     /// `N = (1 - leak)^n (base + rows^T rows)` after `n` updates since the last fold.
@@ -64,7 +66,7 @@ impl LeakyRlsProjectorConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    /// [`MlaError::HyperParameter`] for a value outside the ranges above.
     pub fn init(&self) -> Result<LeakyRlsProjector> {
         if !(self.leak > 0.0 && self.leak < 1.0) {
             return Err(MlaError::HyperParameter {
@@ -97,11 +99,11 @@ impl Default for LeakyRlsProjector {
     }
 }
 
-/// Rows are scaled up by what `N` will be scaled down by: they are folded before that gets large.
+/// Rows are divided by the scale of `N`, and are folded in before it falls below this.
 const SMALLEST_SCALE: f64 = 1e-3;
 
 impl LeakyRlsProjector {
-    /// What `N` will be scaled down by when `n_rows` are folded in.
+    /// The factor of `N` when `n_rows` are folded in.
     fn scale(&self, n_rows: usize) -> f64 {
         (1.0 - self.leak).powi(n_rows as i32)
     }

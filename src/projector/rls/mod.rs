@@ -7,8 +7,6 @@ mod recursion;
 mod square_root;
 mod trace_rescaled;
 
-pub use conventional::{RlsForm, RlsProjector, RlsProjectorConfig, RlsState};
-pub use leaky::{LeakyRlsProjector, LeakyRlsProjectorConfig, LeakyRlsState};
-pub use trace_rescaled::{
-    TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig, TraceRescaledRlsState,
-};
+pub use conventional::{RlsForm, RlsProjector, RlsProjectorConfig};
+pub use leaky::{LeakyRlsProjector, LeakyRlsProjectorConfig};
+pub use trace_rescaled::{TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig};

@@ -1,3 +1,5 @@
+//! The recursion that the rules of Eq. 5 share.
+
 use burn::tensor::{Device, Tensor};
 
 use crate::module::Buffer;
@@ -5,16 +7,16 @@ use crate::numeric::product;
 use crate::numeric::{Numbers, add_scaled, dot, is_flex, is_host};
 use crate::projector::pending::PendingRows;
 
-/// What a rule of Eq. 5 keeps, as a matrix whose last corrections are rows yet to be folded in.
+/// The matrix of a rule of Eq. 5. Its last corrections are pending rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kept {
-    /// `P = base - rows^T rows`, of a base that is symmetric or may not be.
+    /// `P = base - rows^T rows`. `symmetric` is false for a base that may be asymmetric.
     Passing { symmetric: bool },
     /// `P = I - scale (base + rows^T rows)`.
     Protected { scale: f64 },
 }
 
-/// So many columns flex multiplies faster as rows.
+/// Up to this number of columns, flex multiplies them faster as rows.
 const FEW_COLUMNS: usize = 8;
 
 impl Kept {
@@ -23,7 +25,7 @@ impl Kept {
         let (device, [_, n]) = (x.device(), x.dims());
         if (2..=FEW_COLUMNS).contains(&n) && self.is_faster_by_rows(&device) {
             let px = self.apply_to_rows(base, rows, x.transpose()).transpose();
-            // Laid out as columns are, for the operations that follow.
+            // Column layout, for the operations that follow.
             return Numbers::of(px).into_tensor(&device);
         }
         let along_base = product(base.get(), x.clone());
@@ -31,8 +33,8 @@ impl Kept {
         self.of_parts(x, along_base, pending)
     }
 
-    /// flex need not lay the matrix out anew for rows; only a symmetric one may be multiplied by
-    /// them instead of columns.
+    /// Whether rows are faster than columns: flex does not repack the matrix for rows. The results
+    /// agree only for a symmetric matrix.
     fn is_faster_by_rows(self, device: &Device) -> bool {
         let symmetric = match self {
             Self::Passing { symmetric } => symmetric,
@@ -48,7 +50,7 @@ impl Kept {
         self.of_parts(x, along_base, pending)
     }
 
-    /// What `P` makes of `x`, given what the base and the pending rows make of it.
+    /// The product of `P` with `x`, from those of the base and of the pending rows.
     fn of_parts(
         self,
         x: Tensor<2>,
@@ -63,7 +65,7 @@ impl Kept {
         }
     }
 
-    /// Takes a feature in, as a column `r`: adds the row `v` to the pending ones with which
+    /// Updates by a feature, a column `r`: appends the pending row of
     /// `P <- P - k k^T / (alpha + r^T k)`, `k = P r`.
     pub(super) fn push_update(
         self,
@@ -76,7 +78,7 @@ impl Kept {
             return self.push_update_on_host(base, rows, r, alpha as f32);
         }
         let k = self.apply(base, &rows, r.clone());
-        // r^T P r is not negative: what rounding makes of it must not be, either.
+        // r^T P r >= 0, which rounding may violate.
         let d = (product(r.transpose(), k.clone()) + alpha).clamp_min(alpha);
         let v = k / (d * self.scale()).sqrt();
         rows.push(v.transpose())

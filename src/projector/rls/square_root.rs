@@ -1,6 +1,6 @@
 //! Eq. 5 in square-root form: `S` of `P = S S^T`, with `S = base - left^T right`.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::error::{MlaError, Result};
 use crate::module::Buffer;
@@ -27,7 +27,7 @@ impl SquareRoot<'_> {
         along_base - product(self.left.rows().transpose(), along_rows)
     }
 
-    /// `x S` for rows `x`, `[n, d_input]`: not `S^T x^T`, for which ndarray copies `S`.
+    /// `x S` for rows `x`, `[n, d_input]`. For `S^T x^T`, ndarray would copy `S`.
     fn apply_to_rows(&self, x: Tensor<2>) -> Tensor<2> {
         let along_base = product(x.clone(), self.base.get());
         if self.left.is_empty() {
@@ -56,7 +56,7 @@ impl SquareRoot<'_> {
         }
     }
 
-    /// `P = S S^T`, symmetric to the last bit.
+    /// `P = S S^T`, exactly symmetric.
     pub(super) fn matrix(&self) -> Tensor<2> {
         let mut s = self.base.get();
         if !self.left.is_empty() {
@@ -90,8 +90,8 @@ pub(super) fn fold_in(
 
 /// The Cholesky factor of `p`, computed on the host.
 ///
-/// A matrix that rounding has just made indefinite is lifted by as little of the identity as
-/// makes it positive, 1e-3 at most.
+/// If rounding has made `p` indefinite, the smallest sufficient multiple of the identity, at most
+/// 1e-3, is added.
 pub(super) fn of(p: Tensor<2>) -> Result<Tensor<2>> {
     let device = p.device();
     let p = Symmetric::read(p)?;
@@ -100,7 +100,11 @@ pub(super) fn of(p: Tensor<2>) -> Result<Tensor<2>> {
         .into_iter()
         .find_map(|lift| p.shifted(lift).cholesky())
         .ok_or(MlaError::NotPositive { what: "P" })?;
-    Ok(factor.to_tensor(&device))
+    let [rows, columns] = [factor.nrows(), factor.ncols()];
+    // nalgebra stores columns one after the other: its transpose is row-major `L`.
+    let entries: Vec<f32> = factor.transpose().iter().map(|&x| x as f32).collect();
+    let data = TensorData::new(entries, [rows, columns]);
+    Ok(Tensor::from_data(data, (&device, DType::F32)))
 }
 
 #[cfg(test)]

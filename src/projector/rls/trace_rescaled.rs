@@ -1,3 +1,5 @@
+//! Eq. 5 with a constant trace.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
@@ -16,18 +18,18 @@ use crate::projector::rls::square_root::SquareRoot;
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
 /// | `alpha` | 0.1 | regularises the denominator; small protects more | (0, inf) |
-/// | `fold_every` | 32 | updates kept apart, `d_input / 4` at most, until one product folds them into the matrix | >= 1 |
+/// | `fold_every` | 32 | updates, `d_input / 4` at most, that one product folds into the matrix | >= 1 |
 #[derive(Config, Debug, PartialEq)]
 pub struct TraceRescaledRlsProjectorConfig {
     /// Regulariser of the denominator; small protects more.
     #[config(default = 0.1)]
     pub alpha: f64,
-    /// Number of updates kept apart, `d_input / 4` at most, until one product folds them into the matrix.
+    /// Number of updates, `d_input / 4` at most, that one product folds into the matrix.
     #[config(default = 32)]
     pub fold_every: usize,
 }
 
-/// Eq. 5 with a trace that stays that of the identity, so that the head never stops learning.
+/// Eq. 5 with the constant trace of the identity: the head never stops learning.
 ///
 /// ```text
 /// k  = P r
@@ -35,13 +37,12 @@ pub struct TraceRescaledRlsProjectorConfig {
 /// P <- P s / trace(P)
 /// ```
 ///
-/// What the rule takes away from the directions of features it gives to all in proportion to
-/// what they have: the mean gain stays 1, so that the relative protection of Eq. 5 is kept and
-/// nothing is forgotten until a direction shows up in features again. In exchange `P` exceeds
-/// `I`, up to `s` times: gradients along directions without features are amplified, and the
-/// learning rate has to suit that. Since gains grow without end along directions that features
-/// do not show, `P` is kept by its square root, which f32 does not endanger; an update costs
-/// about twice that of [`RlsProjector`](crate::projector::RlsProjector).
+/// The gain that the directions of features lose is distributed over all directions in proportion
+/// to their gains. The mean gain stays 1 and the relative protection is that of Eq. 5. In exchange
+/// `P` exceeds `I`, up to `s` times: gradients along directions without features are amplified,
+/// and the learning rate has to suit that. Gains along such directions grow without bound. The
+/// state is therefore the square root of `P`, which is safe in f32. An update costs about twice
+/// that of [`RlsProjector`](crate::projector::RlsProjector).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TraceRescaledRlsProjector {
     alpha: f64,
@@ -64,7 +65,7 @@ impl TraceRescaledRlsProjectorConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside of the
+    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside the
     /// ranges above.
     pub fn init(&self) -> Result<TraceRescaledRlsProjector> {
         Ok(TraceRescaledRlsProjector {
@@ -129,7 +130,7 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
         (left, right) = (left.push(correction.left), right.push(correction.right));
         if left.is_full() {
             (base, left, right) = square_root::fold_in(base, left, right);
-            // The trace anew, so that rounding does not add up.
+            // Rescaling at each fold keeps rounding errors from adding up.
             base = base.replace(with_trace_of_identity);
             trace = trace.replace(|trace| trace.full_like(s as f32));
         }

@@ -1,6 +1,6 @@
 //! The two halves of OGM within a step: coefficients from unimodal scores, and scaled gradients.
 
-use burn::module::{ModuleVisitor, Param};
+use burn::module::Param;
 use burn::optim::GradientsParams;
 use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Distribution, Tensor};
@@ -9,6 +9,7 @@ use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::Encoders;
 use crate::error::Result;
 use crate::modality::Targets;
+use crate::module::{FloatParam, ParamVisitor, visit};
 
 /// Computes the coefficient of each modality, `[1]`; `None` for a modality that is missing in the
 /// batch or the only one in it.
@@ -67,31 +68,21 @@ pub(in crate::baseline::joint) fn modulate<E: Encoders>(
     let mut modulate = Modulate {
         coefficients,
         noise: config.generalization,
-        path: vec![],
         gradients,
     };
-    encoders.visit(&mut modulate);
+    visit(encoders, &mut modulate);
 }
 
 struct Modulate<'a> {
     coefficients: &'a [Option<Tensor<1>>],
     noise: bool,
-    path: Vec<String>,
     gradients: &'a mut GradientsParams,
 }
 
-impl ModuleVisitor for Modulate<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let modality = self.path.first().and_then(|name| name.parse().ok());
-        let coefficient = modality.and_then(|m: usize| self.coefficients.get(m)?.clone());
+impl ParamVisitor for Modulate<'_> {
+    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+        let modality = described.part();
+        let coefficient = modality.and_then(|m| self.coefficients.get(m)?.clone());
         let Some(coefficient) = coefficient else {
             return;
         };

@@ -1,0 +1,201 @@
+//! What travels with the gradients of a step: the mean feature of Eq. 4, the factors of a wide
+//! head's gradient, and the mark of a single backward pass. This file owns their layout.
+
+use burn::module::Param;
+use burn::tensor::{DType, Device, Tensor};
+#[cfg(feature = "train")]
+use burn::{module::ParamId, optim::GradientsParams};
+
+#[cfg(feature = "train")]
+use crate::{
+    error::{MlaError, Result},
+    mla::Projection,
+    projector::OrthogonalProjector,
+};
+
+/// The inputs of a protected layer summed over the samples of a step, `[d_input + 2]` in f32.
+///
+/// The last two entries are the number of samples and the number of backward passes. Gradients
+/// that are added up therefore carry the sums for the whole batch.
+#[cfg(feature = "train")]
+#[derive(Debug, Clone)]
+pub(super) struct FeatureSum(Tensor<1>);
+
+/// A zero vector whose gradient is a [`FeatureSum`], for a layer of width `d_input`.
+pub(super) fn carrier(d_input: usize, device: &Device) -> Param<Tensor<1>> {
+    Param::from_tensor(Tensor::zeros([d_input + 2], (device, DType::F32)))
+}
+
+#[cfg(feature = "train")]
+impl FeatureSum {
+    /// Sums the rows of `inputs`, `[n_samples, width]`, off the tape. Entries from `width` to
+    /// `d_input` are a constant feature of 1.
+    pub(super) fn of(inputs: Tensor<2>, d_input: usize) -> Self {
+        let inputs = inputs.without_autodiff().cast(DType::F32);
+        let [n_samples, width] = inputs.dims();
+        let single = (&inputs.device(), DType::F32);
+        let counts = Tensor::full([d_input + 1 - width], n_samples as f32, single);
+        let pass = Tensor::ones([1], single);
+        let sum = inputs.sum_dim(0).squeeze_dim(0);
+        Self(Tensor::cat(vec![sum, counts, pass], 0))
+    }
+
+    /// Eq. 4, `[d_input]`.
+    pub(super) fn mean(&self) -> Tensor<1> {
+        self.0.clone().slice([0..self.d_input()]) / self.n_samples()
+    }
+
+    /// `[1]`.
+    pub(super) fn n_samples(&self) -> Tensor<1> {
+        let at = self.d_input();
+        self.0.clone().slice([at..at + 1])
+    }
+
+    /// `[1]`.
+    fn n_passes(&self) -> Tensor<1> {
+        let at = self.d_input() + 1;
+        self.0.clone().slice([at..at + 1])
+    }
+
+    fn d_input(&self) -> usize {
+        self.0.dims()[0] - 2
+    }
+}
+
+/// The factors of a weight's gradient `H^T D`.
+#[cfg(feature = "train")]
+#[derive(Debug)]
+pub(super) struct Factors {
+    /// `H`, `[n_samples, width]`.
+    pub(super) inputs: Tensor<2>,
+    /// `D`, `[n_samples, d_output]`.
+    pub(super) errors: Tensor<2>,
+}
+
+/// Ids under which [`Factors`] travel. No parameter has them: code that adds up gradients over
+/// the model's parameters drops the factors.
+#[cfg(feature = "train")]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FactorIds {
+    inputs: ParamId,
+    errors: ParamId,
+}
+
+#[cfg(feature = "train")]
+impl FactorIds {
+    pub(super) fn new() -> Self {
+        Self {
+            inputs: ParamId::new(),
+            errors: ParamId::new(),
+        }
+    }
+}
+
+/// The companions of a step's gradients.
+#[cfg(feature = "train")]
+#[derive(Debug)]
+pub(super) struct Carried {
+    /// Modality of the step.
+    pub(super) modality: usize,
+    /// Inputs of each protected layer.
+    pub(super) sums: Vec<FeatureSum>,
+    /// Factors of the gradient of each protected layer, where they are worth using.
+    pub(super) factors: Vec<Option<Factors>>,
+    accumulated: bool,
+}
+
+#[cfg(feature = "train")]
+impl Carried {
+    /// The companions of a single backward pass.
+    pub(super) fn new(modality: usize, sums: Vec<FeatureSum>) -> Self {
+        Self {
+            modality,
+            factors: sums.iter().map(|_| None).collect(),
+            sums,
+            accumulated: false,
+        }
+    }
+
+    /// A term of value 0 to add to the loss. Its gradient carries the sums, through accumulation
+    /// and across devices. `None` without protected layers.
+    pub(super) fn term<P: OrthogonalProjector>(
+        &self,
+        projection: &Projection<P>,
+    ) -> Option<Tensor<1>> {
+        let layers = projection.layers.iter().zip(&self.sums);
+        layers
+            .map(|(layer, sum)| {
+                let carrier = layer.carriers[self.modality].val().cast(DType::F32);
+                (carrier * sum.0.clone()).sum()
+            })
+            .reduce(|total, term| total + term)
+    }
+
+    /// Adds the factors and the mark of a single pass to the gradients of a backward pass, which
+    /// hold the sums already. `mark` may be any tensor.
+    pub(super) fn write<P: OrthogonalProjector>(
+        self,
+        projection: &Projection<P>,
+        gradients: &mut GradientsParams,
+        mark: Tensor<1>,
+    ) {
+        for (layer, factors) in projection.layers.iter().zip(self.factors) {
+            if let Some(factors) = factors {
+                gradients.register(layer.factors.inputs, factors.inputs);
+                gradients.register(layer.factors.errors, factors.errors);
+            }
+        }
+        gradients.register(projection.single_pass, mark);
+    }
+
+    /// Takes the companions out of gradients.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoMeanFeature`] and [`MlaError::MixedModalities`].
+    pub(super) fn take<P: OrthogonalProjector>(
+        projection: &Projection<P>,
+        gradients: &mut GradientsParams,
+    ) -> Result<Self> {
+        let layers = &projection.layers;
+        let accumulated = gradients.remove::<1>(projection.single_pass).is_none();
+        let mut found: Option<(usize, Vec<FeatureSum>)> = None;
+        for modality in 0..layers.first().map_or(0, |layer| layer.carriers.len()) {
+            let sums: Vec<FeatureSum> = layers
+                .iter()
+                .filter_map(|layer| gradients.remove(layer.carriers[modality].id))
+                .map(FeatureSum)
+                .collect();
+            if sums.is_empty() {
+                continue;
+            }
+            if let Some((first, _)) = found {
+                let second = modality;
+                return Err(MlaError::MixedModalities { first, second });
+            }
+            if sums.len() != layers.len() {
+                return Err(MlaError::NoMeanFeature);
+            }
+            found = Some((modality, sums));
+        }
+        let (modality, sums) = found.ok_or(MlaError::NoMeanFeature)?;
+        let mut factors = |ids: FactorIds| {
+            Some(Factors {
+                inputs: gradients.remove(ids.inputs)?,
+                errors: gradients.remove(ids.errors)?,
+            })
+        };
+        Ok(Self {
+            modality,
+            sums,
+            factors: layers.iter().map(|layer| factors(layer.factors)).collect(),
+            accumulated,
+        })
+    }
+
+    /// Number of backward passes that the gradients are the sum of, `[1]`; `None` for one.
+    pub(super) fn n_passes(&self) -> Option<Tensor<1>> {
+        let sum = self.sums.first().filter(|_| self.accumulated)?;
+        Some(sum.n_passes())
+    }
+}

@@ -1,0 +1,95 @@
+//! Traversals of a module's float parameters. Burn's visitor trait is implemented here and nowhere
+//! else.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::Tensor;
+
+use crate::error::{MlaError, Result};
+
+/// The description of a float parameter.
+#[derive(Debug)]
+pub(crate) struct FloatParam {
+    pub(crate) id: ParamId,
+    pub(crate) path: Vec<String>,
+    pub(crate) shape: Vec<usize>,
+    #[cfg(feature = "train")]
+    pub(crate) requires_grad: bool,
+}
+
+#[cfg(feature = "train")]
+impl FloatParam {
+    /// Position of the submodule that holds the parameter, in a tuple or `Vec` of modules.
+    pub(crate) fn part(&self) -> Option<usize> {
+        self.path.first()?.parse().ok()
+    }
+}
+
+/// Describes all float parameters of a module.
+pub(crate) fn float_params<M: Module>(module: &M) -> Vec<FloatParam> {
+    let mut params = vec![];
+    visit(module, &mut params);
+    params
+}
+
+/// Checks that encoders and head have no parameter in common.
+pub(crate) fn check_distinct<E: Module, H: Module>(encoders: &E, head: &H) -> Result<()> {
+    let named = |name, params: Vec<FloatParam>| {
+        let path = move |param: FloatParam| (param.id, format!("{name}.{}", param.path.join(".")));
+        params.into_iter().map(path)
+    };
+    let mut paths = HashMap::new();
+    let encoders = named("encoders", float_params(encoders));
+    for (id, path) in encoders.chain(named("head", float_params(head))) {
+        if let Some(first) = paths.insert(id, path.clone()) {
+            let second = path;
+            return Err(MlaError::SharedParameter { first, second });
+        }
+    }
+    Ok(())
+}
+
+/// An operation on each float parameter of a module; see [`visit`].
+pub(crate) trait ParamVisitor {
+    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>);
+}
+
+impl ParamVisitor for Vec<FloatParam> {
+    fn visit<const D: usize>(&mut self, described: FloatParam, _: &Param<Tensor<D>>) {
+        self.push(described);
+    }
+}
+
+/// Applies `visitor` to each float parameter of a module.
+pub(crate) fn visit<M: Module, V: ParamVisitor>(module: &M, visitor: &mut V) {
+    let path = vec![];
+    module.visit(&mut Walk { path, visitor });
+}
+
+/// Keeps the path for a [`ParamVisitor`].
+struct Walk<'a, V> {
+    path: Vec<String>,
+    visitor: &'a mut V,
+}
+
+impl<V: ParamVisitor> ModuleVisitor for Walk<'_, V> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let described = FloatParam {
+            id: param.id,
+            path: self.path.clone(),
+            shape: param.lazy_shape().to_vec(),
+            #[cfg(feature = "train")]
+            requires_grad: param.is_require_grad(),
+        };
+        self.visitor.visit(described, param);
+    }
+}
