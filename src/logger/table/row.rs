@@ -97,7 +97,7 @@ impl Format {
             Self::Csv => {
                 let mut reader = csv::Reader::from_reader(lines);
                 let header = reader.headers().map_err(|error| (1, error.to_string()))?;
-                if !lines.is_empty() && header != &COLUMNS[..] {
+                if !lines.is_empty() && header != COLUMNS[..] {
                     return Err((1, format!("expected {}", COLUMNS.join(","))));
                 }
                 let bad = |error: csv::Error| {
