@@ -1,4 +1,4 @@
-//! The way of an error out of Burn's training loop, whose steps cannot return one.
+//! The way in which an error leaves Burn's training loop, whose steps cannot return one.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

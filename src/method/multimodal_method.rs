@@ -16,9 +16,10 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 
 /// A multimodal model and the way it is trained.
 ///
-/// This is what [`ResumableTraining`], [`evaluate`], [`evaluate_subsets`] and [`fit_temperatures`] need
-/// from a model. [`Mla`] is a method, and so is [`Joint`](crate::baseline::Joint) with any of its
-/// heads: all of them train in the same loop, with the same checkpoints and metrics.
+/// [`ResumableTraining`], [`evaluate`], [`evaluate_subsets`] and [`fit_temperatures`] take any method.
+/// [`Mla`] is one, and so is [`Joint`](crate::baseline::Joint) with any of its heads. All methods share
+/// the training loop, the checkpoints and the metrics. [`burn_steps!`](crate::burn_steps) implements
+/// the supertraits `TrainStep` and `InferenceStep`.
 ///
 /// # Implementing your own
 ///
