@@ -236,7 +236,7 @@ fn running_statistics_are_of_the_samples_that_have_the_modality() {
         let model = image_joint(&device);
         let before = running(&model);
         model.try_step(image_batch(None, &device)).unwrap();
-        assert_eq!(running(&model), before, "nobody has an image");
+        assert_eq!(running(&model), before, "no sample has an image");
 
         let one = pixels(1, 5, &device);
         let rows = Rows::Some(vec![1]);
