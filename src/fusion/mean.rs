@@ -5,12 +5,12 @@ use burn::tensor::Tensor;
 
 use crate::fusion::{ModalityLogits, UncertaintyFusion};
 
-/// The same weight for every modality that is present: late fusion by the mean.
+/// Fusion with the same weight for every modality present: late fusion by the mean.
 #[derive(Module, Debug, Default)]
 pub struct MeanFusion {}
 
 impl MeanFusion {
-    /// The rule; it has no options.
+    /// Creates the rule, which has no options.
     pub fn new() -> Self {
         Self {}
     }

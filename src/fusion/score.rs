@@ -14,7 +14,7 @@ use crate::module::Buffer;
 /// Certainty of a prediction as one number; larger is surer. `p = softmax(z)` of logits `z`.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Score {
-    /// `sum_c p_c log p_c`, in `[-log C, 0]`: the negative [`entropy`] of Eq. 7 and 8 of the MLA
+    /// `sum_c p_c log p_c`, in `[-log C, 0]`: the negative [`entropy`](fn@entropy) of Eq. 7 and 8 of the MLA
     /// paper.
     Entropy,
     /// The same divided by `log C`, in `[-1, 0]`. It does not depend on the number of classes.

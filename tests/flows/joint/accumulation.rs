@@ -7,13 +7,13 @@ use super::*;
 
 /// Rows `range` of a batch.
 fn part(batch: &Batch, range: std::ops::Range<usize>, device: &Device) -> Batch {
-    let of = batch.inputs.iter().map(|part| {
+    let inputs = batch.inputs.iter().map(|part| {
         let part = part.as_ref().unwrap();
         part.input.clone().slice([range.clone()])
     });
     let rows: Vec<usize> = range.clone().collect();
     let targets = Targets::from_labels(batch.targets.select(&rows).labels().to_vec(), device);
-    let part = MultimodalBatch::paired(of.collect::<Vec<_>>(), targets);
+    let part = MultimodalBatch::paired(inputs.collect::<Vec<_>>(), targets);
     part.with_samples(batch.samples.as_ref().unwrap()[range].to_vec())
 }
 

@@ -139,9 +139,9 @@ fn sample(batch: &Batch, row: usize, modalities: &[usize], device: &Device) -> B
         };
         Some(ModalityInput::all(part.input.clone().slice([at..at + 1])))
     };
-    let of = batch.inputs.iter().enumerate().map(part).collect();
+    let inputs = batch.inputs.iter().enumerate().map(part).collect();
     let label = batch.targets.labels()[row] as usize;
-    MultimodalBatch::new(of, Targets::new([label], device))
+    MultimodalBatch::new(inputs, Targets::new([label], device))
 }
 
 /// The prediction of a concatenation from one modality is the layer with zeros for the other features.
@@ -197,13 +197,13 @@ fn temperatures_are_fitted_to_the_modalities() {
             for (modality, found) in found.into_iter().enumerate() {
                 let (mut logits, mut labels) = (vec![], vec![]);
                 for batch in batches(&device) {
-                    let of = batch.targets.labels().to_vec();
+                    let labels_of_batch = batch.targets.labels().to_vec();
                     let there = batch.presence().unwrap().rows(modality);
                     let each = model.predict(batch).unwrap().modalities;
                     let all = values(each.modality(modality));
                     for row in there {
                         logits.extend(&all[row * N_CLASSES..][..N_CLASSES]);
-                        labels.push(of[row] as usize);
+                        labels.push(labels_of_batch[row] as usize);
                     }
                 }
                 let logits = matrix(logits, N_CLASSES, &device);

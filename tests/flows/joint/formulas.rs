@@ -8,9 +8,9 @@ const N: usize = 5;
 
 fn features(device: &Device) -> (ModalityFeatures, Vec<Vec<Vec<f64>>>) {
     let mut numbers = Numbers::new(7);
-    let of = FEATURES.map(|width| numbers.tensor([N, width], device));
-    let host = of.iter().cloned().map(rows).collect();
-    (ModalityFeatures::complete(of.to_vec()).unwrap(), host)
+    let features = FEATURES.map(|width| numbers.tensor([N, width], device));
+    let host = features.iter().cloned().map(rows).collect();
+    (ModalityFeatures::complete(features.to_vec()).unwrap(), host)
 }
 
 fn fused(head: &impl JointHead, features: &ModalityFeatures) -> Vec<f32> {
@@ -131,9 +131,9 @@ fn the_loss_of_qmf_is_that_of_the_paper() {
                 observed[ids[i] * 6 + 3 + m] += 1.0;
             }
             let mean = |at: usize| {
-                let of =
+                let total =
                     |column: usize| f64::from(before[at * 6 + column]) + observed[at * 6 + column];
-                (of(3 + m) > 0.0).then(|| of(m) / of(3 + m))
+                (total(3 + m) > 0.0).then(|| total(m) / total(3 + m))
             };
             let seen: Vec<f64> = (0..8).filter_map(mean).collect();
             let lowest = seen.iter().copied().fold(f64::MAX, f64::min);

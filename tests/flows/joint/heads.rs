@@ -31,8 +31,8 @@ fn every_head_learns() {
             let right = classes.iter().zip(&labels).filter(|(a, b)| a == b).count();
             assert!(right >= 27, "{what}: {right} of 30 right");
             for modality in 0..n_modalities {
-                let of = prediction.modalities.modality(modality);
-                assert_eq!(of.dims(), [30, N_CLASSES], "{what}");
+                let logits = prediction.modalities.modality(modality);
+                assert_eq!(logits.dims(), [30, N_CLASSES], "{what}");
             }
         }
     }
@@ -57,7 +57,7 @@ fn what_the_modalities_say_adds_up() {
         for n_modalities in [2, 3] {
             for kind in [Kind::Sum, Kind::Concat, Kind::LateFusion, Kind::Ensemble] {
                 let (prediction, each) = predicted(kind, n_modalities, &device);
-                let sum = each.into_iter().reduce(|sum, of| sum + of).unwrap();
+                let sum = each.into_iter().reduce(|sum, term| sum + term).unwrap();
                 let share = match kind {
                     Kind::Sum | Kind::Concat => 1.0,
                     _ => 1.0 / n_modalities as f64,
@@ -114,15 +114,15 @@ fn a_modality_on_its_own_is_predicted_as_if_the_others_were_missing() {
                 let alone = Presence::from_mask(mask, 3).unwrap();
                 let alone = model.predict(batch.clone().with_presence(&alone).unwrap());
                 let alone = alone.unwrap();
-                let of = all.modalities.modality(modality);
+                let logits = all.modalities.modality(modality);
                 assert_eq!(
                     values(alone.modalities.modality(modality)),
-                    values(of.clone()),
+                    values(logits.clone()),
                     "{kind:?}"
                 );
                 match kind {
                     Kind::Concat | Kind::Qmf => {} // b instead of b / M; weighted
-                    _ => assert_eq!(values(alone.fused), values(of), "{kind:?}"),
+                    _ => assert_eq!(values(alone.fused), values(logits), "{kind:?}"),
                 }
             }
         }

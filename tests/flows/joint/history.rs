@@ -37,13 +37,13 @@ fn batches(device: &Device) -> Vec<Batch> {
         [true, true, true],
     ]);
     let ids = [vec![7, 3, 39, 7], vec![0, 1, 7, 2], vec![7, 3, 7, 3]];
-    let of = |(seed, ids): (usize, Vec<usize>)| {
+    let samples_of = |(seed, ids): (usize, Vec<usize>)| {
         let batch = batch_of(4, 3, seed as u64, device)
             .with_presence(&mask)
             .unwrap();
         batch.with_samples(ids)
     };
-    ids.into_iter().enumerate().map(of).collect()
+    ids.into_iter().enumerate().map(samples_of).collect()
 }
 
 #[test]

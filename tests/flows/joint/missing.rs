@@ -55,9 +55,9 @@ fn every_head_trains_and_predicts_with_missing_modalities() {
             let prediction = model.valid().predict(batch()).unwrap();
             assert!(values(prediction.fused).iter().all(|x| x.is_finite()));
             for modality in 0..3 {
-                let of = rows(prediction.modalities.modality(modality));
-                for (sample, of) in of.iter().enumerate() {
-                    let zero = of.iter().all(|&x| x == 0.0);
+                let logits = rows(prediction.modalities.modality(modality));
+                for (sample, logits) in logits.iter().enumerate() {
+                    let zero = logits.iter().all(|&x| x == 0.0);
                     assert_eq!(zero, !mask.is_present(sample, modality), "{kind:?}");
                 }
             }
@@ -74,18 +74,19 @@ fn other_samples_do_not_matter() {
             let batch = batch_of(6, 3, 1, &device).with_presence(&some()).unwrap();
             let all = rows(model.predict(batch).unwrap().fused);
             for (sample, expected) in all.iter().enumerate() {
-                let (labels, of) = inputs(6, 3, 1);
-                let of = of
-                    .into_iter()
-                    .zip(INPUTS)
-                    .enumerate()
-                    .map(|(m, (values, width))| {
-                        let row = values[sample * width..][..width].to_vec();
-                        let input = ModalityInput::all(matrix(row, width, &device));
-                        some().is_present(sample, m).then_some(input)
-                    });
+                let (labels, tensors) = inputs(6, 3, 1);
+                let tensors =
+                    tensors
+                        .into_iter()
+                        .zip(INPUTS)
+                        .enumerate()
+                        .map(|(m, (values, width))| {
+                            let row = values[sample * width..][..width].to_vec();
+                            let input = ModalityInput::all(matrix(row, width, &device));
+                            some().is_present(sample, m).then_some(input)
+                        });
                 let targets = Targets::new([labels[sample]], &device);
-                let batch = MultimodalBatch::new(of.collect::<Vec<_>>(), targets);
+                let batch = MultimodalBatch::new(tensors.collect::<Vec<_>>(), targets);
                 let fused = model.predict(batch).unwrap().fused;
                 close(
                     &values(fused),
@@ -106,19 +107,19 @@ fn what_stands_in_missing_rows_does_not_matter() {
             let head = set_parameters(kind.head(&FEATURES, N_CLASSES, &device), 2);
             let mut numbers = Numbers::new(3);
             let good = FEATURES.map(|width| numbers.tensor([6, width], &device));
-            let spoiled = good.clone().map(|of| {
-                let width = of.dims()[1];
+            let spoiled = good.clone().map(|tensor| {
+                let width = tensor.dims()[1];
                 let modality = FEATURES.iter().position(|&w| w == width).unwrap();
-                let mut values = values(of);
+                let mut values = values(tensor);
                 for sample in (0..6).filter(|&s| !some().is_present(s, modality)) {
                     values[sample * width..][..width].fill(f32::NAN);
                 }
                 matrix(values, width, &device)
             });
             let targets = Targets::new([0, 1, 2, 0, 1, 2], &device);
-            let loss = |of: [Tensor<2>; 3]| {
+            let loss = |features: [Tensor<2>; 3]| {
                 let samples = JointSamples {
-                    features: ModalityFeatures::new(of.to_vec(), some()).unwrap(),
+                    features: ModalityFeatures::new(features.to_vec(), some()).unwrap(),
                     targets: &targets,
                     samples: Some(&[5, 4, 3, 2, 1, 0]),
                     label_smoothing: Some(0.1),
@@ -235,7 +236,7 @@ fn running_statistics_are_of_the_samples_that_have_the_modality() {
         let model = image_joint(&device);
         let before = running(&model);
         model.try_step(image_batch(None, &device)).unwrap();
-        assert_eq!(running(&model), before, "nobody has an image");
+        assert_eq!(running(&model), before, "no sample has an image");
 
         let one = pixels(1, 5, &device);
         let rows = Rows::Some(vec![1]);

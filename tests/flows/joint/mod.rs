@@ -146,7 +146,7 @@ fn joint(kind: Kind, n_modalities: usize, config: JointConfig, device: &Device) 
 fn inputs(n: usize, n_modalities: usize, seed: u64) -> (Vec<usize>, Vec<Vec<f32>>) {
     let mut numbers = Numbers::new(seed);
     let labels: Vec<usize> = (0..n).map(|i| (i + seed as usize) % N_CLASSES).collect();
-    let of = INPUTS[..n_modalities].iter().map(|&width| {
+    let values = INPUTS[..n_modalities].iter().map(|&width| {
         let entries = labels
             .iter()
             .flat_map(|&label| (0..width).map(move |column| (f32::from(column == label), column)));
@@ -154,16 +154,16 @@ fn inputs(n: usize, n_modalities: usize, seed: u64) -> (Vec<usize>, Vec<Vec<f32>
             .map(|(signal, _)| signal + 0.4 * numbers.next())
             .collect()
     });
-    let of = of.collect();
-    (labels, of)
+    let values = values.collect();
+    (labels, values)
 }
 
 /// Samples with their positions in the data set.
 fn batch_of(n: usize, n_modalities: usize, seed: u64, device: &Device) -> Batch {
-    let (labels, of) = inputs(n, n_modalities, seed);
-    let of = of.into_iter().zip(INPUTS);
-    let of = of.map(|(values, width)| matrix(values, width, device));
-    let batch = MultimodalBatch::paired(of.collect::<Vec<_>>(), Targets::new(labels, device));
+    let (labels, inputs) = inputs(n, n_modalities, seed);
+    let inputs = inputs.into_iter().zip(INPUTS);
+    let inputs = inputs.map(|(values, width)| matrix(values, width, device));
+    let batch = MultimodalBatch::paired(inputs.collect::<Vec<_>>(), Targets::new(labels, device));
     batch.with_samples((0..n).map(|i| (i + 3 * seed as usize) % N_DATA).collect())
 }
 
@@ -185,10 +185,10 @@ fn update(model: &mut MlpJoint, optimizer: &mut ModuleOptimizer, rate: f64, batc
 }
 
 /// The gradients of all parameters, by path.
-fn gradients<M: Module>(module: &M, of: &GradientsParams) -> Vec<(String, Vec<f32>)> {
+fn gradients<M: Module>(module: &M, gradients: &GradientsParams) -> Vec<(String, Vec<f32>)> {
     struct Find<'a> {
         path: Vec<String>,
-        of: &'a GradientsParams,
+        gradients: &'a GradientsParams,
         found: Vec<(String, Vec<f32>)>,
     }
     impl ModuleVisitor for Find<'_> {
@@ -199,14 +199,14 @@ fn gradients<M: Module>(module: &M, of: &GradientsParams) -> Vec<(String, Vec<f3
             self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.of.get::<D>(param.id) {
+            if let Some(gradient) = self.gradients.get::<D>(param.id) {
                 self.found.push((self.path.join("."), values(gradient)));
             }
         }
     }
     let mut find = Find {
         path: vec![],
-        of,
+        gradients,
         found: vec![],
     };
     module.visit(&mut find);

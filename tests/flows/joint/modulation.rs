@@ -21,8 +21,8 @@ fn coefficients(model: &MlpJoint, batch: Batch, alpha: f64) -> Vec<f64> {
         .map(|modality| {
             let logits = rows(each.modality(modality));
             let there = mask.rows(modality);
-            let of = |&i: &usize| (-cross_entropy(&logits[i], labels[i] as usize)).exp();
-            there.iter().map(of).sum::<f64>() / there.len() as f64
+            let probability = |&i: &usize| (-cross_entropy(&logits[i], labels[i] as usize)).exp();
+            there.iter().map(probability).sum::<f64>() / there.len() as f64
         })
         .collect();
     let coefficient = |m: usize| {

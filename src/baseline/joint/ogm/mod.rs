@@ -30,7 +30,7 @@ pub(super) use modulate::{coefficients, modulate};
 /// g     <- k_m g (+ N(0, std(g)^2))          for each gradient g of encoder m
 /// ```
 ///
-/// where `logits_m` is the prediction of a modality on its own, over the samples that have it. With
+/// where `logits_m` is the prediction from one modality alone, over the samples that have it. With
 /// two modalities `rho` is the paper's discrepancy ratio. With more, each is compared with the mean of
 /// the others, and every modality above 1 is held back. Nothing is modulated when the batch has
 /// only one modality.
