@@ -20,7 +20,7 @@ use burn_mla::checkpoint::ResumableTraining;
 use burn_mla::encoder::Encoders;
 use burn_mla::evaluation::{Confusion, shapley_values};
 use burn_mla::evaluation::{Evaluation, evaluate, evaluate_subsets, fit_temperatures};
-use burn_mla::fusion::{MeanFusion, Score, ScoreFusionConfig};
+use burn_mla::fusion::{self, MeanFusion, ScoreFusionConfig};
 use burn_mla::logger::PlainRenderer;
 use burn_mla::method::MultimodalMethod;
 use burn_mla::modality::Presence;
@@ -169,7 +169,7 @@ impl Run<'_> {
         let rows = rows.map(|&(name, fusion)| match (fusion, self.key.method) {
             (Fusion::Own, Method::MlaDefault) => {
                 let temperatures = fit_temperatures(&model, &*self.loader(Split::Valid)?)?;
-                let fusion = ScoreFusionConfig::new(n_modalities, Score::Margin)
+                let fusion = ScoreFusionConfig::new(n_modalities, fusion::Score::Margin)
                     .init(self.device)?
                     .with_calibration(&temperatures)?;
                 self.row(name, &model.clone().with_fusion(fusion)?)

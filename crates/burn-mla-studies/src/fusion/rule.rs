@@ -11,9 +11,6 @@ use burn_mla::prelude::*;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Weighting {
     Mean,
-    Entropy,
-    /// Entropy divided by `log C`.
-    NormalizedEntropy,
     Score(Score),
 }
 
@@ -49,7 +46,7 @@ pub struct Rule {
 impl Rule {
     /// Eq. 7 and 8 of the paper.
     pub const PAPER: Self = Self {
-        weighting: Weighting::Entropy,
+        weighting: Weighting::Score(Score::Entropy),
         calibration: Calibration::Nothing,
         temperature: WeightTemperature::One,
     };
@@ -61,15 +58,15 @@ impl Rule {
         let mut all = vec![];
         for weighting in [
             Weighting::Mean,
-            Weighting::Entropy,
-            Weighting::NormalizedEntropy,
+            Weighting::Score(Score::Entropy),
+            Weighting::Score(Score::NormalizedEntropy),
             Weighting::Score(Score::MaxProbability),
             Weighting::Score(Score::Margin),
             Weighting::Score(Score::Energy),
         ] {
             // The mean has no temperature; another one makes the two entropies the same.
             let temperatures: &[WeightTemperature] = match weighting {
-                Weighting::Mean | Weighting::NormalizedEntropy => &[One],
+                Weighting::Mean | Weighting::Score(Score::NormalizedEntropy) => &[One],
                 _ => &[One, Chosen],
             };
             for &temperature in temperatures {
@@ -95,11 +92,8 @@ impl Weighting {
     pub fn fuse(self, logits: &ModalityLogits, temperature: f64) -> burn_mla::Result<Tensor<2>> {
         let n_modalities = logits.n_modalities();
         let device = logits.modality(0).device();
-        let entropy = EntropyFusionConfig::new(n_modalities).with_temperature(temperature);
         let fused = match self {
             Self::Mean => MeanFusion::new().fuse(logits),
-            Self::Entropy => entropy.init(&device)?.fuse(logits),
-            Self::NormalizedEntropy => entropy.with_normalized(true).init(&device)?.fuse(logits),
             Self::Score(score) => ScoreFusionConfig::new(n_modalities, score)
                 .with_temperature(temperature)
                 .init(&device)?
@@ -113,8 +107,8 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.weighting {
             Weighting::Mean => "mean",
-            Weighting::Entropy => "entropy",
-            Weighting::NormalizedEntropy => "entropy / log C",
+            Weighting::Score(Score::Entropy) => "entropy",
+            Weighting::Score(Score::NormalizedEntropy) => "entropy / log C",
             Weighting::Score(Score::MaxProbability) => "max. probability",
             Weighting::Score(Score::Margin) => "margin",
             Weighting::Score(Score::Energy) => "energy",
