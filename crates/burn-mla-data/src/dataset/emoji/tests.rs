@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use burn::data::dataloader::DataLoader;
 use burn::tensor::Device;
 use burn_mla::MlaError;
 use image::RgbImage;
