@@ -73,7 +73,7 @@ fn cloned_encoders_are_refused() {
             .unwrap_err()
             .to_string(),
         "`encoders.0.layers.0.weight` and `encoders.1.layers.0.weight` are the same parameter: \
-         initialize each encoder and the head on its own instead of cloning one"
+         initialize each encoder and the head separately instead of cloning one"
     );
 }
 

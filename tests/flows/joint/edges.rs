@@ -139,7 +139,7 @@ fn models_that_do_not_fit_are_refused() {
         assert_eq!(
             cloned.map(|_| ()).unwrap_err().to_string(),
             "`encoders.0.layers.0.weight` and `encoders.1.layers.0.weight` are the same \
-             parameter: initialize each encoder and the head on its own instead of cloning one"
+             parameter: initialize each encoder and the head separately instead of cloning one"
         );
     }
     let smoothed = JointConfig::new().with_label_smoothing(Some(1.0));

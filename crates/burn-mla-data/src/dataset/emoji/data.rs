@@ -1,9 +1,10 @@
 //! The samples of the emoji data set: images, texts, classes and splits.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use image::RgbImage;
 use serde::Deserialize;
 
 use super::Modality;
@@ -188,15 +189,48 @@ fn rows(path: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// An image with 8 bits per channel. Grey levels count for all channels, and alpha is ignored.
+struct Rgb8 {
+    width: usize,
+    height: usize,
+    /// Samples per pixel: 1 and 2 are grey, 3 and 4 RGB.
+    n_samples: usize,
+    bytes: Vec<u8>,
+}
+
+impl Rgb8 {
+    fn read(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(DataError::file(path))?;
+        let mut decoder = png::Decoder::new(BufReader::new(file));
+        decoder.set_transformations(png::Transformations::normalize_to_color8());
+        let mut reader = decoder.read_info().map_err(DataError::file(path))?;
+        let n_bytes = reader.output_buffer_size();
+        let n_bytes = n_bytes.ok_or_else(|| DataError::File {
+            path: path.to_path_buf(),
+            message: "the image is too large".to_string(),
+        })?;
+        let mut bytes = vec![0; n_bytes];
+        let frame = reader
+            .next_frame(&mut bytes)
+            .map_err(DataError::file(path))?;
+        Ok(Self {
+            width: frame.width as usize,
+            height: frame.height as usize,
+            n_samples: frame.color_type.samples(),
+            bytes,
+        })
+    }
+
+    fn byte(&self, x: usize, y: usize, channel: usize) -> u8 {
+        let sample = if self.n_samples < 3 { 0 } else { channel };
+        self.bytes[(y * self.width + x) * self.n_samples + sample]
+    }
+}
+
 /// First `n` tiles of an atlas, each `[3, 32, 32]` in 0..1.
 fn tiles(path: PathBuf, n: usize) -> Result<Vec<f32>> {
-    let atlas: RgbImage = image::open(&path)
-        .map_err(DataError::file(&path))?
-        .into_rgb8();
-    let (columns, rows) = (
-        atlas.width() as usize / SIDE,
-        atlas.height() as usize / SIDE,
-    );
+    let atlas = Rgb8::read(&path)?;
+    let (columns, rows) = (atlas.width / SIDE, atlas.height / SIDE);
     if columns != COLUMNS || columns * rows < n {
         return Err(DataError::Atlas {
             path,
@@ -211,8 +245,8 @@ fn tiles(path: PathBuf, n: usize) -> Result<Vec<f32>> {
         for channel in 0..3 {
             for y in 0..SIDE {
                 for x in 0..SIDE {
-                    let pixel = atlas.get_pixel((left + x) as u32, (top + y) as u32);
-                    pixels.push(f32::from(pixel[channel]) / 255.0);
+                    let byte = atlas.byte(left + x, top + y, channel);
+                    pixels.push(f32::from(byte) / 255.0);
                 }
             }
         }
