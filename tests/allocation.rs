@@ -150,7 +150,8 @@ fn untrained(width: usize, device: &Device) -> (Vec<Linear>, ModuleOptimizer) {
     (layers, AdamConfig::new().init())
 }
 
-/// Model and optimizer take at most 1.3 times their size more to be saved, and to be restored.
+/// Saving takes at most 1.3 times the size of model and optimizer beside them. Restoring takes at most
+/// 1.7 times in all: the record of the optimizer and its tensors exist at the same time.
 fn check_checkpoint(width: usize) {
     let _alone = alone();
     let device = Device::flex().autodiff();
@@ -189,7 +190,7 @@ fn check_checkpoint(width: usize) {
     assert_eq!(optimizer.to_record().len(), 2 * N_LAYERS);
     println!("of {state} bytes: saving takes {saving:.3} times them, loading {loading:.3}");
     assert!(saving <= 1.3, "{saving}");
-    assert!(loading <= 1.3, "{loading}");
+    assert!(loading <= 1.7, "{loading}");
 }
 
 #[test]
