@@ -59,7 +59,7 @@ fn new_file(prefix: &OsStr) -> tempfile::Builder<'_, 'static> {
     builder
 }
 
-/// Whether a file or folder is what a killed process left of a write.
+/// Whether a file or folder is the remainder of a write whose process was killed.
 #[cfg(feature = "train")]
 pub(crate) fn is_unfinished(path: &Path) -> bool {
     let name = path.file_name().map(OsStr::as_encoded_bytes);

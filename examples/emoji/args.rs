@@ -14,7 +14,7 @@ pub struct Args {
     /// Modalities, separated by commas: fluent, noto, gray8, label, tags, label-de
     #[arg(long, value_delimiter = ',', default_values = ["fluent", "label"])]
     pub modalities: Vec<Modality>,
-    /// Where to compute: flex, or ndarray, cuda or wgpu with the cargo feature of that name
+    /// Device: flex; ndarray, cuda or wgpu with the cargo feature of that name
     #[arg(long, default_value = "flex")]
     pub device: String,
     /// Passes over the data

@@ -34,7 +34,7 @@ use burn_mla_data::dataset::emoji::{
 use serde_json::json;
 use signal_hook::{consts::SIGINT, iterator::Signals};
 
-// Tensors on a CPU are allocated anew for each result; with glibc a step takes a fifth longer.
+// A CPU backend allocates every result; with the allocator of glibc a step takes a fifth longer.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -63,7 +63,7 @@ fn joint(modalities: &[Modality], n_classes: usize, device: &Device) -> Result<E
     config.init(encoders, head)
 }
 
-/// What all trainings share.
+/// The settings that all trainings share.
 struct Run<'a> {
     args: &'a Args,
     device: Device,

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-// A CPU backend allocates each result anew; glibc returns freed blocks of that size to the system,
+// A CPU backend allocates every result. glibc returns freed blocks of that size to the system,
 // whose page faults then cost more than small products do.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -164,6 +164,6 @@ pub struct JointLoss {
     pub loss: Tensor<1>,
     /// The fused logits, `[n_samples, n_classes]`.
     pub logits: Tensor<2>,
-    /// What [`JointHead::remember`] receives, without autodiff.
+    /// Input of [`JointHead::remember`], without autodiff.
     pub observed: Option<Tensor<2>>,
 }

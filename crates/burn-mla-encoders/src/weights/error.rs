@@ -58,7 +58,7 @@ pub struct ShapeMismatch {
 }
 
 impl Mismatch {
-    /// Whether everything fits.
+    /// Whether all keys and shapes match.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }

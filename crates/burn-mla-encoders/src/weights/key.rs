@@ -5,7 +5,7 @@ pub(super) fn strip<'a>(key: &'a str, prefix: &str) -> &'a str {
     key.strip_prefix(prefix).unwrap_or(key)
 }
 
-/// Whether the first or the last parts of a key are `name`.
+/// Whether a key starts or ends with the parts of `name`.
 pub(super) fn matches(key: &str, name: &str) -> bool {
     let (key, name): (Vec<&str>, Vec<&str>) = (key.split('.').collect(), name.split('.').collect());
     key.starts_with(&name) || key.ends_with(&name)

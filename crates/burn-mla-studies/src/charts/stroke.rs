@@ -61,7 +61,7 @@ impl Stroke {
         Ok(())
     }
 
-    /// Whether the marker is hollow, as for every other name.
+    /// Whether the marker is hollow, which alternates by name.
     pub(super) fn marker(
         self,
         canvas: &Canvas,

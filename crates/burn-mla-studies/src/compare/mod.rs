@@ -110,7 +110,7 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What all runs share, and the finished ones.
+/// The settings that all runs share, and the finished runs.
 struct Bench {
     emoji: Arc<Emoji>,
     device: Device,

@@ -1,4 +1,4 @@
-//! What the finished runs show: `report.json`.
+//! Results of the finished runs, for `report.json`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with the files, and laws of the data and its batches.
+//! Errors in the files of the data set, and laws of its samples and batches.
 
 use std::fs;
 use std::path::Path;
