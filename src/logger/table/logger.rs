@@ -454,5 +454,4 @@ fn split_name(split: &Split) -> String {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;
