@@ -1,7 +1,9 @@
 //! The options of the example.
 
 use std::error::Error;
+use std::fs::File;
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 use burn::tensor::Device;
 use burn_mla_data::dataset::emoji::Modality;
@@ -30,8 +32,8 @@ pub struct Args {
     /// Turns between two checkpoints, in addition to the one after each epoch
     #[arg(long, value_name = "TURNS")]
     pub checkpoint_every: Option<usize>,
-    /// Folder for results
-    #[arg(long, default_value = "target/emoji")]
+    /// Folder for results [default: a new one in target/emoji]
+    #[arg(long, default_value_os_t = new_folder(), hide_default_value = true)]
     pub out: PathBuf,
     /// Resume the run in this folder, with the options that it was started with
     #[arg(long, value_name = "DIR")]
@@ -41,25 +43,26 @@ pub struct Args {
     pub quick: bool,
 }
 
+fn new_folder() -> PathBuf {
+    let seconds = UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
+    PathBuf::from(format!("target/emoji/{seconds}"))
+}
+
 impl Args {
     /// Returns the options of the resumed run, or the given ones, which are saved.
     pub fn load() -> Result<Self, Box<dyn Error>> {
         let args = Self::parse();
-        let folder = args.resume.as_ref().unwrap_or(&args.out);
-        let path = folder.join("args.json");
-        if args.resume.is_some() {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            let mut started: Self = serde_json::from_str(&text)?;
-            started.out = folder.clone();
-            return Ok(started);
-        }
-        if path.exists() {
-            return Err(format!("{} exists; use --resume or another --out", path.display()).into());
+        let path = args.resume.as_ref().unwrap_or(&args.out).join("args.json");
+        let place = |error: &dyn Error| format!("{}: {error}", path.display());
+        if let Some(out) = args.resume {
+            let text = std::fs::read_to_string(&path).map_err(|error| place(&error))?;
+            let started: Self = serde_json::from_str(&text).map_err(|error| place(&error))?;
+            return Ok(Self { out, ..started });
         }
         args.device()?;
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(path, serde_json::to_string_pretty(&args)?)?;
+        std::fs::create_dir_all(&args.out)?;
+        let file = File::create_new(&path).map_err(|error| place(&error))?;
+        serde_json::to_writer_pretty(file, &args)?;
         Ok(args)
     }
 

@@ -1,11 +1,9 @@
-//! MLA on a small real data set of images and texts, against joint training.
-//! Run it with `cargo run --release --example emoji`.
+//! MLA on real images and texts, against joint training: `cargo run --release --example emoji`.
 //!
 //! Trains the same encoders with the same budget by alternating unimodal adaptation and jointly on
 //! concatenated features. Fits the temperatures of MLA's fusion on the validation split and scores
 //! the test split once. Prints a table, and writes `report.json`, the metrics of each epoch and the
-//! MLA model to `target/emoji`. Expect joint training to leave one modality far behind, and MLA not
-//! to. Ctrl-C stops with a checkpoint; `--resume` continues.
+//! MLA model. Expect joint training to leave one modality far behind. Ctrl-C stops with a checkpoint.
 
 mod args;
 
@@ -207,7 +205,6 @@ impl Run<'_> {
         Ok(result.model)
     }
 
-    /// Scores of each modality and of the fused prediction on the test split.
     fn test<M: MultimodalMethod<Inputs = EmojiInputs>>(&self, model: &M) -> Result<Scores> {
         let found = evaluate(model, &*self.loader(Split::Test)?)?;
         let branches = found.modalities.into_iter().chain([found.fused]);
