@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Distribution, Tensor};
 
-// A CPU backend allocates each result anew; glibc gives freed blocks of that size back to the
+// A CPU backend allocates every result. glibc returns freed blocks of that size to the
 // system, whose page faults then cost more than small products do.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::analysis::features;
 use crate::error::{MlaError, Result, at_least_one, same_size};
-use crate::numeric::Symmetric;
+use crate::numeric::{Eigen, Symmetric};
 
 /// Principal component analysis: the orthogonal directions along which features vary most
 /// (Pearson, "On Lines and Planes of Closest Fit to Systems of Points in Space", 1901).
@@ -36,6 +36,10 @@ pub struct Pca {
 /// Deviations from the mean below this share of the features are rounding.
 const ROUNDING: f64 = 1e-14;
 
+/// Eigenvalues of a Gram matrix below this share of the largest leave their eigenvectors too
+/// inaccurate.
+const SMALLEST_RATIO: f64 = 1e-4;
+
 impl Pca {
     /// Finds the leading components of features, `[n_samples, d_feature]`. Features that vary in
     /// fewer than `n_components` directions, such as those of a single sample, leave components
@@ -56,7 +60,7 @@ impl Pca {
         at_least_one("n_components", n_components)?;
         if n_components > d_feature {
             return Err(MlaError::Size {
-                what: "features, one a component at least",
+                what: "features, at least one per component",
                 expected: n_components,
                 got: d_feature,
             });
@@ -64,9 +68,7 @@ impl Pca {
         let mut rows = features::read(features, None)?;
         let mean = centre(&mut rows);
 
-        let scatter = Symmetric::scatter(&rows);
-        let total = scatter.trace();
-        let eigen = scatter.eigen();
+        let (total, eigen) = eigen(&rows, n_components);
         let scale = 1.0 / (n_samples as f64 - 1.0).max(1.0);
         let leading = eigen.values.iter().take(n_components);
         let variances = leading.map(|x| scale * x.max(0.0)).collect();
@@ -125,6 +127,43 @@ impl Pca {
             .map(|row| self.components.iter().map(|c| along(row, c)).collect())
             .collect())
     }
+}
+
+/// Trace, and leading eigenvalues and eigenvectors, of the scatter matrix of centred rows.
+///
+/// With fewer rows than columns the eigenvectors follow from those of the smaller Gram matrix, unless
+/// the features vary in too few directions.
+fn eigen(rows: &[Vec<f64>], n_components: usize) -> (f64, Eigen) {
+    let n_columns = rows.first().map_or(0, Vec::len);
+    if n_components <= rows.len() && rows.len() < n_columns {
+        let gram = Symmetric::gram(rows);
+        let total = gram.trace();
+        let eigen = gram.eigen();
+        if eigen.values[n_components - 1] > SMALLEST_RATIO * eigen.values[0] {
+            let pairs = eigen.values.iter().zip(&eigen.vectors).take(n_components);
+            let vectors = pairs.map(|(value, weights)| combined(rows, weights, value.sqrt()));
+            let vectors = vectors.collect();
+            return (
+                total,
+                Eigen {
+                    values: eigen.values,
+                    vectors,
+                },
+            );
+        }
+    }
+    let scatter = Symmetric::scatter(rows);
+    (scatter.trace(), scatter.eigen())
+}
+
+/// Sum of rows, each times its weight, divided by `length`.
+fn combined(rows: &[Vec<f64>], weights: &[f64], length: f64) -> Vec<f64> {
+    let mut sum = vec![0.0; rows.first().map_or(0, Vec::len)];
+    for (row, weight) in rows.iter().zip(weights) {
+        let entries = sum.iter_mut().zip(row);
+        entries.for_each(|(sum, x)| *sum += weight / length * x);
+    }
+    sum
 }
 
 /// Subtracts the mean of rows and returns it. Constant columns become exactly 0.

@@ -10,4 +10,4 @@ pub(crate) use eye::eye;
 pub(crate) use finite::first_not_finite;
 pub(crate) use host::{Numbers, add_scaled, dot, is_flex, is_host, largest, sum};
 pub(crate) use product::product;
-pub(crate) use symmetric::Symmetric;
+pub(crate) use symmetric::{Eigen, Symmetric};

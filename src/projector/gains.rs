@@ -24,7 +24,8 @@ impl Gains {
     /// Computes the gains of a rule for the gradients of a modality. All are NaN if `P` is not
     /// finite.
     ///
-    /// Reads the matrix `P` and computes its eigenvalues on the host, too slow for every step.
+    /// Reads the matrix `P` and computes its eigenvalues on the host, which takes time cubic in
+    /// `d_input`: for once per epoch, not for every step.
     ///
     /// # Errors
     ///

@@ -37,7 +37,7 @@ pub struct SubspaceProjectorConfig {
     /// Number of removed directions.
     #[config(default = "SubspaceRank::Energy(0.95)")]
     pub rank: SubspaceRank,
-    /// Steps of a modality until its directions are computed anew.
+    /// Steps of a modality between two computations of its directions.
     #[config(default = 32)]
     pub refresh_every: usize,
     /// Weight of earlier directions in each refresh; 1 never forgets.
