@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 /// A finished run with its key.
 pub trait Keyed: Serialize + DeserializeOwned {
-    /// What identifies a run: everything that its result depends on.
+    /// The identity of a run: everything that its result depends on.
     type Key: PartialEq;
 
     fn key(&self) -> &Self::Key;
@@ -99,8 +99,8 @@ fn append(path: &Path, cell: &impl Serialize) -> io::Result<()> {
     file.sync_data()
 }
 
-/// Opens and locks the file, and returns it with its complete lines. The lock excludes writers, and
-/// anything after the last line's end is left from an append that failed.
+/// Opens and locks the file, and returns it with its complete lines. The lock excludes writers, which
+/// means that anything after the end of the last line is the rest of an append that failed.
 fn lock(path: &Path) -> io::Result<(File, Vec<u8>)> {
     let mut file = OpenOptions::new()
         .read(true)

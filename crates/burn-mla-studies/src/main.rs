@@ -40,9 +40,9 @@ enum Study {
     Compare(compare::Arguments),
     /// MLA against joint training on emoji, by the protocol of docs/results.md
     Emoji(emoji::Arguments),
-    /// All rules of fusion, calibrated or not, clean and corrupted
+    /// All fusion rules, calibrated or not, clean and corrupted
     Fusion(fusion::Arguments),
-    /// All rules of the projector
+    /// All projector rules
     Projectors(projectors::Arguments),
     /// Projector rules in long runs in f32, against f64
     Stability(stability::Arguments),

@@ -24,7 +24,7 @@ impl From<&Confusion> for Score {
     }
 }
 
-/// Scores of each modality alone, and of all together.
+/// Scores of each modality alone, and of the fused prediction.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scores {
     pub modalities: BTreeMap<String, Score>,
@@ -114,7 +114,8 @@ impl Report {
                 };
                 let seeds = method.per_seed.iter();
                 let accuracies: Vec<f64> = seeds.map(|scores| branch(scores).accuracy).collect();
-                let cell = Spread::of(&accuracies).map_or(String::new(), |cell| cell.to_string());
+                let cell =
+                    Spread::from_scores(&accuracies).map_or(String::new(), |cell| cell.to_string());
                 let f1 = 100.0 * branch(&method.mean).macro_f1;
                 let _ = write!(table, "{:>24}", format!("{cell}  {f1:>8.1}"));
             }

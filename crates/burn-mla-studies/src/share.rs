@@ -1,4 +1,4 @@
-//! The runs of one of several processes.
+//! The share of all runs that one of several processes executes.
 
 use std::str::FromStr;
 
@@ -12,12 +12,12 @@ pub struct Share {
 
 /// The error for a text that is not a share. Clap adds the argument and the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("two whole numbers I/N are needed, I below N, as in 0/2")]
+#[error("expected two whole numbers I/N with I below N, such as 0/2")]
 pub struct NoShare;
 
 impl Share {
     /// Selects the runs of this share. Every process must list all runs in the same order.
-    pub fn of<T>(self, runs: Vec<T>) -> Vec<T> {
+    pub fn select<T>(self, runs: Vec<T>) -> Vec<T> {
         runs.into_iter().skip(self.i).step_by(self.n).collect()
     }
 }

@@ -12,8 +12,8 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Computes both; `None` without scores.
-    pub fn of(scores: &[f64]) -> Option<Self> {
+    /// Computes mean and deviation; `None` without scores.
+    pub fn from_scores(scores: &[f64]) -> Option<Self> {
         let n = scores.len() as f64;
         let mean = scores.iter().sum::<f64>() / n;
         let squares: f64 = scores.iter().map(|score| (score - mean).powi(2)).sum();
@@ -27,7 +27,7 @@ impl Spread {
         }
     }
 
-    /// The score of one seed.
+    /// Creates the spread of the score of one seed.
     pub fn exact(score: f64) -> Self {
         Self {
             mean: score,

@@ -35,7 +35,7 @@ pub fn markdown(rows: &[Row]) -> String {
             for column in &columns {
                 let mut cells = of_set().filter(|row| row.method == method);
                 let cell = cells.find(|row| row.column == *column);
-                match cell.and_then(|row| Spread::of(&row.scores)) {
+                match cell.and_then(|row| Spread::from_scores(&row.scores)) {
                     Some(spread) => write!(out, " {spread} |"),
                     None => write!(out, " – |"),
                 }
@@ -69,7 +69,7 @@ pub fn csv(rows: &[Row], writer: impl Write) -> Result<(), csv::Error> {
     let percent = |score: f64| format!("{:.3}", 100.0 * score);
     let optional = |score: Option<f64>| score.map_or(String::new(), percent);
     for row in rows {
-        let spread = Spread::of(&row.scores);
+        let spread = Spread::from_scores(&row.scores);
         let scores: Vec<String> = row.scores.iter().map(|score| percent(*score)).collect();
         table.write_record([
             &row.method,

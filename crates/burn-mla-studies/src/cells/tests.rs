@@ -94,7 +94,7 @@ fn a_torn_line_is_dropped_and_overwritten() {
 }
 
 #[test]
-fn a_line_that_another_process_tears_after_the_opening_is_not_glued_on_to() {
+fn a_line_that_another_process_tears_after_the_opening_is_not_appended_to() {
     let (_folder, path) = nowhere();
     let mut cells = open(&path);
     append(&path, b"{\"key\":\"torn\",\"fou");
@@ -183,7 +183,7 @@ fn a_whole_line_that_is_no_run_is_an_error_that_says_where(
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_an_error_that_says_which() {
+fn a_file_that_cannot_be_opened_is_named_in_the_error() {
     let (folder, path) = nowhere();
     let mut cells = open(&path);
     std::fs::remove_file(&path).unwrap();

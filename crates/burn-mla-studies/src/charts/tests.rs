@@ -31,7 +31,7 @@ fn noise(i: usize) -> f64 {
 }
 
 fn spread(mean: f64, i: usize) -> Spread {
-    Spread::of(&[mean, mean + 0.06 * noise(i), mean - 0.04 * noise(i + 7)]).unwrap()
+    Spread::from_scores(&[mean, mean + 0.06 * noise(i), mean - 0.04 * noise(i + 7)]).unwrap()
 }
 
 fn bars(n_panels: usize) -> Vec<bars::Panel> {

@@ -1,4 +1,4 @@
-//! The pictures of the comparison.
+//! The figures of the comparison.
 
 use std::error::Error;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::compare::plan::Plan;
 use crate::compare::results::{self, Curve, Results, Set, SetRow};
 use crate::spread::Spread;
 
-/// Draws all pictures.
+/// Draws all figures.
 pub fn draw(
     out: &Path,
     plan: &Plan,
@@ -37,7 +37,7 @@ fn accuracies(path: &Path, sets: &[Set], seeds: usize) -> Result<(), Box<dyn Err
         })
         .collect();
     let caption = format!(
-        "Emoji: test accuracy of each modality on its own and of all together, {} a method",
+        "Emoji: test accuracy of each modality alone and fused, {} per method",
         plural(seeds, "seed")
     );
     bars::draw(path, &caption, "test accuracy, %", &panels)
@@ -48,7 +48,7 @@ fn group(set: &Set, row: &SetRow) -> Group {
     let each = each.map(|name| (name.to_string(), row.modality(name)));
     let all = each.chain([("fused".to_string(), row.fused())]);
     let bar = |(name, scores): (String, Vec<f64>)| {
-        let score = Spread::of(&scores)?;
+        let score = Spread::from_scores(&scores)?;
         Some(Bar { name, score })
     };
     Group {
@@ -58,7 +58,7 @@ fn group(set: &Set, row: &SetRow) -> Group {
 }
 
 fn learning(path: &Path, plan: &Plan, cells: &Cells) -> Result<(), Box<dyn Error>> {
-    let runs = results::first_runs(plan, cells, &ALL).ok_or("the runs of the table are done")?;
+    let runs = results::first_runs(plan, cells, &ALL).ok_or("runs of the table are missing")?;
     let set = &plan.sets[0];
     let panels: Vec<curves::Panel> = runs
         .into_iter()
@@ -75,7 +75,7 @@ fn learning(path: &Path, plan: &Plan, cells: &Cells) -> Result<(), Box<dyn Error
         })
         .collect();
     let caption = format!(
-        "Emoji, {}: validation accuracy of each modality and of all together, seed 0",
+        "Emoji, {}: validation accuracy of each modality alone and fused, seed 0",
         set_name(set)
     );
     curves::draw(path, &caption, &panels)
@@ -83,7 +83,8 @@ fn learning(path: &Path, plan: &Plan, cells: &Cells) -> Result<(), Box<dyn Error
 
 fn series(curve: &Curve) -> Series {
     let points = curve.points.iter();
-    let point = |(rate, scores): &(f64, Vec<f64>)| Some((100.0 * rate, Spread::of(scores)?));
+    let point =
+        |(rate, scores): &(f64, Vec<f64>)| Some((100.0 * rate, Spread::from_scores(scores)?));
     Series {
         name: curve.method.to_string(),
         points: points.filter_map(point).collect(),
@@ -117,20 +118,20 @@ fn other_missing(path: &Path, results: &Results, plan: &Plan) -> Result<(), Box<
             lines::Panel {
                 title: name.to_string(),
                 series: curves
-                    .filter(|curve| curve.of == name)
+                    .filter(|curve| curve.prediction == name)
                     .map(series)
                     .collect(),
             }
         })
         .collect();
     let seeds = plural(plan.missing_seeds as usize, "seed");
-    let caption = format!("Emoji: a modality on its own, the other missing in training, {seeds}");
+    let caption = format!("Emoji: one modality alone, the other missing in training, {seeds}");
     lines::draw(path, &caption, &labels, Scores::Near, &panels)
 }
 
 fn gap(path: &Path, plan: &Plan, cells: &Cells) -> Result<(), Box<dyn Error>> {
     let runs = results::first_runs(plan, cells, &results::WITH_GAP)
-        .ok_or("the runs of the table are done")?;
+        .ok_or("runs of the table are missing")?;
     let panel = |(method, outcome): (&str, &Outcome)| {
         let gap = outcome.gap.as_ref()?;
         let groups = plan.sets[0].iter().zip(&gap.points);

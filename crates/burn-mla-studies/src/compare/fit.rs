@@ -1,4 +1,4 @@
-//! One run: training, evaluation and what is measured of the model.
+//! One run: training, evaluation and measurements of the model.
 
 use std::error::Error;
 use std::path::Path;
@@ -85,7 +85,7 @@ impl Run<'_> {
         let widths = || vec![self.budget.sizes.d_feature; n_modalities];
         let n_classes = self.emoji.classes.len();
         let own = self.key.trial.own;
-        let own = || own.ok_or("the method has a hyper-parameter of its own");
+        let own = || own.ok_or("the trial lacks the hyper-parameter of the method");
         let mut outcome = match self.key.method {
             Method::Sum => self.joint(None, |d| SumConfig::new(widths(), n_classes).init(d)),
             Method::Concat => self.joint(None, |d| ConcatConfig::new(widths(), n_classes).init(d)),
@@ -305,7 +305,7 @@ impl Run<'_> {
         for batch in self.loader(Split::Test)?.iter() {
             batches.push(features(batch?)?);
         }
-        gap::of(batches).map(Some)
+        gap::measure(batches).map(Some)
     }
 }
 

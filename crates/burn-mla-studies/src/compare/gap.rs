@@ -7,8 +7,8 @@ use burn_mla::analysis::{ModalityGap, Pca};
 
 use crate::compare::cell::Gap;
 
-/// Computes the gap of features in batches with one tensor per modality, all of one width.
-pub fn of(batches: Vec<Vec<Tensor<2>>>) -> Result<Gap, Box<dyn Error>> {
+/// Computes the gap from batches of features, one tensor per modality, all of the same width.
+pub fn measure(batches: Vec<Vec<Tensor<2>>>) -> Result<Gap, Box<dyn Error>> {
     let n_modalities = batches.first().map_or(0, Vec::len);
     let mut gap = ModalityGap::new(n_modalities)?;
     let mut each = vec![vec![]; n_modalities];
@@ -24,7 +24,7 @@ pub fn of(batches: Vec<Vec<Tensor<2>>>) -> Result<Gap, Box<dyn Error>> {
         .collect();
     let pca = Pca::fit(&Tensor::cat(each.clone(), 0), 2)?;
     let [first, second] = pca.explained_variance_ratio()[..] else {
-        return Err("two components were asked for".into());
+        return Err("expected two principal components".into());
     };
     let points = each.iter().map(|features| {
         let rows = pca.transform(features)?;
@@ -37,7 +37,7 @@ pub fn of(batches: Vec<Vec<Tensor<2>>>) -> Result<Gap, Box<dyn Error>> {
     })
 }
 
-/// Scales rows to length 1. A row of zeros remains.
+/// Scales rows to length 1. Rows of zeros do not change.
 fn normalized(features: Tensor<2>) -> Tensor<2> {
     let length = features.clone().square().sum_dim(1).sqrt();
     features / length.clamp_min(f32::MIN_POSITIVE)

@@ -46,12 +46,12 @@ pub struct Arguments {
     #[arg(long, default_value_t = 10)]
     epochs: usize,
 
-    /// Folder for results, and of finished runs
+    /// Folder for results and finished runs
     #[arg(long, default_value = "target/compare")]
     out: PathBuf,
 
-    /// Runs only a share for one of several processes, as 0/2 and 1/2, the search first; a call without
-    /// it writes tables and figures
+    /// Run only one share of the runs, such as 0/2 or 1/2 in two processes, the search first; a call
+    /// without this option writes tables and figures
     #[arg(long, value_name = "I/N")]
     share: Option<Share>,
 
@@ -60,7 +60,7 @@ pub struct Arguments {
     quick: bool,
 }
 
-/// Runs what is not finished, and writes tables and figures.
+/// Runs everything that is not finished, and writes tables and figures.
 pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let plan = if arguments.quick {
         Plan::quick()
@@ -82,7 +82,7 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .iter()
         .map(|&method| plan.winner(&bench.cells, method))
         .collect::<Option<_>>()
-        .ok_or("the search is not done: other shares of it are missing")?;
+        .ok_or("the search is not finished: runs of other shares are missing")?;
     let winner = |method| {
         let at = methods::ALL.iter().position(|&listed| listed == method);
         winners[at.expect("all methods are listed")]
@@ -95,7 +95,8 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
 
-    let results = results::of(&plan, &bench.cells, &bench.budget).ok_or("every run is done")?;
+    let results = results::collect(&plan, &bench.cells, &bench.budget)
+        .ok_or("runs of the comparison are missing")?;
     let out = &bench.out;
     std::fs::write(
         out.join("report.json"),
@@ -122,10 +123,10 @@ struct Bench {
 }
 
 impl Bench {
-    /// Runs what is not finished.
+    /// Runs everything that is not finished.
     fn run(&mut self, stage: &str, keys: Vec<Key>) -> Result<(), Box<dyn Error>> {
         let n_all = keys.len();
-        let mut keys = self.share.of(keys);
+        let mut keys = self.share.select(keys);
         keys.retain(|key| self.cells.get(key).is_none());
         let (start, n_left) = (Instant::now(), keys.len());
         println!("{stage}: {n_all} runs, {n_left} to do");

@@ -94,7 +94,7 @@ impl Plan {
         Some(accuracies.iter().sum::<f64>() / accuracies.len() as f64)
     }
 
-    /// Returns the best trial on the validation split, the first of equals.
+    /// Returns the best trial on the validation split, the first one of equal trials.
     pub fn winner(&self, cells: &Cells, method: Method) -> Option<Trial> {
         let mut best: Option<(f64, Trial)> = None;
         for trial in method.trials() {

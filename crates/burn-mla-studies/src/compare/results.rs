@@ -88,8 +88,8 @@ pub struct Against {
 #[derive(Serialize)]
 pub struct Curve {
     pub method: &'static str,
-    /// The predictions: `fused` or the name of a modality.
-    pub of: String,
+    /// `fused`, or the name of the modality.
+    pub prediction: String,
     /// The rate, and the test accuracies of the seeds.
     pub points: Vec<(f64, Vec<f64>)>,
 }
@@ -110,12 +110,13 @@ impl SetRow {
     }
 }
 
-/// The rows of this work; all others are baselines.
+/// Returns whether a row belongs to this work; all others are baselines.
 pub fn is_ours(row: &str) -> bool {
     row.starts_with("MLA")
 }
 
-/// The methods that train one loss on one fused prediction, without a remedy for laziness.
+/// Returns whether a row is a joint fusion: one loss on one fused prediction, without a remedy for
+/// laziness.
 pub fn is_joint_fusion(row: &str) -> bool {
     matches!(row, "Sum" | "Concat" | "LateFusion" | "FiLM" | "BiGated")
 }
@@ -123,9 +124,10 @@ pub fn is_joint_fusion(row: &str) -> bool {
 /// Rows whose differences from the baselines are tested.
 pub const TESTED: [&str; 2] = ["MLA", "MLA, crate's default"];
 
-pub fn of(plan: &Plan, cells: &Cells, budget: &Budget) -> Option<Results> {
+/// Collects all results; `None` until every run is finished.
+pub fn collect(plan: &Plan, cells: &Cells, budget: &Budget) -> Option<Results> {
     let search = ALL.iter().map(|&method| search(plan, cells, method));
-    let sets = plan.sets.iter().map(|set| of_set(plan, cells, set));
+    let sets = plan.sets.iter().map(|set| set_results(plan, cells, set));
     Some(Results {
         dataset: "emoji",
         device: "flex",
@@ -158,13 +160,13 @@ fn search(plan: &Plan, cells: &Cells, method: Method) -> Option<Search> {
     })
 }
 
-/// Outcomes of runs, `None` until all are finished.
+/// Returns the outcomes of runs; `None` until all are finished.
 pub fn outcomes<'a>(cells: &'a Cells, keys: &[Key]) -> Option<Vec<&'a Outcome>> {
     let outcome = |key| Some(&cells.get(key)?.outcome);
     keys.iter().map(outcome).collect()
 }
 
-fn of_set(plan: &Plan, cells: &Cells, set: &[Modality]) -> Option<Set> {
+fn set_results(plan: &Plan, cells: &Cells, set: &[Modality]) -> Option<Set> {
     let names: Vec<&'static str> = set.iter().map(|modality| modality.name()).collect();
     let mut rows = vec![];
     for method in ALL {
@@ -245,7 +247,7 @@ fn tests(rows: &[SetRow], row: &'static str) -> Vec<PairedTests> {
     ]
 }
 
-/// Returns the accuracies of a row at missing rates. Rate 0 is that of the table.
+/// Returns the accuracies of a row at missing rates. Those at rate 0 are from the runs of the table.
 fn at_rates(
     plan: &Plan,
     cells: &Cells,
@@ -270,7 +272,7 @@ fn missing(plan: &Plan, cells: &Cells) -> Option<Vec<Curve>> {
         let fused = |row: &Row| row.test.fused.accuracy;
         Some(Curve {
             method: method.name(),
-            of: "fused".to_string(),
+            prediction: "fused".to_string(),
             points: at_rates(plan, cells, method, &MISSING_RATES, missing, fused)?,
         })
     };
@@ -291,7 +293,7 @@ fn other_missing(plan: &Plan, cells: &Cells) -> Option<Vec<Curve>> {
             let alone = |row: &Row| row.test.modalities[seen].accuracy;
             curves.push(Curve {
                 method: method.name(),
-                of: modality.name().to_string(),
+                prediction: modality.name().to_string(),
                 points: at_rates(plan, cells, method, &OTHER_MISSING_RATES, missing, alone)?,
             });
         }
@@ -335,7 +337,7 @@ impl Set {
             .methods
             .iter()
             .filter(|row| is_joint_fusion(row.name()));
-        let rows = rows.filter_map(|row| Some((row, Spread::of(&row.weakest)?)));
+        let rows = rows.filter_map(|row| Some((row, Spread::from_scores(&row.weakest)?)));
         rows.max_by(|(_, a), (_, b)| a.mean.total_cmp(&b.mean))
     }
 }

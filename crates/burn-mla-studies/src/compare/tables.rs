@@ -23,7 +23,7 @@ pub fn markdown(results: &Results) -> String {
     text += "\n## The other modality missing in training\n\n";
     text += &rates(
         &results.other_missing,
-        "test accuracy, %, where the other is missing in training at rate",
+        "test accuracy, %, with the other modality missing in training at rate",
     );
     text += "\n## Modality gap\n\n| Method | Distance |\n|---|---|\n";
     for (method, distance) in &results.modality_gap {
@@ -47,7 +47,7 @@ pub fn markdown(results: &Results) -> String {
 }
 
 fn spread(scores: &[f64]) -> String {
-    Spread::of(scores).map_or("-".to_string(), |spread| spread.to_string())
+    Spread::from_scores(scores).map_or("-".to_string(), |spread| spread.to_string())
 }
 
 /// Accuracies of each modality alone, of the weakest of them and fused, and the fused macro-F1.
@@ -99,14 +99,14 @@ fn claims(set: &Set) -> String {
     let mut text = String::new();
     let ours = set.methods.iter().filter(|row| is_ours(row.name()));
     for row in ours {
-        let Some(weakest) = Spread::of(&row.weakest) else {
+        let Some(weakest) = Spread::from_scores(&row.weakest) else {
             continue;
         };
         if let Some((joint, best)) = set.best_weakest_of_joint_fusion() {
             let lead = 100.0 * (weakest.mean - best.mean);
             let _ = writeln!(
                 text,
-                "- {}: weakest modality {lead:+.1} points against the best joint fusion's ({}).",
+                "- {}: weakest modality {lead:+.1} points relative to that of the best joint fusion ({}).",
                 row.name(),
                 joint.name()
             );
@@ -115,7 +115,7 @@ fn claims(set: &Set) -> String {
             let lead = row.test.mean.multi.accuracy - baseline.test.mean.multi.accuracy;
             let _ = writeln!(
                 text,
-                "- {}: fused {:+.1} points against the best baseline ({}).",
+                "- {}: fused {:+.1} points relative to the best baseline ({}).",
                 row.name(),
                 100.0 * lead,
                 baseline.name()
@@ -165,7 +165,7 @@ fn rates(curves: &[Curve], what: &str) -> String {
     }
     let _ = writeln!(text, "\n|{}", "---|".repeat(1 + first.points.len()));
     for curve in curves {
-        let _ = write!(text, "| {}, {} |", curve.method, curve.of);
+        let _ = write!(text, "| {}, {} |", curve.method, curve.prediction);
         for (_, scores) in &curve.points {
             let _ = write!(text, " {} |", spread(scores));
         }

@@ -17,7 +17,7 @@ pub struct Arguments {
     #[arg(long, value_delimiter = ',', default_values = ["fluent", "label"])]
     pub modalities: Vec<Modality>,
 
-    /// Where to compute; all but flex and ndarray need the cargo feature of that name
+    /// Device to compute on; all but flex and ndarray need the cargo feature of that name
     #[arg(long, value_enum, default_value = "flex")]
     pub device: DeviceName,
 
@@ -33,8 +33,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub seeds: usize,
 
-    /// Folder for results, or of the model for --predict [default: a new folder under target/emoji;
-    /// for --predict the newest one there]
+    /// Folder for results, or folder of the model for --predict [default: a new folder under
+    /// target/emoji; for --predict the newest one there]
     #[arg(long)]
     pub out: Option<PathBuf>,
 
@@ -68,14 +68,14 @@ pub struct Arguments {
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) | Err(_) => Err("a whole number from 1 on is needed".to_string()),
+        Ok(0) | Err(_) => Err("expected a whole number of at least 1".to_string()),
         Ok(n) => Ok(n),
     }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.0..1.0).contains(rate));
-    rate.ok_or_else(|| "a number from 0 to below 1 is needed".to_string())
+    rate.ok_or_else(|| "expected a number from 0 to below 1".to_string())
 }
 
 /// File of the options of a run, for `--resume`.
@@ -148,7 +148,7 @@ impl Arguments {
         if path.exists() {
             let folder = folder.display();
             return Err(format!(
-                "{folder} already contains a run; resume it by --resume {folder} or choose another --out"
+                "{folder} already contains a run; resume it with --resume {folder} or choose another --out"
             )
             .into());
         }
@@ -156,7 +156,7 @@ impl Arguments {
         Ok(())
     }
 
-    /// Checks what clap cannot check.
+    /// Checks the conditions that clap cannot check.
     pub fn check(&self) -> Result<(), Box<dyn Error>> {
         if self.dashboard && !cfg!(feature = "tui") {
             return Err("--dashboard needs the cargo option --features tui".into());
@@ -169,7 +169,7 @@ impl Arguments {
             .find(|&found| twice(found))
         {
             None => Ok(()),
-            Some((_, twice)) => Err(format!("--modalities has {} twice", twice.name()).into()),
+            Some((_, twice)) => Err(format!("--modalities contains {} twice", twice.name()).into()),
         }
     }
 

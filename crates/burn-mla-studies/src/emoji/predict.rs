@@ -23,7 +23,11 @@ pub fn predict(query: &str, arguments: &Arguments) -> Result<(), Box<dyn Error>>
     let batch = match query.parse::<usize>() {
         Ok(index) if index < emoji.len() => indexed(&emoji, &settings.modalities, index, &device)?,
         Ok(index) => {
-            return Err(format!("emoji {index} does not exist: 0 to {}", emoji.len() - 1).into());
+            return Err(format!(
+                "emoji {index} does not exist: expected 0 to {}",
+                emoji.len() - 1
+            )
+            .into());
         }
         Err(_) => text(&emoji, &settings.modalities, query, &device)?,
     };
@@ -56,10 +60,7 @@ pub fn predict(query: &str, arguments: &Arguments) -> Result<(), Box<dyn Error>>
         "fused",
         likeliest(prediction.fused, &emoji.classes)
     );
-    println!(
-        "\nentropy in nats, of at most {:.3}",
-        (n_classes as f64).ln()
-    );
+    println!("\nentropy in nats, at most {:.3}", (n_classes as f64).ln());
     Ok(())
 }
 
@@ -72,7 +73,7 @@ fn indexed(
 ) -> Result<EmojiBatch, Box<dyn Error>> {
     let label = &emoji.classes[emoji.label(index)];
     println!(
-        "emoji {index}: {}, of class {label}",
+        "emoji {index}: {}, class {label}",
         emoji.text(Modality::Label, index)
     );
     let batches = Batches {
@@ -96,7 +97,7 @@ fn text(
     if !modalities.iter().any(|modality| modality.is_text()) {
         let names: Vec<&str> = modalities.iter().map(|modality| modality.name()).collect();
         let names = names.join(", ");
-        return Err(format!("the model has no text modality ({names}): give an index").into());
+        return Err(format!("the model has no text modality ({names}): pass an index").into());
     }
     println!("text: {text}");
     let inputs = modalities.iter().map(|&modality| {

@@ -17,7 +17,7 @@ pub struct Stop {
     training: Arc<Mutex<Interrupter>>,
 }
 
-/// The run was stopped before its end.
+/// The error of a run that was stopped before its end.
 #[derive(Debug)]
 pub struct Stopped;
 

@@ -233,7 +233,7 @@ impl Run<'_> {
         Ok(outcome)
     }
 
-    /// Trains and tests by alternating unimodal adaptation, and passes the model to `save`.
+    /// Trains and tests MLA, and passes the model to `save`.
     pub fn mla(
         &self,
         save: impl FnOnce(EmojiMla) -> Result<(), Box<dyn Error>>,

@@ -1,4 +1,4 @@
-//! All rules of fusion on emoji, calibrated or not, with clean and with corrupted modalities.
+//! All fusion rules on emoji, calibrated or not, with clean and with corrupted modalities.
 //!
 //! ```sh
 //! cargo run --release -p burn-mla-studies -- fusion
@@ -8,8 +8,8 @@
 //! and the test split, clean and with noise on the images or words dropped from the texts of
 //! one modality. Writes the tables of `docs/fusion.md` (`table.md`), reliability diagrams
 //! (`reliability-*.png`) and every run (`cells.jsonl`) to `target/fusion`. Finished
-//! runs are not repeated; all take about six minutes on two cores. Trains on the training split only;
-//! all temperatures come from the clean validation split.
+//! runs are not repeated; the whole study takes about six minutes on two cores. Trains on the training
+//! split only; all temperatures come from the clean validation split.
 
 mod case;
 mod cell;
@@ -33,7 +33,7 @@ use crate::train;
 use score::Confidences;
 use table::{Group, pair_name};
 
-/// Rules of fusion on pairs of emoji modalities.
+/// Fusion rules on pairs of emoji modalities.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Seeds of each pair
@@ -48,7 +48,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 0.1)]
     label_smoothing: f64,
 
-    /// Folder for results, and of finished runs
+    /// Folder for results and finished runs
     #[arg(long, default_value = "target/fusion")]
     out: PathBuf,
 
@@ -75,7 +75,7 @@ struct Plan {
     seeds: u64,
 }
 
-/// Runs what is not finished, and writes tables and diagrams.
+/// Runs everything that is not finished, and writes tables and diagrams.
 pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let plan = |title, pairs: &[[Modality; 2]], seeds| Plan {
         title,
@@ -144,8 +144,8 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Draws the clean test split, with the samples of all seeds together: the row above is before
-/// calibration, the row below after it.
+/// Draws reliability diagrams of the clean test split, with the samples of all seeds pooled. The upper
+/// row is before calibration, the lower row after it.
 fn draw(path: &Path, pair: [Modality; 2], runs: &[&Cell]) -> Result<(), Box<dyn Error>> {
     let diagram = |view: &str, calibrated: usize, branch: &dyn Fn(&Cell) -> Confidences| {
         let mut calibration = CalibrationError::default();

@@ -1,4 +1,4 @@
-//! The rules of fusion that are compared.
+//! The fusion rules that are compared.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ pub enum Calibration {
 /// Weight temperatures to choose from.
 pub const GRID: [f64; 6] = [10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
 
-/// A rule of fusion.
+/// A fusion rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
     pub weighting: Weighting,
@@ -64,14 +64,14 @@ impl Rule {
             Weighting::Score(Score::Margin),
             Weighting::Score(Score::Energy),
         ] {
-            // The mean has no temperature; another one makes the two entropies the same.
+            // The mean has no temperature. A chosen one would make the two entropies the same.
             let temperatures: &[WeightTemperature] = match weighting {
                 Weighting::Mean | Weighting::Score(Score::NormalizedEntropy) => &[One],
                 _ => &[One, Chosen],
             };
             for &temperature in temperatures {
                 for calibration in [Nothing, Modalities, ModalitiesAndFused] {
-                    // What was chosen for its loss gains little from a second temperature.
+                    // A temperature chosen for its loss leaves little to gain for a second one.
                     if (temperature, calibration) == (Chosen, ModalitiesAndFused) {
                         continue;
                     }

@@ -112,7 +112,7 @@ fn logits(
     Ok(logits.map(|logits| Tensor::cat(logits, 0)))
 }
 
-/// Weight temperature and temperature of the fused logits of each rule.
+/// Fits the weight temperature and the temperature of the fused logits for each rule.
 fn fit(valid: &Predictions) -> Result<BTreeMap<String, Temperatures>, Box<dyn Error>> {
     let one = Temperatures {
         weight: 1.0,
@@ -195,7 +195,7 @@ fn confidences(
 
 impl Predictions {
     fn fuse(&self, rule: Rule, temperatures: Temperatures) -> burn_mla::Result<Tensor<2>> {
-        // The calibration of a rule divides its logits; the mean has no temperature to apply it with.
+        // Divided beforehand for every rule, because the mean has no calibration temperatures.
         let calibrated = usize::from(rule.calibration != Calibration::Nothing);
         let fused = rule
             .weighting

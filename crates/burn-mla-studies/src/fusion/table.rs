@@ -8,7 +8,7 @@ use crate::fusion::rule::{Calibration, Rule, WeightTemperature};
 use crate::fusion::score::Score;
 use burn_mla_data::dataset::emoji::Modality;
 
-/// The runs of the same tables: for each seed, one run per pair.
+/// The runs behind one set of tables: for each seed, one run per pair.
 pub struct Group<'a> {
     pub title: String,
     pub pairs: &'a [[Modality; 2]],
@@ -39,7 +39,7 @@ pub fn markdown(groups: &[Group]) -> String {
 struct Measure {
     name: &'static str,
     digits: usize,
-    of: fn(&Score) -> f64,
+    extract: fn(&Score) -> f64,
     /// Whether it changes when all logits are divided by a number.
     depends_on_scale: bool,
 }
@@ -47,24 +47,24 @@ struct Measure {
 const ACCURACY: Measure = Measure {
     name: "accuracy, %",
     digits: 1,
-    of: |score| 100.0 * score.accuracy,
+    extract: |score| 100.0 * score.accuracy,
     depends_on_scale: false,
 };
 const NLL: Measure = Measure {
     name: "NLL, nats",
     digits: 3,
-    of: |score| score.nll,
+    extract: |score| score.nll,
     depends_on_scale: true,
 };
 const ECE: Measure = Measure {
     name: "ECE, %",
     digits: 1,
-    of: |score| 100.0 * score.ece,
+    extract: |score| 100.0 * score.ece,
     depends_on_scale: true,
 };
 
 impl Measure {
-    /// Returns the rules that can differ in it.
+    /// Returns the rules that can differ in this measure.
     fn rules(self) -> impl Iterator<Item = Rule> {
         let rules = Rule::all().into_iter();
         rules.filter(move |rule| {
@@ -88,7 +88,7 @@ fn summary(out: &mut String, group: &Group, test: bool, split: &str) {
             for measure in [ACCURACY, NLL, ECE] {
                 let value = |case: &CaseScores| {
                     let wanted = case.test == test && case.corrupted.is_some() == corrupted;
-                    wanted.then(|| (measure.of)(&case.fused[&rule]))
+                    wanted.then(|| (measure.extract)(&case.fused[&rule]))
                 };
                 let _ = write!(out, " {} |", over_seeds(group, measure.digits, value));
             }
@@ -102,7 +102,7 @@ fn summary(out: &mut String, group: &Group, test: bool, split: &str) {
 fn differences(out: &mut String, group: &Group) {
     let _ = writeln!(
         out,
-        "Differences from the paper's rule with the same model, clean / mean over all corruptions:\n\n\
+        "Differences from the paper's rule with the same models, clean / mean over all corruptions:\n\n\
          | rule | valid accuracy | valid NLL | corrupted: accuracy | NLL | test accuracy \
          | test NLL | corrupted: accuracy | NLL |\n|---|---|---|---|---|---|---|---|---|"
     );
@@ -116,7 +116,7 @@ fn differences(out: &mut String, group: &Group) {
                     let value = |case: &CaseScores| {
                         let wanted = case.test == test && case.corrupted.is_some() == corrupted;
                         let [own, papers] =
-                            [&rule, &paper].map(|rule| (measure.of)(&case.fused[rule]));
+                            [&rule, &paper].map(|rule| (measure.extract)(&case.fused[rule]));
                         wanted.then_some(own - papers)
                     };
                     let _ = write!(
@@ -156,11 +156,11 @@ fn by_case(out: &mut String, group: &Group, measure: Measure) {
         columns.join(" | "),
         "---|".repeat(columns.len())
     );
-    let _ = write!(out, "| the untouched modality alone, calibrated |");
+    let _ = write!(out, "| the uncorrupted modality alone, calibrated |");
     for column in &columns {
         let value = |case: &CaseScores| {
             let wanted = case.test && case.case == *column;
-            wanted.then(|| (measure.of)(&untouched(case)))
+            wanted.then(|| (measure.extract)(&uncorrupted(case)))
         };
         let _ = write!(out, " {} |", over_seeds(group, measure.digits, value));
     }
@@ -171,7 +171,7 @@ fn by_case(out: &mut String, group: &Group, measure: Measure) {
         for column in &columns {
             let value = |case: &CaseScores| {
                 let wanted = case.test && case.case == *column;
-                wanted.then(|| (measure.of)(&case.fused[&rule]))
+                wanted.then(|| (measure.extract)(&case.fused[&rule]))
             };
             let _ = write!(out, " {} |", over_seeds(group, measure.digits, value));
         }
@@ -181,7 +181,7 @@ fn by_case(out: &mut String, group: &Group, measure: Measure) {
 }
 
 /// Returns the score of the modality that is not corrupted, or of the more accurate of two clean ones.
-fn untouched(case: &CaseScores) -> Score {
+fn uncorrupted(case: &CaseScores) -> Score {
     let [[_, first], [_, second]] = case.modalities;
     let take_second = match case.corrupted {
         Some(corrupted) => corrupted == 0,
@@ -209,7 +209,7 @@ fn by_pair(out: &mut String, group: &Group) {
             let [clean, corrupted] = [false, true].map(|corrupted| {
                 let cases = cells.iter().flat_map(|cell| &cell.cases);
                 let cases = cases.filter(|c| c.test && c.corrupted.is_some() == corrupted);
-                let values: Vec<f64> = cases.map(|c| (ACCURACY.of)(&c.fused[&rule])).collect();
+                let values: Vec<f64> = cases.map(|c| (ACCURACY.extract)(&c.fused[&rule])).collect();
                 values.iter().sum::<f64>() / values.len() as f64
             });
             let _ = write!(out, " {clean:.1} / {corrupted:.1} |");
@@ -223,7 +223,7 @@ fn by_pair(out: &mut String, group: &Group) {
 fn alone(out: &mut String, group: &Group) {
     let _ = writeln!(
         out,
-        "Test split, clean, each modality alone, as it is / calibrated:\n\n\
+        "Clean test split, each modality alone, uncalibrated / calibrated:\n\n\
          | pair | modality | temperature | accuracy, % | NLL, nats | ECE, % |\n\
          |---|---|---|---|---|---|"
     );
@@ -236,7 +236,7 @@ fn alone(out: &mut String, group: &Group) {
             let scores = |calibrated: usize, measure: Measure| {
                 let clean = cells.iter().filter_map(|cell| {
                     let case = cell.cases.iter().find(|c| c.test && c.corrupted.is_none());
-                    case.map(|case| (measure.of)(&case.modalities[modality][calibrated]))
+                    case.map(|case| (measure.extract)(&case.modalities[modality][calibrated]))
                 });
                 spread(&clean.collect::<Vec<f64>>(), measure.digits)
             };
@@ -260,7 +260,7 @@ fn alone(out: &mut String, group: &Group) {
 fn chosen(out: &mut String, group: &Group) {
     let _ = writeln!(
         out,
-        "Weight temperatures chosen on the clean validation split, and how often:\n\n\
+        "Weight temperatures chosen on the clean validation split, with the number of times:\n\n\
          | rule | temperatures |\n|---|---|"
     );
     for rule in Rule::all() {

@@ -151,6 +151,6 @@ fn holm_worked_by_hand() {
 }
 
 #[test]
-fn a_comparison_without_a_p_stays_without_and_counts() {
+fn a_comparison_without_a_p_counts_and_remains_without_one() {
     assert_eq!(holm(&[None, Some(0.25), None]), [None, Some(0.75), None]);
 }

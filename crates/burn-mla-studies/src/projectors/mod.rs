@@ -1,14 +1,13 @@
-//! All rules of the projector on emoji and on a synthetic task: where the crate's default comes
-//! from.
+//! All projector rules on emoji and on a synthetic task, the basis of the crate's default.
 //!
 //! ```sh
 //! cargo run --release -p burn-mla-studies -- projectors
 //! ```
 //!
 //! Trains every rule, with every reading of the paper, on four pairs of modalities and several
-//! seeds, and a choice of them on images too. Writes the tables of `docs/projectors.md` (`table.md`)
+//! seeds, and a selection of them on images. Writes the tables of `docs/projectors.md` (`table.md`)
 //! and every run (`cells.jsonl`) to `target/projectors`. Finished runs are not repeated. Trains on
-//! the training split only; validation accuracy chooses, test accuracy is shown beside it.
+//! the training split only. The choice is by validation accuracy; the tables include test accuracy.
 
 mod cell;
 mod rules;
@@ -40,12 +39,12 @@ pub struct Arguments {
     #[arg(long, default_value_t = 8)]
     epochs: usize,
 
-    /// Folder for results, and of finished runs
+    /// Folder for results and finished runs
     #[arg(long, default_value = "target/projectors")]
     out: PathBuf,
 
-    /// Runs only a share for one of several processes, as 0/2 and 1/2; a call without it writes the
-    /// table
+    /// Run only one share of the runs, such as 0/2 or 1/2 in two processes; a call without this option
+    /// writes the table
     #[arg(long, value_name = "I/N")]
     share: Option<Share>,
 
@@ -62,10 +61,10 @@ const PAIRS: [[Modality; 2]; 4] = [
     [Modality::LabelDe, Modality::Tags],
 ];
 
-/// A pair with a convolutional encoder, which takes longer: for a choice of settings.
+/// A pair with a convolutional encoder, which takes longer. It is trained with selected settings only.
 const IMAGE_PAIR: [Modality; 2] = [Modality::Fluent, Modality::Label];
 
-/// Runs what is not finished, and writes the tables.
+/// Runs everything that is not finished, and writes the tables.
 pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let (seeds, epochs) = if arguments.quick {
         (1, 1)
@@ -88,7 +87,7 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             keys.push((setting, IMAGE_PAIR, seed));
         }
     }
-    let mut keys = arguments.share.unwrap_or_default().of(keys);
+    let mut keys = arguments.share.unwrap_or_default().select(keys);
     let (start, mut done) = (Instant::now(), 0);
     keys.retain(|(setting, pair, seed)| cells.get(&key(setting, *pair, *seed, epochs)).is_none());
     for (setting, pair, seed) in &keys {

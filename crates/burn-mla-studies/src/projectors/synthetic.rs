@@ -1,10 +1,10 @@
 //! A task in which training one modality provably degrades another.
 //!
-//! Features are given: modality A has its class along its own axes, modality B along others, and
-//! both lie for a large part along one shared axis `e`. Under A, `e` goes with class 0; under B,
-//! with class 1. A head trained on A, then on B, moves its response to `e`: each gradient step on
-//! B changes A's logits by `-lr (r_A . r_B) dL_B`, which lowers A's class 0 and lifts class 1,
-//! whatever else B learns. Training is in blocks: all of B's steps come after A's.
+//! The features are synthetic. Modality A encodes its class along axes of its own, and modality B
+//! along others. Both have a large component along one shared axis `e`, which indicates class 0 in A
+//! and class 1 in B. Training on B after A changes the response of the head to `e`: each gradient step
+//! on B changes A's logits by `-lr (r_A . r_B) dL_B`, which lowers A's class 0 and raises class 1,
+//! whatever else B learns. All steps of B come after those of A.
 
 use burn::module::Module;
 use burn::optim::SgdConfig;
@@ -131,8 +131,8 @@ impl WithRule for Run<'_> {
     }
 }
 
-/// Class evidence of size 1 along four axes of the modality's own, noise of 0.3, and 2 along the
-/// shared axis for the one class that the modality ties to it.
+/// Draws features and labels: class evidence of size 1 along four axes of the modality, noise of 0.3,
+/// and 2 along the shared axis for the class that this axis indicates.
 fn batch(modality: usize, n: usize, rng: &mut StdRng, device: &Device) -> (Tensor<2>, Targets) {
     let mut noise = || (0..4).map(|_| rng.random::<f32>() - 0.5).sum::<f32>() * 0.3 * 1.73;
     let mut values: Vec<f32> = (0..n * D_FEATURE).map(|_| noise()).collect();

@@ -1,4 +1,4 @@
-//! The runs of one of several processes.
+//! Shares of runs for several processes.
 
 use clap::Parser;
 use rstest::rstest;
@@ -18,14 +18,14 @@ struct Arguments {
 #[case::more_processes_than_runs("6/7", &[])]
 fn a_share_is_every_nth_run(#[case] text: &str, #[case] runs: &[usize]) {
     let arguments = Arguments::try_parse_from(["compare", "--share", text]).unwrap();
-    assert_eq!(arguments.share.unwrap().of((0..5).collect()), runs);
+    assert_eq!(arguments.share.unwrap().select((0..5).collect()), runs);
 }
 
 #[test]
 fn without_the_argument_it_is_every_run() {
     let arguments = Arguments::try_parse_from(["compare"]).unwrap();
     let share = arguments.share.unwrap_or_default();
-    assert_eq!(share.of(vec!["a", "b", "c"]), ["a", "b", "c"]);
+    assert_eq!(share.select(vec!["a", "b", "c"]), ["a", "b", "c"]);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn every_run_is_in_one_share() {
     for n in 1..=7 {
         let shares = (0..n).map(|i| format!("{i}/{n}").parse::<Share>().unwrap());
         let mut runs: Vec<usize> = shares
-            .flat_map(|share| share.of((0..5).collect()))
+            .flat_map(|share| share.select((0..5).collect()))
             .collect();
         runs.sort();
         assert_eq!(runs, [0, 1, 2, 3, 4], "{n}");

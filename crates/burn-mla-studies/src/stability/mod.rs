@@ -33,7 +33,7 @@ const RUNS: [(usize, usize); 2] = [(64, 100_000), (512, 20_000)];
 fn width(text: &str) -> Result<usize, String> {
     let width = text.parse().ok();
     let known = width.filter(|width| RUNS.iter().any(|(s, _)| s == width));
-    known.ok_or_else(|| "64 or 512 is needed".to_string())
+    known.ok_or_else(|| "expected 64 or 512".to_string())
 }
 
 /// Runs every rule on every kind of features and prints a table per width.

@@ -23,7 +23,7 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-fn markdown_has_a_table_a_set_of_modalities() {
+fn markdown_has_a_table_per_set_of_modalities() {
     let expected = "\
 | audio + video, % | audio | fused |
 |---|---|---|
@@ -41,7 +41,7 @@ fn markdown_has_a_table_a_set_of_modalities() {
 }
 
 #[test]
-fn csv_has_a_line_a_row() {
+fn csv_has_a_line_per_row() {
     let mut found = vec![];
     csv(&rows(), &mut found).unwrap();
     let expected = "\
@@ -56,17 +56,17 @@ no seed,a|b,fused,0,,,
 }
 
 #[test]
-fn a_score_that_is_not_finite_is_seen() {
+fn a_score_that_is_not_finite_is_shown() {
     let table = markdown(&[row("MLA", "a", "fused", &[0.5, f64::NAN])]);
     assert!(table.contains("| MLA | NaN ± NaN |"), "{table}");
 }
 
 #[test]
-fn the_deviation_is_the_samples() {
-    let spread = Spread::of(&[0.1, 0.2, 0.6]).unwrap();
+fn the_deviation_is_that_of_the_sample() {
+    let spread = Spread::from_scores(&[0.1, 0.2, 0.6]).unwrap();
     assert!((spread.mean - 0.3).abs() < 1e-15);
     // sqrt((0.04 + 0.01 + 0.09) / 2)
     assert!((spread.deviation.unwrap() - 0.07f64.sqrt()).abs() < 1e-15);
-    assert_eq!(Spread::of(&[]), None);
-    assert_eq!(Spread::of(&[0.4]), Some(Spread::exact(0.4)));
+    assert_eq!(Spread::from_scores(&[]), None);
+    assert_eq!(Spread::from_scores(&[0.4]), Some(Spread::exact(0.4)));
 }
