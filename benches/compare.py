@@ -3,9 +3,9 @@
 
     python3 benches/compare.py
 
-Installs PyTorch into an environment of its own, target/pytorch. Both sides run in rounds, one
-after the other, so that a slow spell of the machine hits both; the best median of the rounds
-counts on either side, for PyTorch the better of 1 and all threads.
+Installs PyTorch into a virtual environment, target/pytorch. The two sides take turns for several
+rounds, which means that a slow period of the machine affects both. The best median of the rounds
+counts for each side, and for PyTorch the better of 1 and all threads.
 """
 
 import json

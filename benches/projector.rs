@@ -25,7 +25,7 @@ const CLASSES: [usize; 3] = [6, 101, 1000];
 /// Samples behind a gradient, for projections by its factors.
 const N_SAMPLES: usize = 64;
 
-/// ndarray is slow: fewer sizes.
+/// Returns whether a size is measured: fewer on ndarray, which is slow.
 fn is_measured(device: &str, s: usize, c: usize) -> bool {
     device != "ndarray" || (s <= 1024 && c <= 101)
 }

@@ -18,7 +18,7 @@ ALPHA = 0.1
 
 
 def median_time(run, budget=0.6):
-    """Median seconds a call, of batches that take about a millisecond each."""
+    """Median seconds per call, over batches that take about a millisecond each."""
     for _ in range(10):
         run()
     start = time.perf_counter()

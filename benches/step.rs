@@ -24,8 +24,8 @@ const BATCH: usize = 64;
 const WIDTH: usize = 512;
 const N_CLASSES: usize = 101;
 
-/// Times a step of one modality after the other. `inputs` and `encoders` are made only when the
-/// benchmark is to run.
+/// Times steps that alternate between the modalities. `inputs` and `encoders` are called only if the
+/// benchmark runs.
 fn steps<E, P>(
     c: &mut Criterion,
     id: String,
@@ -89,7 +89,7 @@ fn mlp<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
     }
 }
 
-/// The same step in plain Burn, of one modality: what is left for this crate to cost.
+/// The same step in plain Burn, with one modality: the baseline for the cost of this crate.
 fn plain(c: &mut Criterion) {
     for (device_name, device) in devices() {
         if device_name == "ndarray" {
@@ -128,7 +128,7 @@ struct Plain {
 fn cnn<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
     for (device_name, device) in devices() {
         if device_name == "ndarray" {
-            continue; // seconds a step
+            continue; // seconds per step
         }
         let device = device.autodiff();
         let encoders = || {

@@ -13,7 +13,7 @@ use burn_mla::prelude::*;
 const D_FEATURE: usize = 32;
 const N_CLASSES: usize = 4;
 
-/// A recurrent encoder from `[batch, time, 4]` to its last state.
+/// A recurrent encoder that maps `[batch, time, 4]` to its last state.
 #[derive(Module, Debug)]
 struct Recurrent {
     gru: Gru,
@@ -114,6 +114,6 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
     let test = batch(400, &device.inner());
     let loss: f32 = model.valid().try_evaluate(test)?.loss.into_scalar();
-    println!("loss of both together: {loss:.3}, by chance 1.386");
+    println!("loss of the fused prediction: {loss:.3}, at chance level 1.386");
     Ok(())
 }

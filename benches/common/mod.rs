@@ -1,4 +1,4 @@
-//! What the benches share. Times include a sync of the device.
+//! Shared parts of the benches. Times include a sync of the device.
 
 use burn::tensor::{Device, Distribution, Tensor};
 
@@ -8,7 +8,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The devices of this build, by name.
-// Burn marks ndarray deprecated; it is measured since it is supported.
+// Burn marks ndarray deprecated. It is measured because it is supported.
 #[allow(deprecated)]
 pub fn devices() -> Vec<(&'static str, Device)> {
     vec![

@@ -66,7 +66,7 @@ impl Args {
         Ok(args)
     }
 
-    #[allow(deprecated)] // by Burn: ndarray
+    #[allow(deprecated)] // Burn marks ndarray deprecated.
     pub fn device(&self) -> Result<Device, String> {
         match self.device.as_str() {
             "flex" => Ok(Device::flex()),

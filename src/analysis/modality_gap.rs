@@ -98,7 +98,7 @@ impl ModalityGap {
         directions.n_samples += n_samples;
         directions.sum.resize(d_feature, 0.0);
         for row in rows {
-            // Divided by the largest entry first, so that no square over- or underflows.
+            // Dividing by the largest entry first keeps the squares from over- and underflowing.
             let largest = row.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
             if largest == 0.0 {
                 continue;

@@ -1,4 +1,4 @@
-//! Principal component analysis, to look at features in a plane.
+//! Principal component analysis, for plots of features in a plane.
 
 use burn::tensor::Tensor;
 
@@ -33,7 +33,7 @@ pub struct Pca {
     total_variance: f64,
 }
 
-/// Deviations from the mean below this share of the features are rounding.
+/// Deviations from the mean below this share of the features are rounding errors.
 const ROUNDING: f64 = 1e-14;
 
 /// Eigenvalues of a Gram matrix below this share of the largest leave their eigenvectors too
@@ -189,7 +189,7 @@ fn centre(rows: &mut [Vec<f64>]) -> Vec<f64> {
     mean
 }
 
-/// Makes the largest loading positive; among loadings equal up to rounding, the first decides.
+/// Makes the largest loading positive, the first one of those equal up to rounding.
 fn orient(component: &mut [f64]) {
     let largest = component.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
     let deciding = component.iter().find(|x| x.abs() >= (1.0 - 1e-9) * largest);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_samples_does_not_turn_the_picture() {
+    fn the_order_of_samples_does_not_flip_the_components() {
         let (mut rows, _) = planted(50, 60, 0.5);
         let device = Device::flex();
         let one = Pca::fit(&tensor(&rows, &device), 2).unwrap();

@@ -1,4 +1,4 @@
-//! The confusion matrix, the one place that counts true against predicted classes of a split.
+//! The confusion matrix: counts of true against predicted classes, and scores from them.
 
 use burn::tensor::Tensor;
 

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn they_sum_to_what_all_players_add() {
+    fn they_sum_to_the_worth_that_all_players_add() {
         for n_players in 0..7 {
             let values = game(n_players, 0.3);
             let found = shapley_values(&values).unwrap();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn players_that_add_the_same_have_the_same_value() {
+    fn players_with_equal_contributions_have_equal_values() {
         // Of players 0 and 2, only their number in the coalition matters.
         let worth = |coalition: u32| {
             let n_twins = (coalition & 5).count_ones();

@@ -15,8 +15,8 @@ use crate::method::{EvaluationOutput, MultimodalMethod, SubsetPrediction, check_
 /// Subsets are also numbered by bit masks: bit `m` is set if modality `m` is in the subset. The mask 1
 /// is modality 0 alone, 2 is modality 1 alone, and 3 is both.
 ///
-/// Its text is a table with one line per subset, small subsets first, and the modality names of
-/// [`with_names`](Self::with_names).
+/// Its `Display` output is a table with one line per subset, small subsets first, and the modality
+/// names of [`with_names`](Self::with_names).
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubsetEvaluation {
     names: Vec<String>,
@@ -191,7 +191,7 @@ impl SubsetEvaluation {
         self.scores.last()
     }
 
-    /// All scores, from single modalities over pairs to the full subset.
+    /// All scores, from single modalities through pairs to the full subset.
     pub fn iter(&self) -> impl Iterator<Item = &SubsetScore> {
         let mut scores: Vec<&SubsetScore> = self.scores.iter().collect();
         scores.sort_by_key(|score| (score.modalities.len(), &score.modalities));

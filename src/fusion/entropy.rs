@@ -54,7 +54,7 @@ pub fn entropy(logits: Tensor<2>) -> Tensor<1> {
     // terms that are both >= 0.
     let p = softmax(logits.clone(), 1);
     let log_sum = p.clone().max_dim(1).log().neg();
-    // exp(-200) is 0 in f32: the bound changes nothing but keeps 0 * -inf out.
+    // exp(-200) is 0 in f32: the bound changes no result and prevents 0 * -inf.
     let shifted = (logits.clone() - logits.max_dim(1)).clamp_min(-200.0);
     let entropy = log_sum - (p * shifted).sum_dim(1);
     entropy.squeeze_dim::<1>(1).clamp_min(0.0)

@@ -15,7 +15,8 @@ pub struct FixedFusion {
 }
 
 impl FixedFusion {
-    /// Takes one weight per modality, in any scale: `[3.0, 1.0]` gives three quarters to the first.
+    /// Creates the rule from one weight per modality, in any scale: `[3.0, 1.0]` gives three quarters
+    /// to the first.
     ///
     /// # Errors
     ///
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_shares_of_what_is_present() {
+    fn weights_are_shares_among_the_modalities_present() {
         let device = Device::flex();
         let logits = Tensor::zeros([2, 3], &device);
         let presence =

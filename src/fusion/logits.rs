@@ -13,8 +13,8 @@ pub struct ModalityLogits {
 }
 
 impl ModalityLogits {
-    /// Takes one `[n_samples, n_classes]` tensor per modality. Rows of missing modalities may hold
-    /// anything.
+    /// Creates the logits from one `[n_samples, n_classes]` tensor per modality. Rows of missing
+    /// modalities may have any content.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl ModalityLogits {
         Ok(Self { logits, presence })
     }
 
-    /// Logits of samples that have every modality.
+    /// Creates the logits of samples that have every modality.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl ModalityLogits {
         self.logits[0].dims()[1]
     }
 
-    /// Which sample has which modality.
+    /// The modality mask.
     pub fn presence(&self) -> &Presence {
         &self.presence
     }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_restriction_has_nothing_but_what_it_keeps() {
+    fn a_restriction_keeps_only_the_given_modalities() {
         for device in crate::test_devices() {
             let logits = |x: f32| Tensor::<2>::from_floats([[x, 0.0], [-x, 1.0]], &device);
             let whole = ModalityLogits::complete(vec![logits(2.0), logits(3.0)]).unwrap();
@@ -163,7 +163,7 @@ mod tests {
             };
             assert_eq!(kept(&[1, 0]), [true, true]);
             assert_eq!(kept(&[1]), [false, true]);
-            // A repeated modality does not stand for another.
+            // A repeated modality does not count as another one.
             assert_eq!(kept(&[1, 1]), [false, true]);
 
             let second = whole.restricted(&[1], &[0, 1]).unwrap().modality(1);

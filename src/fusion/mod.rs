@@ -101,7 +101,7 @@ pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
     ///
     /// # Errors
     ///
-    /// [`MlaError`](crate::MlaError) when it was made for another number.
+    /// [`MlaError`](crate::MlaError) if it was made for another number.
     fn check(&self, n_modalities: usize) -> crate::Result<()> {
         let _ = n_modalities;
         Ok(())

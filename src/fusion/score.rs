@@ -1,5 +1,5 @@
-//! Fusion by a score of each modality's logits: entropy, maximum probability, margin or energy. One
-//! rule holds the calibration and the softmax over the modalities that all scores share.
+//! Fusion by a score of each modality's logits: entropy, maximum probability, margin or energy. All
+//! scores share the calibration and the softmax over the modalities.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -11,7 +11,7 @@ use crate::fusion::cpu::rows::{self, NO_PROBABILITY};
 use crate::fusion::{ModalityLogits, UncertaintyFusion, entropy, temperatures};
 use crate::module::Buffer;
 
-/// Certainty of a prediction as one number; larger is surer. `p = softmax(z)` of logits `z`.
+/// Certainty of a prediction as one number; larger is more certain. `p = softmax(z)` of logits `z`.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Score {
     /// `sum_c p_c log p_c`, in `[-log C, 0]`: the negative [`entropy`](fn@entropy) of Eq. 7 and 8 of the MLA
@@ -37,13 +37,13 @@ pub enum Score {
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
 /// | `n_modalities` | required | number of modalities | >= 1 |
-/// | `score` | required | what the weights are computed from | |
+/// | `score` | required | score that the weights are computed from | |
 /// | `temperature` | 1 | divides the scores; small sharpens the weights | (0, inf) |
 #[derive(Config, Debug)]
 pub struct ScoreFusionConfig {
     /// Number of modalities.
     pub n_modalities: usize,
-    /// What the weights are computed from.
+    /// Score that the weights are computed from.
     pub score: Score,
     /// Divides the scores.
     #[config(default = 1.0)]

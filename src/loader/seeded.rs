@@ -220,15 +220,15 @@ mod tests {
         assert_eq!(pass(&*b.to_device(&Device::flex())), pass(&a));
     }
 
-    /// Checkpoints rely on it: another order needs another format of checkpoints. Computed apart, by
-    /// ChaCha12 and the shuffle written in Python.
+    /// Checkpoints rely on it: another order needs another format of checkpoints. The expected order was
+    /// computed by ChaCha12 and the shuffle in Python.
     #[test]
     fn an_order_never_changes() {
         assert_eq!(pass(&loader(8, 8, 3)), [[3, 0, 2, 5, 1, 6, 7, 4]]);
     }
 
     #[test]
-    fn slices_share_the_items_out() {
+    fn slices_partition_the_items() {
         let whole = loader(23, 5, 3);
         let (a, b) = (whole.slice(0, 11), whole.slice(11, 23));
         assert_eq!((a.num_items(), b.num_items()), (11, 12));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_nothing_out() {
+    fn an_empty_data_set_has_no_batches() {
         let empty = loader(0, 5, 3);
         assert!(pass(&empty).is_empty());
         let dataset = InMemDataset::new(vec![1]);

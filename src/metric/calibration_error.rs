@@ -1,4 +1,4 @@
-//! The expected calibration error as a metric of Burn's.
+//! The expected calibration error as a Burn metric.
 
 use std::sync::Arc;
 

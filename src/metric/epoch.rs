@@ -6,7 +6,7 @@ use burn::train::metric::{SerializedEntry, format_float};
 use crate::error::MlaError;
 use crate::metric::MetricInput;
 
-/// A statistic over the batches of an epoch, which `epoch_metric` makes a metric of Burn's.
+/// A statistic over the batches of an epoch, which `epoch_metric` turns into a Burn metric.
 pub(super) trait EpochStatistic {
     const UNIT: Option<&'static str>;
     const HIGHER_IS_BETTER: bool;

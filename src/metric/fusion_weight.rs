@@ -1,4 +1,4 @@
-//! The mean fusion weight of a modality as a metric of Burn's.
+//! The mean fusion weight of a modality as a Burn metric.
 
 use std::sync::Arc;
 

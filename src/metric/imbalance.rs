@@ -1,4 +1,4 @@
-//! The imbalance of the modalities as a metric of Burn's.
+//! The imbalance of the modalities as a Burn metric.
 
 use std::sync::Arc;
 

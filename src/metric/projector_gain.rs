@@ -1,4 +1,4 @@
-//! The gain of the projector as a metric of Burn's.
+//! The gain of the projector as a Burn metric.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::metric::MetricInput;
 use crate::metric::epoch::{EpochStatistic, epoch_metric, failure};
 use crate::projector::Gains;
 
-/// The one of a projector's [`Gains`] that a metric shows.
+/// The value of a projector's [`Gains`] that a metric reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProjectorGain {
     /// `trace(P) / s`, the mean over all directions.
@@ -23,8 +23,8 @@ pub enum ProjectorGain {
 /// Share of a gradient that the projector passes: one of its [`Gains`], computed at the first
 /// evaluated batch of an epoch.
 ///
-/// The value is from 0 to 1, except for rules without the upper bound. NaN if `P` is not finite, and
-/// if there is no such layer or modality. Metrics of several gains of the same layer and modality
+/// The value is from 0 to 1, except for rules without this upper bound. It is NaN if `P` is not finite
+/// or if there is no such layer or modality. Metrics of several gains of the same layer and modality
 /// share the computation.
 #[derive(Debug, Clone)]
 pub struct ProjectorGainMetric {

@@ -25,7 +25,7 @@ use crate::metric::{
 pub trait ModalityMetrics: Sized {
     /// Adds numeric metrics for the modalities called `names`, in the order of the encoders:
     ///
-    /// | Name | Of | In | Unit |
+    /// | Name | Prediction | Phase | Unit |
     /// |---|---|---|---|
     /// | `Loss image` | each modality; fused | validation; modalities in training too | nats |
     /// | `Accuracy image` | each modality; fused | validation; modalities in training too | % |

@@ -1,4 +1,4 @@
-//! The Shapley value of a modality as a metric of Burn's.
+//! The Shapley value of a modality as a Burn metric.
 
 use std::sync::Arc;
 

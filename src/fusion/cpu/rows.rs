@@ -13,7 +13,8 @@ const BLOCK: usize = 1 << 14;
 /// Shifted logits below this have a probability of 0 in f32.
 pub(in crate::fusion) const NO_PROBABILITY: f32 = -200.0;
 
-/// Whether this file can process the logits: f32, on a CPU, without autodiff, at least one class.
+/// Returns whether this file can process the logits: f32, on a CPU, without autodiff, at least one
+/// class.
 pub(in crate::fusion) fn supports(logits: &Tensor<2>) -> bool {
     logits.dtype() == DType::F32 && is_host(&logits.device()) && logits.dims()[1] > 0
 }
@@ -106,7 +107,7 @@ fn exp(x: &mut [f32]) {
     x.iter_mut().for_each(|x| *x = x.exp());
 }
 
-/// Subtracts the largest logit, which is returned. What is NaN stays so.
+/// Subtracts the largest logit and returns it. NaN propagates.
 fn shift(row: &mut [f32]) -> f32 {
     let largest = largest(row);
     for z in row {
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn no_sample_has_no_entropy_and_one_class_has_none_to_spare() {
+    fn no_samples_have_no_entropies_and_a_single_class_has_entropy_0() {
         for device in crate::test_devices() {
             let none = entropy(Tensor::zeros([0, 3], &device));
             assert_eq!(none.dims(), [0]);

@@ -1,5 +1,5 @@
-//! Eq. 6. On a CPU it adds a block of rows at a time, which stays in the cache from one modality to
-//! the next.
+//! Eq. 6. On a CPU, one block of rows at a time is summed, which stays in the cache from one modality
+//! to the next.
 
 use burn::tensor::{DType, Tensor, TensorData};
 #[cfg(feature = "host-kernels")]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_stays_in_its_sample() {
+    fn non_finite_values_stay_in_their_sample() {
         for device in crate::test_devices() {
             let odd = Tensor::from_floats([[f32::NAN], [f32::INFINITY], [1.0]], &device);
             let weights = Tensor::from_floats([[0.5, 0.5]; 3], &device);

@@ -52,7 +52,7 @@ impl<T> Lane<T> {
         self.passes > 0 || self.only_absent_left().is_some()
     }
 
-    /// The number of skipped turns left in a pass, when nothing else is left of it.
+    /// The number of skipped turns left in a pass, if only those are left.
     fn only_absent_left(&self) -> Option<usize> {
         let end = self.entries.iter().position(Entry::is_end)?;
         let absent = |entry: &Entry<T>| matches!(entry, Entry::Absent);
@@ -126,7 +126,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                         }
                     };
                 for (lane, entry) in self.lanes.iter_mut().zip(entries) {
-                    // When an epoch is a pass, a lane that holds the rest of the pass needs no more.
+                    // When an epoch is a pass, a lane that has the rest of the pass queued needs no more.
                     let by_pass = !matches!(self.loader.epoch, EpochLength::Turns(_));
                     if !(by_pass && lane.entries.iter().any(Entry::is_end)) {
                         lane.entries.push_back(entry);

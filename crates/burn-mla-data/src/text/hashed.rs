@@ -28,8 +28,8 @@ pub struct HashedTextConfig {
     pub max_n: usize,
 }
 
-/// Texts as vectors: hashed words and character n-grams, weighted by their inverse document
-/// frequency, scaled to length 1.
+/// Text vectors of hashed words and character n-grams, weighted by their inverse document frequency
+/// and scaled to length 1.
 ///
 /// The hashing trick (Weinberger et al., ICML 2009) needs no vocabulary. N-grams are within a word
 /// with its ends marked, as in fastText. Words are runs of letters and digits in lower case. The hash
@@ -112,7 +112,7 @@ impl HashedText {
     pub fn vector(&self, text: &str) -> Vec<f32> {
         let mut vector = self.counts(text);
         for (value, weight) in vector.iter_mut().zip(&self.inverse_document_frequency) {
-            // 1 + log of the count, since the tenth occurrence is less informative than the first.
+            // 1 + log of the count, because the tenth occurrence is less informative than the first.
             *value = if *value > 0.0 {
                 (1.0 + value.ln()) * weight
             } else {
@@ -161,7 +161,7 @@ impl HashedText {
     }
 }
 
-/// FNV-1a, 64 bits, of a kind of term and its characters.
+/// Computes the 64-bit FNV-1a hash of a kind of term and its characters.
 fn fnv1a(kind: u8, term: &[char]) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// A file that cannot be read, or that lacks the dictionary asked for.
+    /// A file that cannot be read, or that lacks the requested dictionary.
     #[error("{}: {message}", path.display())]
     File {
         /// The file.

@@ -18,8 +18,8 @@ use super::key;
 /// `.bin`).
 ///
 /// Loading is strict: each parameter of the module needs exactly one tensor of its shape, and each
-/// tensor of the file a parameter. Exceptions are named by the caller. The steps apply to each key
-/// in this order:
+/// tensor of the file a parameter. You name the exceptions. The steps apply to each key in this
+/// order:
 ///
 /// | Step | Default | Purpose |
 /// |---|---|---|
@@ -29,8 +29,8 @@ use super::key;
 /// | [`with_renamed`](Self::with_renamed) | none | renames parts of keys |
 ///
 /// Tensors have PyTorch's layout in the file. Weights of linear layers are transposed, and `weight`
-/// and `bias` of normalizations become Burn's `gamma` and `beta`. Names of enum variants are no part
-/// of a path. Floats keep the precision of the file.
+/// and `bias` of normalizations become Burn's `gamma` and `beta`. Names of enum variants are not
+/// part of a path. Floats keep the precision of the file.
 ///
 /// ```no_run
 /// use burn::nn::{Linear, LinearConfig};
@@ -57,7 +57,7 @@ pub struct WeightFile {
 }
 
 impl WeightFile {
-    /// Names a file. It is read by [`load`](Self::load) and [`keys`](Self::keys).
+    /// Creates the description of a file, which [`load`](Self::load) and [`keys`](Self::keys) read.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -138,8 +138,8 @@ impl WeightFile {
         }
     }
 
-    /// The tensors of the file by key after all steps. More than one tensor per key is an error of
-    /// the steps.
+    /// Returns the tensors of the file by key after all steps. More than one tensor per key is an
+    /// error in the steps.
     fn tensors(&self) -> Result<BTreeMap<String, Vec<Tensor>>, WeightsError> {
         let mut tensors: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
         for mut tensor in self.read()? {
@@ -151,7 +151,7 @@ impl WeightFile {
         Ok(tensors)
     }
 
-    /// A key after all steps; `None` if it is ignored.
+    /// Returns a key after all steps; `None` if it is ignored.
     fn key(&self, key: &str) -> Option<String> {
         let key = self
             .prefixes
@@ -166,7 +166,7 @@ impl WeightFile {
         }))
     }
 
-    /// The tensors of the file by their own keys. Their data is read when it is needed.
+    /// Returns the tensors of the file by their own keys. Their data is read on demand.
     fn read(&self) -> Result<Vec<Tensor>, WeightsError> {
         let extension = self.path.extension().and_then(|name| name.to_str());
         match extension {
@@ -207,7 +207,7 @@ impl WeightFile {
     }
 }
 
-/// Everything that an application of tensors to a module left undone.
+/// Collects the differences that applying tensors to a module found.
 fn mismatch(result: ApplyResult) -> Mismatch {
     let mut mismatch = Mismatch {
         missing: result.missing.into_iter().map(|(path, _)| path).collect(),

@@ -1,17 +1,18 @@
 //! Steps on a key, in whole dot-separated parts.
 
-/// The key without `prefix`, or the key itself if it starts otherwise.
+/// Returns the key without `prefix`, or the key itself if it starts otherwise.
 pub(super) fn strip<'a>(key: &'a str, prefix: &str) -> &'a str {
     key.strip_prefix(prefix).unwrap_or(key)
 }
 
-/// Whether a key starts or ends with the parts of `name`.
+/// Returns whether a key starts or ends with the parts of `name`.
 pub(super) fn matches(key: &str, name: &str) -> bool {
     let (key, name): (Vec<&str>, Vec<&str>) = (key.split('.').collect(), name.split('.').collect());
     key.starts_with(&name) || key.ends_with(&name)
 }
 
-/// The key with each occurrence of the parts `from` replaced by `to`; an empty `to` removes them.
+/// Returns the key with each occurrence of the parts `from` replaced by `to`; an empty `to`
+/// removes them.
 pub(super) fn rename(key: &str, from: &str, to: &str) -> String {
     let from: Vec<&str> = from.split('.').collect();
     let to: Vec<&str> = to.split('.').filter(|part| !part.is_empty()).collect();

@@ -140,7 +140,7 @@ impl Batches<'_> {
         )
     }
 
-    /// Checks what the batcher relies on.
+    /// Checks the preconditions of the batcher.
     fn check(&self, indices: &[usize]) -> Result<()> {
         let n_rows = self.emoji.len();
         if let Some(&row) = indices.iter().find(|&&index| index >= n_rows) {
@@ -241,7 +241,7 @@ impl EmojiBatcher {
         }
     }
 
-    /// Returns the pixels of an image in -1..1, moved.
+    /// Returns the pixels of an image in -1..1, shifted and mirrored.
     fn image(&self, modality: Modality, index: usize, moved: Move) -> Vec<f32> {
         let image = self.emoji.image(modality, index);
         let mut pixels = Vec::with_capacity(image.len());

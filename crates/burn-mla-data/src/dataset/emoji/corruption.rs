@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use super::Modality;
 
 /// Corruption of one modality at test time, determined by the seed and the emoji. A larger strength
-/// scales the same noise, and drops the same words and more.
+/// scales the same noise, and drops more words in addition to the same ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Corruption {
     /// The modality to corrupt.

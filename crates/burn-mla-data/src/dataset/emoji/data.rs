@@ -189,7 +189,7 @@ fn rows(path: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// An image with 8 bits per channel. Grey levels count for all channels, and alpha is ignored.
+/// An image with 8 bits per channel. Grey levels are used for all channels, and alpha is ignored.
 struct Rgb8 {
     width: usize,
     height: usize,

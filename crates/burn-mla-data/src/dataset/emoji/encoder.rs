@@ -125,7 +125,7 @@ impl Encoder for EmojiEncoder {
         match (self, input) {
             (Self::Image(encoder), EmojiInput::Image(image)) => encoder.encode(image),
             (Self::Vector(encoder), EmojiInput::Vector(vector)) => encoder.encode(vector),
-            _ => panic!("an image encoder needs images, every other one vectors"),
+            _ => panic!("an image encoder needs images, and any other encoder vectors"),
         }
     }
 
