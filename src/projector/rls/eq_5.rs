@@ -95,9 +95,10 @@ impl RlsState {
         self.root.matrix()
     }
 
-    /// A square root `T` of `P = T^T T`, `[d_input, d_input]`. `|T v|^2` resolves gains that are
-    /// rounding in [`matrix`](Self::matrix).
-    pub fn square_root(&self) -> Tensor<2> {
+    /// Two matrices, `[d_input, d_input]`, whose sum `T` is a square root of `P = T^T T`. The second
+    /// is what f32 rounds away of `T`. `|T v|^2` resolves gains that are rounding in
+    /// [`matrix`](Self::matrix).
+    pub fn square_root(&self) -> [Tensor<2>; 2] {
         self.root.root()
     }
 }

@@ -66,7 +66,14 @@ fn print_case(case: &Case, device: &Device) {
         let feature = Tensor::from_data(TensorData::new(r, [s]), device);
         state = rule.update(feature, at % n_modalities, state);
     }
-    let root: Vec<f64> = state.square_root().into_data().iter().collect();
+    let [root, remainder] = state
+        .square_root()
+        .map(|t| -> Vec<f64> { t.into_data().iter().collect() });
+    let root: Vec<f64> = root
+        .iter()
+        .zip(remainder)
+        .map(|(t, rest)| t + rest)
+        .collect();
     let positive = (0..s).all(|i| root[i * s + i] > 0.0);
     let gain = |v: &[f64]| -> f64 {
         let rows = root.chunks(s);

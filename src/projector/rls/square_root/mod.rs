@@ -16,7 +16,7 @@ use crate::numeric::{Numbers, Symmetric, dot, eye, is_host, product};
 /// `T` of `P = T^T T`, for a matrix `P` that shrinks by Eq. 5.
 ///
 /// `P` cannot become indefinite, and its gains are resolved down to the square of what `T`
-/// resolves, about 1e-14 in f32. On a CPU `T` stays upper triangular (the update of a Cholesky
+/// resolves. On a CPU `T` stays upper triangular (the update of a Cholesky
 /// factor by Carlson, "Fast Triangular Formulation of the Square Root Filter", AIAA Journal 11,
 /// 1973): one pass over half a matrix. Elsewhere `T` is full (Potter's update; see Bierman,
 /// "Factorization Methods for Discrete Sequential Estimation", 1977), since a GPU would have to
@@ -25,15 +25,12 @@ use crate::numeric::{Numbers, Symmetric, dot, eye, is_host, product};
 pub(super) struct SquareRoot {
     /// `T`, `[s, s]`.
     root: Buffer<2>,
-    /// The part of a triangular `T`'s diagonal that f32 rounds away, `[s]`. Without it, changes
-    /// below 6e-8 per update would be lost.
-    remainder: Buffer<1>,
+    /// What f32 rounds away of `T`, `[s, s]`. Without it, updates that change less than 6e-8 of an
+    /// entry would be lost in part, and what is left of them closes directions without features.
+    remainder: Buffer<2>,
     /// 1 if `T` is upper triangular, else 0.
     triangular: Counter,
 }
-
-/// Rows of a triangular `T` per product.
-const PANEL: usize = 128;
 
 impl SquareRoot {
     /// The square root of the identity.
@@ -42,12 +39,10 @@ impl SquareRoot {
     }
 
     fn new(root: Tensor<2>) -> Self {
-        let device = root.device();
-        let [width, _] = root.dims();
         Self {
+            triangular: Counter::new(1, &root.device()),
+            remainder: Buffer::new(root.zeros_like()),
             root: Buffer::new(root),
-            remainder: Buffer::new(Tensor::zeros([width], (&device, DType::F32))),
-            triangular: Counter::new(1, &device),
         }
     }
 
@@ -99,25 +94,34 @@ impl SquareRoot {
         }
         let mut state = self;
         state.triangular.set(0);
-        Self {
-            root: state.root.replace(|t| general::update(t, feature, alpha)),
-            remainder: state.remainder.replace(|lost| lost.zeros_like()),
-            triangular: state.triangular,
-        }
+        let (root, remainder) =
+            general::update(state.root.get(), state.remainder.get(), feature, alpha);
+        state.root.set(root);
+        state.remainder.set(remainder);
+        state
     }
 
     #[cfg(feature = "host-kernels")]
-    fn update_on_host(mut self, feature: Tensor<1>, alpha: f64) -> Self {
+    fn update_on_host(self, feature: Tensor<1>, alpha: f64) -> Self {
         let device = feature.device();
         let feature = Numbers::of(feature);
-        let mut remainder = Numbers::of(self.remainder.get());
-        let root = self.root.replace(|t| {
+        let (root, mut remainder) = (self.root, Some(self.remainder));
+        let root = root.replace(|t| {
             let mut t = Numbers::of(t);
-            triangular::update(t.get_mut(), remainder.get_mut(), feature.get(), alpha);
+            remainder = remainder.take().map(|buffer| {
+                buffer.replace(|rest| {
+                    let mut rest = Numbers::of(rest);
+                    triangular::update(t.get_mut(), rest.get_mut(), feature.get(), alpha);
+                    rest.into_tensor(&device)
+                })
+            });
             t.into_tensor(&device)
         });
-        self.remainder.set(remainder.into_tensor(&device));
-        Self { root, ..self }
+        Self {
+            root,
+            remainder: remainder.expect("it was put back"),
+            triangular: self.triangular,
+        }
     }
 
     /// A state of another device, or of a matrix, holds a full `T`.
@@ -130,7 +134,7 @@ impl SquareRoot {
         triangular.set(1);
         Self {
             root: self.root.replace(upper_triangular),
-            remainder: self.remainder,
+            remainder: self.remainder.replace(|rest| rest.zeros_like()),
             triangular,
         }
     }
@@ -142,31 +146,23 @@ impl SquareRoot {
     /// `P x` for columns `x`, `[s, n]`.
     pub(super) fn project(&self, x: Tensor<2>) -> Tensor<2> {
         let t = self.root.get();
-        let [s, n] = x.dims();
-        if s <= PANEL || !self.is_triangular() || !is_host(&t.device()) {
-            return product(t.clone().transpose(), product(t, x));
+        let (device, [s, n]) = (t.device(), x.dims());
+        if n <= FEW_COLUMNS && is_host(&device) {
+            // CPU backends repack a transposed matrix, but not the matrix for rows.
+            let along = product(t.clone(), x).transpose();
+            let rows = product(along, t);
+            // Column layout, for the operations that follow.
+            return Numbers::of(rows.transpose()).into_tensor(&device);
         }
-        // The zeros below the diagonal are left out.
-        let mut projected: Option<Tensor<2>> = None;
-        for first in (0..s).step_by(PANEL) {
-            let last = (first + PANEL).min(s);
-            let rows = t.clone().slice([first..last, first..s]);
-            let along = product(rows.clone(), x.clone().slice([first..s, 0..n]));
-            let part = product(rows.transpose(), along);
-            projected = Some(match projected {
-                None => part,
-                Some(sum) => {
-                    let below = sum.clone().slice([first..s, 0..n]) + part;
-                    sum.slice_assign([first..s, 0..n], below)
-                }
-            });
+        if s > PANEL && self.is_triangular() && is_host(&device) {
+            return project_by_panels(t, x);
         }
-        projected.expect("s is at least 1")
+        product(t.clone().transpose(), product(t, x))
     }
 
-    /// `T`.
-    pub(super) fn root(&self) -> Tensor<2> {
-        self.root.get()
+    /// `T`, and what f32 rounds away of it.
+    pub(super) fn root(&self) -> [Tensor<2>; 2] {
+        [self.root.get(), self.remainder.get()]
     }
 
     /// `P`, exactly symmetric.
@@ -180,31 +176,52 @@ impl SquareRoot {
     pub(super) fn with_trace(self, trace: f64) -> Self {
         let device = self.root.get().device();
         if !is_host(&device) {
-            let scale = |t: Tensor<2>| {
-                let norm = t.clone().square().sum().sqrt().reshape([1, 1]);
-                t * (norm.recip() * trace.sqrt())
-            };
+            let t = self.root.get();
+            let factor = t.square().sum().sqrt().recip().reshape([1, 1]) * trace.sqrt();
             return Self {
-                root: self.root.replace(scale),
-                ..self
+                root: self.root.replace(|t| t * factor.clone()),
+                remainder: self.remainder.replace(|rest| rest * factor),
+                triangular: self.triangular,
             };
         }
-        let mut factor = 1.0;
         let [s, _] = self.root.dims();
+        let mut factor = 1.0;
         let root = self.root.replace(|t| {
             let mut t = Numbers::of(t);
             let rows = t.get().chunks_exact(s);
             let squares: f64 = rows.map(|row| f64::from(dot(row, row))).sum();
-            factor = (trace / squares).sqrt();
-            t.get_mut().iter_mut().for_each(|x| *x *= factor as f32);
+            factor = (trace / squares).sqrt() as f32;
+            t.get_mut().iter_mut().for_each(|x| *x *= factor);
             t.into_tensor(&device)
         });
         Self {
             root,
-            remainder: self.remainder.replace(|lost| lost * factor),
-            ..self
+            remainder: self.remainder.replace(|rest| rest * factor),
+            triangular: self.triangular,
         }
     }
+}
+
+/// Up to this number of columns, a CPU multiplies them faster as rows.
+const FEW_COLUMNS: usize = 8;
+
+/// Rows or columns of a triangular `T` per product.
+const PANEL: usize = 64;
+
+/// `T^T T x` for an upper triangular `T`, without most of its zeros.
+fn project_by_panels(t: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
+    let [s, n] = x.dims();
+    let panels = || (0..s).step_by(PANEL).map(|at| (at, (at + PANEL).min(s)));
+    let along = |(first, last): (usize, usize)| {
+        let rows = t.clone().slice([first..last, first..s]);
+        product(rows, x.clone().slice([first..s, 0..n]))
+    };
+    let along = Tensor::cat(panels().map(along).collect(), 0);
+    let part = |(first, last): (usize, usize)| {
+        let columns = t.clone().slice([0..last, first..last]);
+        product(columns.transpose(), along.clone().slice([0..last, 0..n]))
+    };
+    Tensor::cat(panels().map(part).collect(), 0)
 }
 
 #[cfg(test)]

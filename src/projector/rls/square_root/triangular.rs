@@ -3,8 +3,8 @@
 use rten_simd::ops::{BitOps, NumOps};
 use rten_simd::{Isa, SimdOp};
 
-/// Updates the upper triangular `t`, `[s, s]` in row-major order, by a feature `r` of length `s`.
-/// `remainder` is the part of the diagonal that f32 rounds away.
+/// Updates the upper triangular `T`, `[s, s]` in row-major order, by a feature `r` of length `s`.
+/// `T` is `t` plus the `remainder` that f32 rounds away.
 ///
 /// ```text
 /// f    = T r
@@ -32,7 +32,7 @@ struct Update<'a> {
 struct Row {
     f: f32,
     /// Whether the row keeps most of its length. It then changes by `factor` times itself,
-    /// which is exact where the change is small. Otherwise it becomes `factor` times itself.
+    /// otherwise it becomes `factor` times itself.
     keeps: bool,
     factor: f32,
     /// Factor of the sum of the rows below.
@@ -47,34 +47,53 @@ impl SimdOp for Update<'_> {
         let s = self.r.len();
         let mut f = vec![0.0; s];
         for (j, f) in f.iter_mut().enumerate() {
-            let along = dot(isa, &self.t[j * s + j..][..s - j], &self.r[j..]);
-            *f = f64::from(along) + f64::from(self.remainder[j]) * f64::from(self.r[j]);
+            let row = j * s + j..(j + 1) * s;
+            let r = &self.r[j..];
+            *f = dot(&self.t[row.clone()], r) + f64::from(small_dot(isa, &self.remainder[row], r));
         }
-        let (rows, diagonal) = rows(&f, self.t, self.remainder, self.alpha);
+        let rows = rows(&f, self.alpha);
 
         let lanes = isa.f32().len();
         let mut column = 0;
         while column + 4 * lanes <= s {
-            update_columns::<_, 4>(isa, self.t, &rows, column);
+            update_columns::<_, 4>(isa, self.t, self.remainder, &rows, column);
             column += 4 * lanes;
         }
         while column + lanes <= s {
-            update_columns::<_, 1>(isa, self.t, &rows, column);
+            update_columns::<_, 1>(isa, self.t, self.remainder, &rows, column);
             column += lanes;
         }
         for column in column..s {
-            update_column(self.t, &rows, column);
-        }
-        for (j, entry) in diagonal.into_iter().enumerate() {
-            self.t[j * s + j] = entry as f32;
-            self.remainder[j] = (entry - f64::from(entry as f32)) as f32;
+            update_column(self.t, self.remainder, &rows, column);
         }
     }
 }
 
-/// `a^T b`.
+/// `a^T b`, summed in f64: along a direction that is nearly closed, the terms cancel.
 #[inline(always)]
-fn dot<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f32 {
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    const LANES: usize = 16;
+    let (a, a_rest) = a.as_chunks::<LANES>();
+    let (b, b_rest) = b.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..LANES {
+            sums[i] += f64::from(a[i]) * f64::from(b[i]);
+        }
+    }
+    let mut sum = 0.0;
+    for (a, b) in a_rest.iter().zip(b_rest) {
+        sum += f64::from(*a) * f64::from(*b);
+    }
+    for partial in sums {
+        sum += partial;
+    }
+    sum
+}
+
+/// `a^T b` in f32.
+#[inline(always)]
+fn small_dot<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f32 {
     let ops = isa.f32();
     let lanes = ops.len();
     let mut sums = [ops.zero(); 4];
@@ -97,73 +116,85 @@ fn dot<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f32 {
     sum
 }
 
-/// The update of each row, and the diagonal after it.
-fn rows(f: &[f64], t: &[f32], remainder: &[f32], alpha: f64) -> (Vec<Row>, Vec<f64>) {
+/// The update of each row.
+fn rows(f: &[f64], alpha: f64) -> Vec<Row> {
     let s = f.len();
     let mut norms = vec![alpha; s + 1];
     for j in (0..s).rev() {
         norms[j] = norms[j + 1] + f[j] * f[j];
     }
     norms.iter_mut().for_each(|norm| *norm = norm.sqrt());
-    let mut diagonal = Vec::with_capacity(s);
-    let mut rows = Vec::with_capacity(s);
-    for (j, &f) in f.iter().enumerate() {
+    let row = |(j, &f): (usize, &f64)| {
         let (norm, below) = (norms[j], norms[j + 1]);
-        let entry = f64::from(t[j * s + j]) + f64::from(remainder[j]);
-        diagonal.push(entry * (below / norm));
         let keeps = 2.0 * below > norm;
         // 1 - below / norm, without the loss of digits.
         let lost = f * f / (norm * (norm + below));
-        let factor = if keeps { -lost } else { below / norm };
-        rows.push(Row {
+        Row {
             f: f as f32,
             keeps,
-            factor: factor as f32,
+            factor: if keeps { -lost } else { below / norm } as f32,
             below: (-f / (norm * below)) as f32,
-        });
-    }
-    (rows, diagonal)
+        }
+    };
+    f.iter().enumerate().map(row).collect()
 }
 
 /// Updates `N` vectors of columns, from `column` on. The sums of rows stay in registers.
 #[inline(always)]
-fn update_columns<I: Isa, const N: usize>(isa: I, t: &mut [f32], rows: &[Row], column: usize) {
+fn update_columns<I: Isa, const N: usize>(
+    isa: I,
+    t: &mut [f32],
+    remainder: &mut [f32],
+    rows: &[Row],
+    column: usize,
+) {
     let ops = isa.f32();
     let (lanes, s) = (ops.len(), rows.len());
     let mut sums = [ops.zero(); N];
     // Further down the columns are zero.
     for j in (0..column + N * lanes).rev() {
         let row = &rows[j];
-        let entries = &mut t[j * s + column..][..N * lanes];
+        let at = j * s + column;
+        let (t, remainder) = (&mut t[at..][..N * lanes], &mut remainder[at..][..N * lanes]);
         let (f, factor, below) = (
             ops.splat(row.f),
             ops.splat(row.factor),
             ops.splat(row.below),
         );
         for (i, sum) in sums.iter_mut().enumerate() {
-            let entries = &mut entries[i * lanes..];
-            let x = ops.load(entries);
-            let change = ops.mul_add(x, factor, ops.mul(*sum, below));
-            let changed = if row.keeps {
-                ops.add(x, change)
+            let (t, remainder) = (&mut t[i * lanes..], &mut remainder[i * lanes..]);
+            let (high, low) = (ops.load(t), ops.load(remainder));
+            let x = ops.add(high, low);
+            let from_below = ops.mul(*sum, below);
+            let change = ops.mul_add(x, factor, from_below);
+            let (new, rest) = if row.keeps {
+                let change = ops.add(low, change);
+                let new = ops.add(high, change);
+                (new, ops.sub(change, ops.sub(new, high)))
             } else {
-                change
+                // What the sum and the product round away.
+                let lost = ops.add(ops.sub(high, x), low);
+                let rest = ops.mul_add(x, factor, ops.sub(from_below, change));
+                (change, ops.mul_add(lost, factor, rest))
             };
-            ops.store(changed, entries);
+            ops.store(new, t);
+            ops.store(rest, remainder);
             *sum = ops.mul_add(x, f, *sum);
         }
     }
 }
 
 /// Updates a single column.
-fn update_column(t: &mut [f32], rows: &[Row], column: usize) {
+fn update_column(t: &mut [f32], remainder: &mut [f32], rows: &[Row], column: usize) {
     let s = rows.len();
     let mut sum = 0.0;
     for (j, row) in rows[..=column].iter().enumerate().rev() {
-        let entry = &mut t[j * s + column];
-        let x = *entry;
-        let change = x * row.factor + sum * row.below;
-        *entry = if row.keeps { x + change } else { change };
-        sum += x * row.f;
+        let at = j * s + column;
+        let x = f64::from(t[at]) + f64::from(remainder[at]);
+        let change = x * f64::from(row.factor) + sum * f64::from(row.below);
+        let new = if row.keeps { x + change } else { change };
+        t[at] = new as f32;
+        remainder[at] = (new - f64::from(t[at])) as f32;
+        sum += x * f64::from(row.f);
     }
 }
