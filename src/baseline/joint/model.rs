@@ -11,7 +11,7 @@ use crate::encoder::{Encoders, run_placed};
 use crate::error::{MlaError, NonFinite, Result};
 use crate::fusion::ModalityLogits;
 use crate::modality::{MultimodalBatch, ZeroRows};
-use crate::module::{Buffer, Counter, check_distinct, module_fields};
+use crate::module::{Buffer, Counter, check_distinct, draw_parameters, module_fields};
 use crate::numeric::first_not_finite;
 
 /// Options of a [`Joint`] model.
@@ -116,6 +116,9 @@ pub struct JointPrediction {
 impl JointConfig {
     /// Assembles a model.
     ///
+    /// Parameters that are not drawn yet are drawn here: those of the encoders in their order, then
+    /// those of the head, each in the order of its fields.
+    ///
     /// # Errors
     ///
     /// - [`MlaError::NoModalities`] without an encoder;
@@ -134,6 +137,7 @@ impl JointConfig {
         }
         head.check(&encoders.d_features())?;
         check_distinct(&encoders, &head)?;
+        let (encoders, head) = (draw_parameters(encoders), draw_parameters(head));
         let device = encoders.devices().into_iter().next().unwrap_or_default();
         Ok(Joint {
             encoders,
