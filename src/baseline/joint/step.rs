@@ -219,11 +219,19 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
     }
 
     /// The batches themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoSamples`] for a loader without items.
     fn training_loader(
         &self,
         batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
         passes: Vec<Passes>,
     ) -> Result<TrainingLoader<Self::TrainingInput>> {
+        if batches.num_items() == 0 {
+            let what = "the training data";
+            return Err(MlaError::NoSamples { what });
+        }
         Ok(TrainingLoader {
             loader: batches,
             handle: LoaderHandle::of_passes(passes),
