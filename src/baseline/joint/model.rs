@@ -3,8 +3,8 @@
 use std::fmt;
 
 use burn::config::Config;
-use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId};
-use burn::tensor::Tensor;
+use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault};
+use burn::tensor::{DType, Tensor};
 
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::{Encoders, run_placed};
@@ -66,11 +66,9 @@ pub struct Joint<E, H> {
     pub encoders: E,
     /// The head.
     pub head: H,
-    /// Its gradient is the number of backward passes in a sum of gradients.
-    pub(crate) passes: Buffer<1>,
+    /// Its gradient is the number of samples that the gradients are sums over.
+    pub(crate) samples: Buffer<1>,
     pub(crate) n_steps: Counter,
-    /// Marks the gradients of a single backward pass. A sum of gradients does not contain it.
-    pub(crate) single_pass: ParamId,
     pub(crate) config: JointConfig,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
@@ -78,8 +76,8 @@ pub struct Joint<E, H> {
 
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
-    modules: [encoders, head, passes, n_steps],
-    others: [single_pass, config, #[cfg(feature = "train")] interruption]
+    modules: [encoders, head, samples, n_steps],
+    others: [config, #[cfg(feature = "train")] interruption]
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
@@ -142,9 +140,8 @@ impl JointConfig {
         Ok(Joint {
             encoders,
             head,
-            passes: Buffer::new(Tensor::zeros([1], &device)),
+            samples: Buffer::new(Tensor::zeros([1], (&device, DType::F32))),
             n_steps: Counter::new(0, &device),
-            single_pass: ParamId::new(),
             config: self.clone(),
             #[cfg(feature = "train")]
             interruption: Default::default(),
