@@ -1,8 +1,10 @@
 //! Flows through the public API, on flex and on ndarray.
 
+mod averages;
 mod burn_loop;
 mod common;
 mod conditioning;
+mod drawn;
 mod edges;
 mod factors;
 mod frozen;
@@ -16,6 +18,7 @@ mod many;
 mod metrics;
 mod missing;
 mod multi_device;
+mod nothing;
 mod plain_burn;
 mod plain_renderer;
 mod projection;
