@@ -100,8 +100,10 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         if let Some((layer, zeros)) = errors {
             let errors = zeros.grad_remove(&mut gradients);
             // Factors are of a single pass, whose mean they give at once.
-            let inputs = output.inputs[layer].clone().without_autodiff() / n_samples as f32;
-            carried.factors[layer] = errors.map(|errors| Factors { inputs, errors });
+            carried.factors[layer] = errors.map(|errors| Factors {
+                inputs: output.inputs[layer].clone().without_autodiff(),
+                errors: errors.cast(DType::F32) / n_samples as f32,
+            });
         }
         let loss = loss.without_autodiff();
         carried.write(&self.projection, &mut grads);
