@@ -3,6 +3,7 @@
 mod eye;
 mod finite;
 mod host;
+mod precision;
 mod product;
 mod symmetric;
 #[cfg(feature = "host-kernels")]
@@ -11,6 +12,7 @@ mod triangular;
 pub(crate) use eye::eye;
 pub(crate) use finite::first_not_finite;
 pub(crate) use host::{Numbers, add_scaled, dot, is_flex, is_host, largest, sum};
+pub(crate) use precision::widened;
 pub(crate) use product::product;
 pub(crate) use symmetric::{Eigen, Symmetric};
 #[cfg(feature = "host-kernels")]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 
-use super::{AlternatingLoader, EpochLength, Source};
+use super::{AlternatingLoader, EpochLength, NO_SAMPLES, Source};
 use crate::error::{MlaError, Result};
 use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
 
@@ -32,6 +32,8 @@ struct Lane<T> {
     passes: usize,
     /// Number of passes completed since the last turn.
     barren: usize,
+    /// Whether any batch had the modality.
+    seen: bool,
     n_samples: usize,
     served: usize,
 }
@@ -60,6 +62,18 @@ impl<T> Lane<T> {
     }
 }
 
+/// Checks after a pass that it contained every modality.
+fn check_seen<T>(lanes: &[Lane<T>]) -> Result<(), DatasetError> {
+    let Some(modality) = lanes.iter().position(|lane| !lane.seen) else {
+        return Ok(());
+    };
+    Err(DatasetError::new(if lanes.iter().any(|lane| lane.seen) {
+        MlaError::AbsentModality { modality }
+    } else {
+        MlaError::NoSamples { what: NO_SAMPLES }
+    }))
+}
+
 type Batches<'a, T> = Option<Box<dyn DataLoaderIterator<T> + 'a>>;
 
 /// The passes being read; `None` between two passes.
@@ -85,6 +99,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                 entries: VecDeque::new(),
                 passes: 0,
                 barren: 0,
+                seen: false,
                 n_samples,
                 served: 0,
             })
@@ -114,6 +129,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                     match feed.get_or_insert_with(|| loader.iter()).next() {
                         None => {
                             *feed = None;
+                            check_seen(&self.lanes)?;
                             self.lanes.iter().map(|_| Entry::EndOfPass).collect()
                         }
                         Some(batch) => {
@@ -126,6 +142,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                         }
                     };
                 for (lane, entry) in self.lanes.iter_mut().zip(entries) {
+                    lane.seen |= matches!(entry, Entry::Turn(_));
                     // When an epoch is a pass, a lane that has the rest of the pass queued needs no more.
                     let by_pass = !matches!(self.loader.epoch, EpochLength::Turns(_));
                     if !(by_pass && lane.entries.iter().any(Entry::is_end)) {
@@ -187,8 +204,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                 .map_err(DatasetError::new)?;
             if self.lanes[modality].is_barren() {
                 if self.lanes.iter().all(Lane::is_barren) {
-                    let what = "the data of the alternating loader";
-                    return Err(DatasetError::new(MlaError::Empty { what }));
+                    return Err(DatasetError::new(MlaError::NoSamples { what: NO_SAMPLES }));
                 }
                 self.loader.counts.skip(1);
                 continue;
