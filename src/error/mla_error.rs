@@ -119,6 +119,45 @@ pub enum MlaError {
         /// Actual number of rows.
         got: usize,
     },
+    /// An input whose shape its encoder does not accept.
+    #[error("the input has the shape {found:?}, expected {expected}")]
+    InputShape {
+        /// The valid shapes, such as `[batch, 7]`.
+        expected: String,
+        /// The actual shape.
+        found: Vec<usize>,
+    },
+    /// An input that the encoder of its modality refuses.
+    #[error("modality {modality}: {problem}")]
+    Input {
+        /// The modality.
+        modality: usize,
+        /// The error of [`Encoder::check`](crate::encoder::Encoder::check).
+        problem: Box<MlaError>,
+    },
+    /// Features of a different shape than an encoder promises.
+    #[error(
+        "the encoder of modality {modality} returned features of the shape {found:?}, expected \
+         {expected:?}: one row per sample, and its d_feature"
+    )]
+    EncoderOutput {
+        /// The modality.
+        modality: usize,
+        /// Number of samples that have the modality, and the feature width of the encoder.
+        expected: [usize; 2],
+        /// The actual shape.
+        found: [usize; 2],
+    },
+    /// Logits or weights of a different shape than a head or a fusion promises.
+    #[error("{what} have the shape {found:?}, expected {expected:?}")]
+    OutputShape {
+        /// The output.
+        what: &'static str,
+        /// The expected shape.
+        expected: [usize; 2],
+        /// The actual shape.
+        found: [usize; 2],
+    },
     /// A row index out of range.
     #[error("row {row} does not exist: there are {n_rows}, counted from 0")]
     RowOutOfRange {
@@ -190,6 +229,39 @@ pub enum MlaError {
         modality: usize,
         /// The step, from 0.
         step: u64,
+    },
+    /// An error of one sample.
+    #[error(
+        "{problem} (sample {sample} of the batch{})",
+        position.map_or(String::new(), |position| format!(", {position} of the data set"))
+    )]
+    Sample {
+        /// Position of the sample in its batch.
+        sample: usize,
+        /// Position in the data set, if the batch [has it](crate::modality::MultimodalBatch::samples).
+        position: Option<usize>,
+        /// The error.
+        problem: Box<MlaError>,
+    },
+    /// Non-finite logits of one modality in a prediction.
+    #[error("non-finite logits of modality {modality} in the prediction of sample {sample}")]
+    NonFinitePrediction {
+        /// The modality.
+        modality: usize,
+        /// Position of the sample in its batch.
+        sample: usize,
+    },
+    /// Finite logits of all modalities from which a fusion computes non-finite weights or logits.
+    #[error("the fusion returned non-finite weights or logits for sample {sample}")]
+    NonFiniteFusion {
+        /// Position of the sample in its batch.
+        sample: usize,
+    },
+    /// A prediction from a subset of the modalities that is not finite.
+    #[error("the prediction from the modalities {modalities:?} is not finite")]
+    NonFiniteSubset {
+        /// The modalities of the subset.
+        modalities: Vec<usize>,
     },
     /// Non-finite logits in a fused prediction, or in the input of a function of a whole split.
     #[error("non-finite logit of sample {sample}")]

@@ -3,8 +3,11 @@
 mod checks;
 mod mla_error;
 mod non_finite;
+mod place;
 
-pub(crate) use checks::{at_least_one, check_order, fraction, not_negative, positive, same_size};
+pub(crate) use checks::{
+    at_least_one, check_order, fraction, not_negative, output_shape, positive, same_size,
+};
 pub use mla_error::MlaError;
 pub use non_finite::NonFinite;
 

@@ -40,7 +40,10 @@ impl<I, T> Iterator for TaggedIter<'_, I, T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.batches.next()?;
-        Some(batch.map(|batch| Turn::new((self.tag)(batch.input), batch.targets)))
+        Some(batch.map(|batch| Turn {
+            samples: batch.samples,
+            ..Turn::new((self.tag)(batch.input), batch.targets)
+        }))
     }
 }
 

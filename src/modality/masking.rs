@@ -52,8 +52,10 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
             self.targets.len(),
             presence.n_samples(),
         )?;
+        let inputs = self.inputs.keep_present(presence);
+        let samples = self.samples.as_deref();
         Ok(Self {
-            inputs: self.inputs.keep_present(presence)?,
+            inputs: inputs.map_err(|error| error.located(None, samples))?,
             targets: self.targets,
             samples: self.samples,
         })

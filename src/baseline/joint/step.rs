@@ -11,7 +11,7 @@ use burn::train::{Interrupter, TrainOutput};
 use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
-use crate::error::{MlaError, NonFinite, Result};
+use crate::error::{MlaError, NonFinite, Result, output_shape};
 use crate::loader::{LoaderHandle, Passes};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
@@ -19,6 +19,7 @@ use crate::method::{
 };
 use crate::modality::{MultimodalBatch, Presence, Targets};
 use crate::module::discard_pending_updates;
+use crate::numeric::{culprit, not_finite_rows};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
@@ -43,16 +44,26 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ///
     /// - as [`features`](Self::features);
     /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head;
-    /// - those of [`JointHead::loss`];
+    /// - those of [`JointHead::loss`], and [`MlaError::OutputShape`] for logits that are not
+    ///   `[n_samples, n_classes]`;
     /// - [`MlaError::NonFinite`] for features that are not finite, [`MlaError::NonFiniteLoss`] for
     ///   such a loss, unless the check is off.
     ///
-    /// An error leaves the model unchanged, including its running statistics.
+    /// If the batch has the positions of its samples in the data set, or the sample of a non-finite
+    /// feature is known, the error of a sample is a [`MlaError::Sample`]. An error leaves the model
+    /// unchanged, including its running statistics.
     ///
     /// # Panics
     ///
-    /// Without autodiff, and where an encoder panics on an unsupported shape.
+    /// Without autodiff, and where an encoder panics for an input that its
+    /// [`check`](crate::encoder::Encoder::check) accepts.
     pub fn try_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
+        let samples = batch.samples.clone();
+        let output = self.passes_of(batch);
+        output.map_err(|error| error.located(None, samples.as_deref()))
+    }
+
+    fn passes_of(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
         let targets = batch.targets.clone();
         targets.check(self.n_classes())?;
         let at = batch.samples.clone();
@@ -74,6 +85,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             label_smoothing: self.config.label_smoothing,
         };
         let found = self.head.loss(&samples).map_err(discard_all)?;
+        let shape = [targets.len(), self.n_classes()];
+        let found_shape = found.logits.dims();
+        output_shape("the logits of the head", shape, found_shape).map_err(discard_all)?;
         let features = samples.features.without_autodiff();
         self.check_numbers(&features, &found.loss)
             .map_err(discard_all)?;
@@ -144,10 +158,11 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ///
     /// As [`predict`](Self::predict), and [`MlaError::LabelOutOfRange`].
     pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
-        let targets = batch.targets.clone();
-        targets.check(self.n_classes())?;
+        let (targets, samples) = (batch.targets.clone(), batch.samples.clone());
+        let located = |error: MlaError| error.located(None, samples.as_deref());
+        targets.check(self.n_classes()).map_err(located)?;
         let features = self.features(batch)?;
-        let prediction = self.predict_features(&features)?;
+        let prediction = self.predict_features(&features).map_err(located)?;
         let predictor = JointSubsets {
             head: self.head.clone(),
             features,
@@ -176,11 +191,17 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             .map_err(MlaError::read("the loss and the finiteness of features"))?;
         let step = self.n_steps();
         match numbers[1..].iter().position(|number| number.is_nan()) {
-            Some(modality) => Err(MlaError::NonFinite {
-                what: NonFinite::Features,
-                modality,
-                step,
-            }),
+            Some(modality) => {
+                let what = NonFinite::Features;
+                let error = MlaError::NonFinite {
+                    what,
+                    modality,
+                    step,
+                };
+                let n_rows = features.presence().rows(modality).len();
+                let rows = not_finite_rows(&features.modality(modality))?;
+                Err(error.of_sample(culprit(&rows, n_rows)))
+            }
             None if !numbers[0].is_finite() => Err(MlaError::NonFiniteLoss { step }),
             None => Ok(()),
         }
