@@ -178,6 +178,19 @@ pub enum MlaError {
         /// The modality.
         modality: usize,
     },
+    /// A schedule that leaves out a modality that an epoch waits for.
+    #[error(
+        "the schedule has no turn of modality {modality} in the {n_steps} steps from step {step}, and \
+         the epoch would never end: schedule each modality, or end the epoch by EpochLength::Turns"
+    )]
+    NeverScheduled {
+        /// The modality.
+        modality: usize,
+        /// The step, from 0.
+        step: u64,
+        /// Number of steps without the modality.
+        n_steps: u64,
+    },
     /// A modality that is absent in the whole batch and whose zeros therefore have no known shape.
     #[error(
         "modality {modality} is absent in the whole batch, which leaves the shape of its zeros \

@@ -88,7 +88,9 @@ impl<In: KeepPresent> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
     ///
     /// [`MlaError::Size`](crate::MlaError::Size) when the number of items of the loader differs from
     /// the number of samples of the mask. While loading, the errors of [`Presence::select`] and
-    /// [`MultimodalBatch::with_presence`].
+    /// [`MultimodalBatch::with_presence`], such as [`MlaError::NothingPresent`](crate::MlaError) for a
+    /// sample that the mask and gaps of the data leave without modality: draw the mask within the gaps
+    /// by [`MissingRate::presence_within`](crate::modality::MissingRate::presence_within).
     pub fn masked(
         loader: Arc<dyn DataLoader<IndexedBatch<In>>>,
         presence: Presence,
@@ -99,17 +101,22 @@ impl<In: KeepPresent> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
             presence.n_samples(),
         )?;
         Ok(Self::new(loader, move |(samples, batch)| {
-            let batch = batch.with_presence(&presence.select(&samples)?)?;
-            Ok(batch.with_samples(samples))
+            let presence = presence.select(&samples)?;
+            batch.with_samples(samples).with_presence(&presence)
         }))
     }
 }
 
 impl<In: ModalityInputs> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
     /// Sets the [positions of the samples](MultimodalBatch::samples) of each batch, for methods
-    /// that keep state per sample, such as [`Qmf`](crate::baseline::Qmf).
+    /// that keep state per sample, such as [`Qmf`](crate::baseline::Qmf), and for errors, which name
+    /// them. Loading a batch with another number of labels than samples is an error.
     pub fn with_samples(loader: Arc<dyn DataLoader<IndexedBatch<In>>>) -> Self {
-        Self::new(loader, |(samples, batch)| Ok(batch.with_samples(samples)))
+        Self::new(loader, |(samples, batch)| {
+            let batch = batch.with_samples(samples);
+            batch.check_samples()?;
+            Ok(batch)
+        })
     }
 }
 
@@ -174,7 +181,8 @@ impl<I: 'static, O: 'static> DataLoader<O> for MappedLoader<I, O> {
 /// Adds the positions of the samples in their data set: to each item around a [`Dataset`], and to
 /// each batch around a [`Batcher`].
 ///
-/// [`MappedLoader::masked`] needs it around both.
+/// [`MappedLoader::masked`] needs it around both. A data set that returns another number of items than
+/// were requested is an error.
 #[derive(Debug, Clone)]
 pub struct WithIndex<T>(
     /// The data set or the batcher.
@@ -188,6 +196,9 @@ impl<I, D: Dataset<I>> Dataset<(usize, I)> for WithIndex<D> {
 
     fn get_many(&self, indexes: Vec<usize>) -> Result<Vec<(usize, I)>, DatasetError> {
         let items = self.0.get_many(indexes.clone())?;
+        // A data set that leaves out a sample would shift the positions of all after it.
+        let what = "items of the data set (one per requested position)";
+        same_size(what, indexes.len(), items.len()).map_err(DatasetError::new)?;
         Ok(indexes.into_iter().zip(items).collect())
     }
 

@@ -138,7 +138,7 @@ where
     /// The slice shuffles within itself and has its own count of passes.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<O>> {
         let (first, last) = self.range;
-        let at = |offset: usize| (first + offset).min(last);
+        let at = |offset: usize| first.saturating_add(offset).min(last);
         Arc::new(Self {
             range: (at(start), at(end).max(at(start))),
             passes: Passes::starting_at(self.passes.begun()),
@@ -157,7 +157,8 @@ impl<I, O> Iterator for SeededIter<'_, I, O> {
     type Item = std::result::Result<O, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let end = self.order.len().min(self.at + self.loader.batch_size);
+        let end = self.at.saturating_add(self.loader.batch_size);
+        let end = self.order.len().min(end);
         let indices = self.order[self.at..end].to_vec();
         if indices.is_empty() {
             return None;
@@ -236,6 +237,16 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..23).collect::<Vec<_>>());
         assert_eq!(whole.passes().begun(), 0);
+    }
+
+    #[test]
+    fn counts_that_overflow_are_cut_to_the_data() {
+        let whole = loader(23, usize::MAX, 3);
+        let sizes: Vec<usize> = pass(&whole).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [23]);
+        let rest = whole.slice(20, usize::MAX).slice(1, usize::MAX);
+        let sizes: Vec<usize> = pass(&*rest).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2]);
     }
 
     #[test]

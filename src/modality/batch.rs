@@ -66,15 +66,18 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
         if self.targets.is_empty() {
             return Err(MlaError::Empty { what: "the batch" });
         }
-        if let Some(samples) = &self.samples {
-            same_size(
-                "positions of samples (one per label)",
-                self.targets.len(),
-                samples.len(),
-            )?;
-        }
+        self.check_samples()?;
         let presence = self.inputs.presence(self.targets.len());
         presence.map_err(|error| error.located(None, self.samples.as_deref()))
+    }
+
+    /// Checks that there is one position per label, if there are any.
+    pub(crate) fn check_samples(&self) -> Result<()> {
+        let Some(samples) = &self.samples else {
+            return Ok(());
+        };
+        let what = "positions of samples (one per label)";
+        same_size(what, self.targets.len(), samples.len())
     }
 
     /// Splits the batch into one turn per modality, `None` for a modality that is absent in the

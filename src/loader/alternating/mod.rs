@@ -40,7 +40,7 @@ pub enum EpochLength {
 ///
 /// Batches are read at most one ahead of their use. When a schedule favours one modality, the inputs
 /// of the others are held for at most one pass over the data, or until the end of the epoch with
-/// [`EpochLength::Turns`].
+/// [`EpochLength::Turns`]. A turn costs the same however many inputs are held.
 ///
 /// Progress and [`num_items`](DataLoader::num_items) count samples times modalities.
 pub struct AlternatingLoader<In: ModalityInputs> {

@@ -204,3 +204,19 @@ fn saving_that_fails_leaves_nothing_behind() {
     );
     assert!(manifest(0.3).save("/").is_err());
 }
+
+#[test]
+fn masks_are_drawn_within_natural_gaps() {
+    let rate = MissingRate::new(0.6, 2).unwrap();
+    let natural = Presence::from_mask([true, false].repeat(50), 2).unwrap();
+    let splits = [("train", natural.clone()), ("test", Presence::all(50, 2))];
+    let manifest = MissingManifest::within(rate, ["audio", "video"], splits).unwrap();
+    assert_eq!(manifest.presence("train").unwrap(), &natural);
+    let complete = rate.presence("test", 50, 2).unwrap();
+    assert_eq!(manifest.presence("test").unwrap(), &complete);
+    let error = MissingManifest::within(rate, ["audio"], [("train", natural)]).unwrap_err();
+    assert_eq!(
+        error.problem.to_string(),
+        "the mask of split `train` has 2 modalities, expected 1"
+    );
+}

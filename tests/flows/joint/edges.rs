@@ -23,10 +23,14 @@ fn what_is_not_finite_names_its_modality() {
                 batch.inputs[modality] = Some(ModalityInput::all(input));
                 assert_eq!(
                     model.try_step(batch).map(|_| ()).unwrap_err(),
-                    MlaError::NonFinite {
-                        what: NonFinite::Features,
-                        modality,
-                        step: 1
+                    MlaError::Sample {
+                        sample: 1,
+                        position: Some(1),
+                        problem: Box::new(MlaError::NonFinite {
+                            what: NonFinite::Features,
+                            modality,
+                            step: 1
+                        })
                     },
                     "{kind:?}"
                 );
@@ -81,6 +85,7 @@ fn batches_that_do_not_fit_are_refused() {
             };
             let mut batch = batch_of(3, 3, 0, &device);
             batch.targets = Targets::from_labels(vec![0, N_CLASSES as i64, -1], &device);
+            batch.samples = None;
             assert_eq!(
                 refused(batch),
                 MlaError::LabelOutOfRange {
@@ -95,12 +100,13 @@ fn batches_that_do_not_fit_are_refused() {
             );
             let mut batch = batch_of(3, 3, 0, &device);
             batch.targets = Targets::new([0, 1], &device);
+            batch.samples = None;
             assert!(matches!(
                 refused(batch),
-                MlaError::Size {
-                    expected: 2,
-                    got: 3,
-                    ..
+                MlaError::EncoderOutput {
+                    modality: 0,
+                    expected: [2, _],
+                    found: [3, _],
                 }
             ));
             let mut batch = batch_of(3, 3, 0, &device);
