@@ -98,6 +98,7 @@ fn a_joint_model_in_half_precision_remembers_in_f32() {
         .init(&device)
         .unwrap();
     let config = JointConfig::new().with_modulation(Some(OgmConfig::new(0.3)));
+    let config = config.with_accumulation(true);
     let mut model = config.init((encoder(), encoder()), head).unwrap();
     let inputs = (inputs(0, &device), inputs(1, &device));
     let targets = Targets::new((0..N_SAMPLES).map(|i| i % 5), &device);

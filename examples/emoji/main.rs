@@ -192,7 +192,7 @@ impl Run<'_> {
             .with_metric_logger(table)
             .with_interrupter(self.interrupter.clone())
             .renderer(Box::new(renderer))
-            .modality_metrics(&self.names[..args.modalities.len()])
+            .modality_metrics(model.n_modalities(), &self.names[..args.modalities.len()])?
             .num_epochs(epochs);
         let (result, _) = resumable.launch(training, Learner::new(model, optimizer, schedule))?;
         if let Some(error) = result.error {

@@ -35,18 +35,14 @@ pub(crate) fn run_placed<In: ModalityInputs>(
         });
     }
     let n_samples = presence.n_samples();
-    let rows: Vec<Option<Rows>> = (0..n_modalities)
-        .map(|modality| batch.inputs.rows(modality).cloned())
-        .collect();
     let mut outputs = Vec::with_capacity(n_modalities);
-    let turns = batch.into_checked_turns().into_iter().zip(rows);
-    for (turn, rows) in turns {
-        let (Some(turn), Some(rows)) = (turn, rows) else {
+    for turn in batch.into_checked_turns() {
+        let Some(turn) = turn else {
             outputs.push(None);
             continue;
         };
         let output = run(turn.input, turn.targets.len())?;
-        outputs.push(Some(match rows {
+        outputs.push(Some(match turn.rows {
             Rows::All => output,
             Rows::Some(rows) => output.place_rows(&rows, n_samples)?,
         }));

@@ -57,6 +57,14 @@ pub enum MlaError {
         /// The actual number.
         got: usize,
     },
+    /// A name of a modality that its metrics cannot have.
+    #[error("the modality name `{name}` cannot be used: {problem}")]
+    ModalityName {
+        /// The name.
+        name: String,
+        /// The problem.
+        problem: &'static str,
+    },
     /// A modality index that does not exist.
     #[error("modality {modality} does not exist: there are {n_modalities}, counted from 0")]
     ModalityOutOfRange {
@@ -224,6 +232,12 @@ pub enum MlaError {
          MultimodalBatch::with_samples"
     )]
     UnknownSamples,
+    /// A sum of gradients without the observations of a head with a memory.
+    #[error(
+        "gradients were summed over several batches or devices, which drops the observations of the \
+         head: set JointConfig::accumulation"
+    )]
+    ObservationsLost,
     /// A NaN or infinite loss of a step on all modalities at once. The model is unchanged.
     #[error("non-finite loss at step {step}")]
     NonFiniteLoss {

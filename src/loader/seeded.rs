@@ -18,6 +18,9 @@ use crate::loader::seed::{generator, shuffle};
 /// workers their batches arrive in no fixed order. Without shuffling and with at most one worker,
 /// Burn's loaders can be resumed as well.
 ///
+/// A pass starts by shuffling the positions of all items, 8 bytes each. A batch costs the same however
+/// many items there are.
+///
 /// ```
 /// use std::sync::Arc;
 ///

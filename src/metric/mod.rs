@@ -9,6 +9,7 @@ mod fusion_weight;
 mod imbalance;
 mod input;
 mod modality;
+mod name;
 mod projector_gain;
 mod register;
 mod shapley;

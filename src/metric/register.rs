@@ -5,7 +5,9 @@ use burn::train::metric::{
 };
 use burn::train::{InferenceStep, LearnerModel, SupervisedTraining, TrainStep};
 
+use crate::error::Result;
 use crate::method::{Branch, EvaluationOutput, StepOutput};
+use crate::metric::name::check_names;
 use crate::metric::{
     CalibrationErrorMetric, FusionWeightMetric, ImbalanceMetric, ModalityMetric, ShapleyMetric,
 };
@@ -18,12 +20,16 @@ use crate::metric::{
 /// # type Model = Mla<(MlpEncoder, MlpEncoder), LinearHead, DefaultProjector, EntropyFusion>;
 /// use burn_mla::metric::ModalityMetrics;
 ///
-/// fn with_metrics(training: SupervisedTraining<Model>) -> SupervisedTraining<Model> {
-///     training.modality_metrics(&["image", "text"])
+/// fn with_metrics(
+///     training: SupervisedTraining<Model>,
+///     model: &Model,
+/// ) -> Result<SupervisedTraining<Model>> {
+///     training.modality_metrics(model.n_modalities(), &["image", "text"])
 /// }
 /// ```
 pub trait ModalityMetrics: Sized {
-    /// Adds numeric metrics for the modalities called `names`, in the order of the encoders:
+    /// Adds numeric metrics for the `n_modalities` modalities of the model, called `names`, in the
+    /// order of the encoders:
     ///
     /// | Name | Prediction | Phase | Unit |
     /// |---|---|---|---|
@@ -37,21 +43,29 @@ pub trait ModalityMetrics: Sized {
     /// | `Fusion weight image` | each modality | validation | |
     /// | `Shapley image` | each modality, if at most [`ShapleyMetric::MAX_MODALITIES`] | validation | percentage points |
     ///
-    /// Metrics are distinguished by name, which means that the names must differ from each other and
-    /// from `fused`. Macro F1, mAP (mean average precision) and AUROC are means over the classes, each
+    /// Metrics are distinguished by name. Characters that file names cannot have, such as `/`, become
+    /// `-` in it, because Burn makes a file name of it. Macro F1, mAP (mean average precision) and AUROC are means over the classes, each
     /// class against the others. Burn leaves out classes for which they are not defined, and reports
     /// 50 % for an AUROC that is not defined for any class.
     ///
     /// By default, Burn selects checkpoints by the metric `Loss`. Register [`LossMetric`] too, or pass
     /// one of these metrics to a `MetricCheckpointingStrategy`.
-    fn modality_metrics(self, names: &[&str]) -> Self;
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`](crate::MlaError::Size) for another number of names than modalities,
+    /// [`MlaError::ModalityName`](crate::MlaError::ModalityName) for a name that is empty, longer than
+    /// 100 bytes, or whose metrics would have the names of those of another modality or of the fused
+    /// prediction.
+    fn modality_metrics(self, n_modalities: usize, names: &[&str]) -> Result<Self>;
 }
 
 impl<M> ModalityMetrics for SupervisedTraining<M>
 where
     M: LearnerModel + TrainStep<Output = StepOutput> + InferenceStep<Output = EvaluationOutput>,
 {
-    fn modality_metrics(self, names: &[&str]) -> Self {
+    fn modality_metrics(self, n_modalities: usize, names: &[&str]) -> Result<Self> {
+        check_names(names, n_modalities)?;
         let fused = Registration {
             branch: Branch::Fused,
             name: "fused",
@@ -72,7 +86,7 @@ where
                 training = training.metric_valid_numeric(shapley);
             }
         }
-        training.metric_valid_numeric(ImbalanceMetric::new())
+        Ok(training.metric_valid_numeric(ImbalanceMetric::new()))
     }
 }
 

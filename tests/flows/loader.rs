@@ -361,7 +361,10 @@ fn a_schedule_that_leaves_a_modality_out_is_an_error_that_names_it() {
             let turns: Vec<_> = loader.iter().collect();
             assert_eq!(turns.len(), 4, "a pass, then the error");
             let error = turns[3].as_ref().unwrap_err().to_string();
-            let other = format!("no turn of modality {} in the 4194304 steps from step 3", 1 - modality);
+            let other = format!(
+                "no turn of modality {} in the 4194304 steps from step 3",
+                1 - modality
+            );
             assert!(error.contains(&other), "{error}");
             // A number of turns does not wait.
             let loader = loader.with_epoch(EpochLength::Turns(5));

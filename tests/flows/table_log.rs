@@ -175,7 +175,8 @@ impl Run {
             .metric_valid_numeric(ModalityMetric::fused(AurocMetric::multiclass(
                 ClassReduction::Macro,
             )))
-            .modality_metrics(&NAMES);
+            .modality_metrics(NAMES.len(), &NAMES)
+            .unwrap();
         if let Some(n_epochs) = self.patience {
             training = training.early_stopping(MetricEarlyStoppingStrategy::new(
                 &LossMetric::new(),

@@ -167,7 +167,9 @@ fn qmf_resumes_with_its_history() {
         };
         let plan = Plan {
             head,
-            config: JointConfig::new().with_label_smoothing(Some(0.1)),
+            config: JointConfig::new()
+                .with_label_smoothing(Some(0.1))
+                .with_accumulation(accumulation > 1),
             accumulation,
         };
         plan.assert_stops_change_nothing();
@@ -203,7 +205,7 @@ fn every_sample_is_counted_once_per_epoch() {
             let config = QmfConfig::new(vec![D_FEATURE, 4], N_CLASSES, N_TRAIN);
             config.init(device).unwrap()
         },
-        config: JointConfig::new(),
+        config: JointConfig::new().with_accumulation(true),
         accumulation: 2,
     };
     let folder = tempfile::tempdir().unwrap();

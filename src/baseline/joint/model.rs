@@ -20,6 +20,7 @@ use crate::numeric::{first_not_finite, not_finite_rows};
 /// |---|---|---|---|
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
 /// | `modulation` | none | OGM or OGM-GE | |
+/// | `accumulation` | false | keeps the observations of a head with a memory ([`Qmf`](crate::baseline::Qmf)) in a sum of gradients over several batches or devices; the time of a step then grows with the memory | |
 /// | `finite_check` | true | reads a few numbers per step from the device and rejects a step whose features or loss are not finite; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct JointConfig {
@@ -27,6 +28,9 @@ pub struct JointConfig {
     pub label_smoothing: Option<f64>,
     /// Modulates the gradients of the encoders.
     pub modulation: Option<OgmConfig>,
+    /// Whether the observations of a head with a memory are kept in a sum of gradients.
+    #[config(default = false)]
+    pub accumulation: bool,
     /// Whether a step with non-finite features or loss is rejected.
     #[config(default = true)]
     pub finite_check: bool,
@@ -71,6 +75,8 @@ pub struct Joint<E, H> {
     pub(crate) n_steps: Counter,
     /// Marks the gradients of a single backward pass. A sum of gradients does not contain it.
     pub(crate) single_pass: ParamId,
+    /// Holds the observations of a single backward pass.
+    pub(crate) observed: ParamId,
     pub(crate) config: JointConfig,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
@@ -79,7 +85,7 @@ pub struct Joint<E, H> {
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
     modules: [encoders, head, passes, n_steps],
-    others: [single_pass, config, #[cfg(feature = "train")] interruption]
+    others: [single_pass, observed, config, #[cfg(feature = "train")] interruption]
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
@@ -141,6 +147,7 @@ impl JointConfig {
             passes: Buffer::new(Tensor::zeros([1], &device)),
             n_steps: Counter::new(0, &device),
             single_pass: ParamId::new(),
+            observed: ParamId::new(),
             config: self.clone(),
             #[cfg(feature = "train")]
             interruption: Default::default(),

@@ -8,6 +8,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::{Interrupter, TrainOutput};
 
+use crate::baseline::joint::observed::Observed;
 use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
@@ -88,6 +89,12 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let shape = [targets.len(), self.n_classes()];
         let found_shape = found.logits.dims();
         output_shape("the logits of the head", shape, found_shape).map_err(discard_all)?;
+        let observed = self
+            .head
+            .memory()
+            .zip(found.observed)
+            .map(|(memory, rows)| Observed::new(memory, samples.samples, targets.len(), rows));
+        let observed = observed.transpose().map_err(discard_all)?;
         let features = samples.features.without_autodiff();
         self.check_numbers(&features, &found.loss)
             .map_err(discard_all)?;
@@ -105,8 +112,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             );
         }
         let loss = found.loss.without_autodiff();
-        if let Some((id, observed)) = self.head.memory().zip(found.observed) {
-            grads.register(id, observed.without_autodiff());
+        if let Some(observed) = observed {
+            let table = self.head.memory().filter(|_| self.config.accumulation);
+            observed.write(&mut grads, self.observed, table);
         }
         grads.register(self.passes.id(), loss.ones_like().cast(DType::F32));
         grads.register(self.single_pass, loss.clone());
@@ -127,7 +135,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// # Errors
     ///
     /// [`MlaError::NoStepGradients`] for gradients that do not come from
-    /// [`try_step`](Self::try_step). The model and the optimizer are then unchanged.
+    /// [`try_step`](Self::try_step), [`MlaError::ObservationsLost`] for a sum of gradients that a head
+    /// with a memory needs [`accumulation`](crate::baseline::JointConfig::accumulation) for. The model
+    /// and the optimizer are then unchanged.
     pub fn try_optimize(
         &mut self,
         optimizer: &mut ModuleOptimizer,
@@ -137,7 +147,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let passes = gradients.remove::<1>(self.passes.id());
         let passes = passes.ok_or(MlaError::NoStepGradients)?;
         let accumulated = gradients.remove::<1>(self.single_pass).is_none();
-        let observed = self.head.memory().and_then(|id| gradients.remove::<2>(id));
+        let observed = self.take_observed(&mut gradients)?;
         let parameters = Parameters::of(&self.encoders, &self.head);
         if accumulated {
             parameters.divide(&mut gradients, passes);
@@ -145,8 +155,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let parameters = optimizer.step(learning_rate.into(), parameters, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
-        if let Some(observed) = observed {
-            self.head.remember(observed);
+        if let Some((at, observed)) = observed {
+            self.head.remember(at, observed);
         }
         self.n_steps.set(self.n_steps.get() + 1);
         Ok(())

@@ -136,11 +136,7 @@ pub(super) struct AlternatingIter<'a, In: ModalityInputs> {
 
 impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
     pub(super) fn new(loader: &'a AlternatingLoader<In>) -> Self {
-        let lanes = loader
-            .lengths()
-            .into_iter()
-            .map(Lane::new)
-            .collect();
+        let lanes = loader.lengths().into_iter().map(Lane::new).collect();
         Self {
             loader,
             feeds: match &loader.source {

@@ -163,7 +163,8 @@ fn models_that_do_not_fit_are_refused() {
 fn heads_out_of_range_are_refused() {
     let device = Device::flex();
     for kind in [Kind::Sum, Kind::Concat, Kind::LateFusion, Kind::Film] {
-        for (widths, n_classes) in [(vec![], 2), (vec![3, 0], 2), (vec![3, 4], 0)] {
+        let far = (vec![usize::MAX, 4], 2);
+        for (widths, n_classes) in [(vec![], 2), (vec![3, 0], 2), (vec![3, 4], 0), far] {
             let error = match kind {
                 Kind::Sum => SumConfig::new(widths, n_classes).init(&device).map(|_| ()),
                 Kind::Concat => ConcatConfig::new(widths, n_classes)

@@ -308,7 +308,7 @@ impl Run<'_> {
             .with_application_logger(None)
             .with_metric_logger(table)
             .with_interrupter(self.stop.new_interrupter())
-            .modality_metrics(&names)
+            .modality_metrics(model.n_modalities(), &names)?
             .num_epochs(self.settings.epochs);
         if method == Method::Joint {
             // One loss for all modalities.
