@@ -39,9 +39,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// - [`MlaError::Size`] when the number or a width of the head's inputs is not that of its
     ///   protected layers;
     /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
-    ///   that the squared norm of their mean is not;
-    /// - [`MlaError::IllConditioned`] for features that endanger the projector in f32, if its
-    ///   policy is to refuse them.
+    ///   that the squared norm of their mean is not.
     ///
     /// An error of a single sample names its position in the batch that the turn was taken from. If
     /// the turn has the positions of its samples in the data set, or the sample of a non-finite feature
@@ -182,7 +180,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     }
 
     /// Reads the loss and the squared norms of the mean features in one device read. Refuses
-    /// non-finite numbers, and features that endanger the projector.
+    /// non-finite numbers.
     fn check_numbers(
         &self,
         features: &Tensor<2>,
@@ -217,7 +215,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         if !numbers[0].is_finite() {
             return Err(non_finite(NonFinite::Loss));
         }
-        self.projection.watch(modality, &numbers[2..])
+        Ok(())
     }
 
     /// Whether Burn reduces the gradient of a layer's weight over devices.
