@@ -128,6 +128,151 @@ fn a_joint_model_in_half_precision_remembers_in_f32() {
     assert_eq!(prediction.fused.dtype(), DType::BF16);
 }
 
+/// Counts beyond 256, which bf16 cannot hold: 300 samples of which 290 are of class 0.
+#[test]
+fn metrics_of_a_model_in_half_precision_count_every_sample() {
+    use burn::tensor::Int;
+    use burn::train::metric::{
+        AccuracyMetric, Adaptor, LossMetric, Metric, MetricMetadata, Numeric,
+    };
+    use burn_mla::method::EvaluationOutput;
+    use burn_mla::metric::{
+        AveragePrecisionMetric, CalibrationErrorMetric, ImbalanceMetric, MacroF1Metric,
+        MetricInput, ModalityMetric, ShapleyMetric,
+    };
+
+    fn measured<M: Metric<Input = MetricInput> + Numeric>(
+        mut metric: M,
+        output: &EvaluationOutput,
+    ) -> f64 {
+        let metadata = MetricMetadata {
+            progress: burn::data::dataloader::Progress::new(1, 1, None),
+            iteration: None,
+            lr: None,
+        };
+        metric.update(&output.adapt(), &metadata).unwrap();
+        metric.compute().unwrap();
+        metric.final_value().current()
+    }
+
+    let device = device();
+    let encoder = || MlpEncoderConfig::new(8, D_FEATURE).init(&device).unwrap();
+    let head = LinearHeadConfig::new(D_FEATURE, 2).init(&device).unwrap();
+    let rule = RlsProjectorConfig::new().init().unwrap();
+    let model = Mla::new((encoder(), encoder()), head, rule, MeanFusion::new()).unwrap();
+    let plain = device.clone().inner();
+    let labels: Vec<i64> = (0..N_SAMPLES).map(|i| i64::from(i % 30 == 0)).collect();
+    let labels = TensorData::new(labels, [N_SAMPLES]);
+    let labels = Tensor::<1, Int>::from_data(labels, (&plain, DType::I16));
+    let targets = Targets::from_tensor(labels).unwrap();
+    let inputs = (inputs(0, &plain), inputs(1, &plain));
+    let batch = MultimodalBatch::paired(inputs, targets);
+    let output = model.valid().try_evaluate(batch).unwrap();
+
+    let logits: Vec<f32> = output.logits.clone().into_data().iter().collect();
+    let rows: Vec<(f64, bool)> = logits
+        .chunks(2)
+        .zip(output.targets.labels())
+        .map(|(z, &label)| (f64::from(z[1]) - f64::from(z[0]), label == 1))
+        .collect();
+    let count = |predicted: bool, truth: bool| {
+        let rows = rows.iter();
+        rows.filter(|(z, label)| (*z > 0.0, *label) == (predicted, truth))
+            .count() as f64
+    };
+    let (hits, wrong) = (count(true, true), count(true, false) + count(false, true));
+    let rejected = count(false, false);
+    let near = |found: f64, expected: f64, what: &str| {
+        assert!(
+            (found - expected).abs() < 1e-3,
+            "{what}: {found}, not {expected}"
+        );
+    };
+    let accuracy = ModalityMetric::fused(AccuracyMetric::new());
+    near(
+        measured(accuracy, &output),
+        100.0 * (hits + rejected) / 300.0,
+        "accuracy",
+    );
+    let f1 = |right: f64| 2.0 * right / (2.0 * right + wrong);
+    let expected = [f1(hits), f1(rejected)]
+        .into_iter()
+        .filter(|f1| !f1.is_nan());
+    let expected: Vec<f64> = expected.collect();
+    let expected = 100.0 * expected.iter().sum::<f64>() / expected.len() as f64;
+    near(
+        measured(MacroF1Metric::fused(), &output),
+        expected,
+        "macro F1",
+    );
+    let loss = |&(z, label): &(f64, bool)| (1.0 + (if label { -z } else { z }).exp()).ln();
+    let expected = rows.iter().map(loss).sum::<f64>() / 300.0;
+    near(
+        measured(ModalityMetric::fused(LossMetric::new()), &output),
+        expected,
+        "loss",
+    );
+    let found: f32 = output.loss.clone().into_scalar();
+    near(found.into(), expected, "loss of the output");
+    let precision = |positive: bool| {
+        let score = |z: f64| if positive { z } else { -z };
+        let hits = rows.iter().filter(|row| row.1 == positive);
+        let each: Vec<f64> = hits
+            .map(|hit| {
+                let above = rows.iter().filter(|row| score(row.0) >= score(hit.0));
+                let (right, all) = above.fold((0.0, 0.0), |(right, all), row| {
+                    (right + f64::from(u8::from(row.1 == positive)), all + 1.0)
+                });
+                right / all
+            })
+            .collect();
+        each.iter().sum::<f64>() / each.len() as f64
+    };
+    let expected = 50.0 * (precision(true) + precision(false));
+    let found = measured(AveragePrecisionMetric::fused(), &output);
+    assert!((found - expected).abs() < 0.1, "{found}, not {expected}");
+    for value in [
+        measured(ImbalanceMetric::new(), &output),
+        measured(ShapleyMetric::of_modality(0, "a"), &output),
+        measured(CalibrationErrorMetric::fused(), &output),
+    ] {
+        assert!(value.is_finite());
+    }
+}
+
+/// Parts of 299 and 1 samples, counts that bf16 cannot hold.
+#[test]
+fn unequal_parts_in_half_precision_make_the_update_of_the_whole_batch() {
+    let device = device();
+    let encoder = || MlpEncoderConfig::new(8, D_FEATURE).init(&device).unwrap();
+    let head = LinearHeadConfig::new(D_FEATURE, 5).init(&device).unwrap();
+    let rule = RlsProjectorConfig::new().init().unwrap();
+    let start = Mla::new((encoder(), encoder()), head, rule, MeanFusion::new()).unwrap();
+    let input = inputs(3, &device);
+    let targets = Targets::new((0..N_SAMPLES).map(|i| i % 5), &device);
+    let trained = |parts: &[std::ops::Range<usize>]| -> Vec<f32> {
+        let mut model = start.clone();
+        let mut sum = GradientsAccumulator::new();
+        for rows in parts {
+            let input = OneOf2::A(input.clone().slice([rows.clone()]));
+            let rows: Vec<usize> = rows.clone().collect();
+            let output = model.try_step(Turn::new(input, targets.select(&rows)));
+            sum.accumulate(&model, output.unwrap().grads);
+        }
+        let mut optimizer = SgdConfig::new().init();
+        model
+            .try_optimize(&mut optimizer, 1.0, sum.grads())
+            .unwrap();
+        let change = model.head.linear().weight.val() - start.head.linear().weight.val();
+        change.cast(DType::F32).into_data().iter().collect()
+    };
+    let (whole, parts) = (trained(&[0..N_SAMPLES]), trained(&[0..299, 299..N_SAMPLES]));
+    let largest = whole.iter().fold(0.0, |a: f32, b| a.max(b.abs()));
+    for (whole, part) in whole.iter().zip(&parts) {
+        assert!((whole - part).abs() < 0.05 * largest, "{part}, not {whole}");
+    }
+}
+
 fn history_of<M: Module>(model: &M) -> Tensor<2> {
     use burn::module::{ModuleVisitor, Param};
     struct Find(Option<Tensor<2>>);

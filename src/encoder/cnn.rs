@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor, activation::relu, assert_shape};
 
 use crate::encoder::Encoder;
 use crate::error::{MlaError, Result, at_least_one, fraction};
+use crate::module::draw_parameters;
 
 /// Configuration of a [`CnnEncoder`].
 ///
@@ -76,6 +77,8 @@ impl Stage {
 impl CnnEncoderConfig {
     /// Initializes the encoder on `device`.
     ///
+    /// Its parameters are drawn here, stage after stage, then the output layer.
+    ///
     /// # Errors
     ///
     /// [`MlaError`] for a value outside of the ranges above.
@@ -92,14 +95,14 @@ impl CnnEncoderConfig {
             .into_iter()
             .chain(self.stages.iter().copied());
         let last = self.stages[self.stages.len() - 1];
-        Ok(CnnEncoder {
+        Ok(draw_parameters(CnnEncoder {
             stages: inputs
                 .zip(&self.stages)
                 .map(|(d_input, &d_output)| Stage::init(d_input, d_output, device))
                 .collect(),
             dropout: DropoutConfig::new(self.dropout).init(),
             output: LinearConfig::new(2 * last, self.d_feature).init(device),
-        })
+        }))
     }
 }
 

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, activation::relu, assert_shape};
 
 use crate::encoder::Encoder;
 use crate::error::{MlaError, Result, at_least_one, fraction};
+use crate::module::draw_parameters;
 
 /// Configuration of an [`MlpEncoder`].
 ///
@@ -47,6 +48,8 @@ pub struct MlpEncoder {
 impl MlpEncoderConfig {
     /// Initializes the encoder on `device`.
     ///
+    /// Its parameters are drawn here, layer after layer.
+    ///
     /// # Errors
     ///
     /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside of the
@@ -64,14 +67,14 @@ impl MlpEncoderConfig {
         let inputs = [self.d_input]
             .into_iter()
             .chain(self.hidden.iter().copied());
-        Ok(MlpEncoder {
+        Ok(draw_parameters(MlpEncoder {
             layers: inputs
                 .zip(outputs)
                 .map(|(d_input, d_output)| LinearConfig::new(d_input, d_output).init(device))
                 .collect(),
             dropout: DropoutConfig::new(self.dropout).init(),
             input_dropout: DropoutConfig::new(self.input_dropout).init(),
-        })
+        }))
     }
 }
 

@@ -102,6 +102,21 @@ pub enum MlaError {
         /// The empty object.
         what: &'static str,
     },
+    /// Data without a sample, on which nothing can be trained or measured.
+    #[error("{what} has no samples: check the split, its filters and where it is read from")]
+    NoSamples {
+        /// The data.
+        what: &'static str,
+    },
+    /// A model or a batch on an autodiff device, given to a function that measures a model.
+    #[error(
+        "{what} is on an autodiff device, where dropout is active: evaluate `model.valid()` on \
+         batches of a loader on the device without autodiff"
+    )]
+    TrainingMode {
+        /// The model, or the batch.
+        what: &'static str,
+    },
     /// A row of a modality for a sample that already has a row, or that is not in the batch.
     #[error(
         "row {row} of modality {modality} belongs to sample {sample}, which {}",
@@ -181,7 +196,10 @@ pub enum MlaError {
         sample: usize,
     },
     /// A modality that no batch of a whole pass over the data contains.
-    #[error("modality {modality} is absent in the whole data set")]
+    #[error(
+        "modality {modality} is absent in the whole data set: train on data that has it, or build \
+         the model without it"
+    )]
     AbsentModality {
         /// The modality.
         modality: usize,

@@ -84,12 +84,23 @@ impl CalibrationError {
             return;
         }
         let confidence = confidence.min(1.0);
-        let n_bins = self.bins.len();
-        let bin = (confidence * n_bins as f64).ceil() as usize;
-        let bin = &mut self.bins[bin.clamp(1, n_bins) - 1];
+        let bin = self.bin_of(confidence);
+        let bin = &mut self.bins[bin];
         bin.n_samples += 1;
         bin.n_correct += usize::from(correct);
         bin.confidence += confidence;
+    }
+
+    /// Position of the bin of a confidence. Edges are compared in f32, the precision of
+    /// probabilities: rounded to f32, 1/3 lies above an edge of 5/15 in f64.
+    fn bin_of(&self, confidence: f64) -> usize {
+        let n_bins = self.bins.len();
+        let confidence = confidence as f32;
+        let upper = |bin: usize| ((bin + 1) as f64 / n_bins as f64) as f32;
+        let near = (f64::from(confidence) * n_bins as f64) as usize;
+        let mut bins = near.saturating_sub(1)..n_bins;
+        bins.find(|&bin| confidence <= upper(bin))
+            .unwrap_or(n_bins - 1)
     }
 
     /// Adds a prediction by the probabilities of all classes. Of equal probabilities, the first class
@@ -195,6 +206,45 @@ mod tests {
         let counts: Vec<usize> = bins.iter().map(|bin| bin.n_samples).collect();
         assert_eq!(counts, [2, 1, 0, 2]);
         assert_eq!(bins[3].confidence, 1.0);
+    }
+
+    /// Every edge belongs to the bin below it, in f64 and rounded to f32. The next larger f32
+    /// belongs to the bin above.
+    #[test]
+    fn every_edge_belongs_to_the_lower_bin() {
+        let bin_of = |confidence: f64, n_bins: usize| {
+            let mut calibration = CalibrationError::new(n_bins).unwrap();
+            calibration.add(confidence, true);
+            let bins = calibration.bins();
+            bins.iter().position(|bin| bin.n_samples == 1).unwrap()
+        };
+        for n_bins in 1..=60 {
+            for edge in 1..=n_bins {
+                let exact = edge as f64 / n_bins as f64;
+                let rounded = exact as f32;
+                assert_eq!(bin_of(exact, n_bins), edge - 1, "{edge} / {n_bins}");
+                assert_eq!(
+                    bin_of(rounded.into(), n_bins),
+                    edge - 1,
+                    "{edge} / {n_bins}"
+                );
+                if edge < n_bins {
+                    let above = rounded.next_up().into();
+                    assert_eq!(bin_of(above, n_bins), edge, "{edge} / {n_bins}");
+                }
+            }
+        }
+    }
+
+    /// The code of Guo et al. puts the two samples into (4/15, 5/15] and (5/15, 6/15]: 51.3 %.
+    #[test]
+    fn a_tie_of_three_classes_lies_in_the_bin_below_a_third() {
+        let mut calibration = CalibrationError::default();
+        let third = f64::from(1.0_f32 / 3.0);
+        calibration.add_prediction(&[third; 3], 0);
+        calibration.add_prediction(&[0.36, 0.32, 0.32], 1);
+        let expected = (2.0 / 3.0 + 0.36) / 2.0;
+        assert!((calibration.value() - expected).abs() < 1e-7);
     }
 
     #[test]

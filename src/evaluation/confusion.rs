@@ -1,10 +1,13 @@
-//! The confusion matrix: counts of true against predicted classes, and scores from them.
+//! Counts of correct and wrong predictions per class, and scores from them.
 
 use burn::tensor::Tensor;
 
 use crate::error::{MlaError, Result};
 
-/// Counts of true against predicted classes, with the scores that follow from them.
+/// Counts of true classes, predicted classes and correct predictions, with the scores that follow
+/// from them.
+///
+/// The memory is three counts per class, 24 bytes.
 ///
 /// ```
 /// use burn_mla::evaluation::Confusion;
@@ -14,21 +17,35 @@ use crate::error::{MlaError, Result};
 ///     confusion.add(truth, predicted)?;
 /// }
 /// assert_eq!(confusion.accuracy(), 0.75);
+/// assert_eq!((confusion.n_true(0), confusion.n_predicted(1)), (2, 2));
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
-    n_classes: usize,
-    /// Row-major `[truth][predicted]`.
-    counts: Vec<u64>,
+    classes: Vec<ClassCounts>,
+}
+
+/// The counts of a class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct ClassCounts {
+    truths: u64,
+    predictions: u64,
+    correct: u64,
+}
+
+impl ClassCounts {
+    /// `2 tp / (2 tp + fp + fn)`; `None` for a class that does not occur.
+    fn f1(&self) -> Option<f64> {
+        let occurrences = self.truths + self.predictions;
+        (occurrences > 0).then(|| 2.0 * self.correct as f64 / occurrences as f64)
+    }
 }
 
 impl Confusion {
-    /// A matrix without samples.
+    /// Counts without samples.
     pub fn new(n_classes: usize) -> Self {
         Self {
-            n_classes,
-            counts: vec![0; n_classes * n_classes],
+            classes: vec![ClassCounts::default(); n_classes],
         }
     }
 
@@ -39,15 +56,19 @@ impl Confusion {
     /// [`MlaError::LabelOutOfRange`] for a class that does not exist.
     pub fn add(&mut self, truth: usize, predicted: usize) -> Result<()> {
         for label in [truth, predicted] {
-            if label >= self.n_classes {
+            if label >= self.classes.len() {
                 return Err(MlaError::LabelOutOfRange {
                     label: label as i64,
                     sample: self.n_samples(),
-                    n_classes: self.n_classes,
+                    n_classes: self.classes.len(),
                 });
             }
         }
-        self.counts[truth * self.n_classes + predicted] += 1;
+        self.classes[truth].truths += 1;
+        self.classes[predicted].predictions += 1;
+        if truth == predicted {
+            self.classes[truth].correct += 1;
+        }
         Ok(())
     }
 
@@ -71,7 +92,7 @@ impl Confusion {
             let truth = usize::try_from(labels[row]).map_err(|_| MlaError::LabelOutOfRange {
                 label: labels[row],
                 sample: row,
-                n_classes: self.n_classes,
+                n_classes: self.classes.len(),
             })?;
             self.add(truth, predicted[row] as usize)?;
         }
@@ -80,23 +101,30 @@ impl Confusion {
 
     /// Number of samples added.
     pub fn n_samples(&self) -> usize {
-        self.counts.iter().sum::<u64>() as usize
-    }
-
-    /// Number of samples of class `truth` that were predicted as class `predicted`.
-    ///
-    /// # Panics
-    ///
-    /// If a class does not exist.
-    pub fn count(&self, truth: usize, predicted: usize) -> u64 {
-        assert!(truth < self.n_classes && predicted < self.n_classes);
-        self.counts[truth * self.n_classes + predicted]
+        self.sum(|class| class.truths)
     }
 
     /// Number of correct predictions.
     pub fn n_correct(&self) -> usize {
-        let correct = (0..self.n_classes).map(|class| self.count(class, class));
-        correct.sum::<u64>() as usize
+        self.sum(|class| class.correct)
+    }
+
+    /// Number of samples of a class.
+    ///
+    /// # Panics
+    ///
+    /// If the class does not exist.
+    pub fn n_true(&self, class: usize) -> u64 {
+        self.classes[class].truths
+    }
+
+    /// Number of samples that were predicted as a class.
+    ///
+    /// # Panics
+    ///
+    /// If the class does not exist.
+    pub fn n_predicted(&self, class: usize) -> u64 {
+        self.classes[class].predictions
     }
 
     /// Share of correct predictions; NaN without samples.
@@ -107,21 +135,12 @@ impl Confusion {
     /// Mean of `2 tp / (2 tp + fp + fn)` over the classes that occur as truth or as prediction; NaN
     /// without samples.
     pub fn macro_f1(&self) -> f64 {
-        let scores: Vec<f64> = (0..self.n_classes)
-            .filter_map(|class| self.f1(class))
-            .collect();
+        let scores: Vec<f64> = self.classes.iter().filter_map(ClassCounts::f1).collect();
         scores.iter().sum::<f64>() / scores.len() as f64
     }
 
-    fn f1(&self, class: usize) -> Option<f64> {
-        let correct = self.count(class, class);
-        let truths: u64 = (0..self.n_classes)
-            .map(|other| self.count(class, other))
-            .sum();
-        let predictions: u64 = (0..self.n_classes)
-            .map(|other| self.count(other, class))
-            .sum();
-        (truths + predictions > 0).then(|| 2.0 * correct as f64 / (truths + predictions) as f64)
+    fn sum(&self, count: impl Fn(&ClassCounts) -> u64) -> usize {
+        self.classes.iter().map(count).sum::<u64>() as usize
     }
 }
 
@@ -158,5 +177,18 @@ mod tests {
             .unwrap();
         assert_eq!(confusion.accuracy(), 1.0);
         assert!(confusion.add_logits(logits, &[0, 0, -1], &[2]).is_err());
+    }
+
+    /// A matrix of these classes would take 78 TB.
+    #[test]
+    fn memory_grows_with_the_classes_and_not_with_their_square() {
+        let mut confusion = Confusion::new(3_125_000);
+        confusion.add(3_000_000, 3_000_000).unwrap();
+        confusion.add(3_000_000, 7).unwrap();
+        assert_eq!((confusion.n_samples(), confusion.n_correct()), (2, 1));
+        let counts = |class| (confusion.n_true(class), confusion.n_predicted(class));
+        assert_eq!([3_000_000, 7].map(counts), [(2, 1), (0, 1)]);
+        // F1: 2/3 and 0.
+        assert!((confusion.macro_f1() - 1.0 / 3.0).abs() < 1e-12);
     }
 }

@@ -6,6 +6,7 @@ use burn::train::InferenceStep;
 use crate::error::{MlaError, Result};
 use crate::evaluation::Confusion;
 use crate::method::{EvaluationOutput, MultimodalMethod};
+use crate::module::is_on_tape;
 
 /// Scores of a model on a split.
 #[derive(Debug, Clone)]
@@ -24,8 +25,10 @@ pub struct Evaluation {
 ///
 /// # Errors
 ///
-/// [`MlaError::Data`] for an error of the loader, and those of the model's
-/// [`try_inference_step`](MultimodalMethod::try_inference_step).
+/// - [`MlaError::TrainingMode`] for a model or a batch on an autodiff device;
+/// - [`MlaError::NoSamples`] for a loader without samples;
+/// - [`MlaError::Data`] for an error of the loader;
+/// - those of the model's [`try_inference_step`](MultimodalMethod::try_inference_step).
 pub fn evaluate<M: MultimodalMethod>(
     model: &M,
     loader: &dyn DataLoader<<M as InferenceStep>::Input>,
@@ -33,21 +36,40 @@ pub fn evaluate<M: MultimodalMethod>(
     let (n_modalities, n_classes) = (model.n_modalities(), model.n_classes());
     let mut evaluation = Evaluation::new(n_modalities, n_classes);
     for_each_output(model, loader, |output| evaluation.add_output(&output))?;
-    Ok(evaluation.finish())
+    evaluation.finish()
 }
 
 /// Evaluates each batch of a loader and passes the output to `add`.
+///
+/// # Errors
+///
+/// As [`evaluate`].
 pub(super) fn for_each_output<M: MultimodalMethod>(
     model: &M,
     loader: &dyn DataLoader<<M as InferenceStep>::Input>,
     mut add: impl FnMut(EvaluationOutput) -> Result<()>,
 ) -> Result<()> {
+    if is_on_tape(model) {
+        return Err(MlaError::TrainingMode { what: "the model" });
+    }
+    let mut n_samples = 0;
     for batch in loader.iter() {
         let batch = batch.map_err(MlaError::data)?;
+        if batch.targets.tensor().device().is_autodiff() {
+            return Err(MlaError::TrainingMode { what: "the batch" });
+        }
+        n_samples += batch.targets.len();
         add(model.try_inference_step(batch)?)?;
+    }
+    if n_samples == 0 {
+        return Err(NO_SAMPLES);
     }
     Ok(())
 }
+
+const NO_SAMPLES: MlaError = MlaError::NoSamples {
+    what: "the data to evaluate on",
+};
 
 impl Evaluation {
     pub(crate) fn new(n_modalities: usize, n_classes: usize) -> Self {
@@ -80,8 +102,17 @@ impl Evaluation {
     }
 
     /// Turns the sum of losses into their mean.
-    pub(crate) fn finish(mut self) -> Self {
-        self.loss /= self.fused.n_samples().max(1) as f64;
-        self
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoSamples`].
+    pub(crate) fn finish(mut self) -> Result<Self> {
+        match self.fused.n_samples() {
+            0 => Err(NO_SAMPLES),
+            n_samples => {
+                self.loss /= n_samples as f64;
+                Ok(self)
+            }
+        }
     }
 }

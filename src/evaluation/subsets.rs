@@ -86,9 +86,8 @@ pub struct SubsetScore {
 ///
 /// # Errors
 ///
-/// - [`MlaError::Data`] for an error of the loader;
 /// - [`MlaError::TooManyModalities`] for more than 16;
-/// - those of the model's [`try_inference_step`](MultimodalMethod::try_inference_step);
+/// - as [`evaluate`](crate::evaluation::evaluate);
 /// - [`MlaError::Empty`] for a model whose evaluation has no
 ///   [`EvaluatedBatch`](crate::method::EvaluatedBatch).
 pub fn evaluate_subsets<M: MultimodalMethod>(

@@ -18,9 +18,7 @@ use crate::modality::{SelectRows, Targets};
 ///
 /// # Errors
 ///
-/// - [`MlaError::Data`] for an error of the loader;
-/// - those of the model's [`try_inference_step`](MultimodalMethod::try_inference_step) and of
-///   [`fit_temperature`];
+/// - as [`evaluate`](crate::evaluation::evaluate), and those of [`fit_temperature`];
 /// - [`MlaError::Empty`] for a modality without samples.
 pub fn fit_temperatures<M: MultimodalMethod>(
     model: &M,

@@ -7,14 +7,14 @@ use burn::tensor::{Device, Tensor};
 use crate::error::Result;
 use crate::fusion::cpu::rows;
 use crate::fusion::{Score, ScoreFusion, ScoreFusionConfig};
-use crate::numeric::dot;
+use crate::numeric::{dot, widened};
 
 /// Configuration of an [`EntropyFusion`]. The defaults are the paper's.
 ///
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
 /// | `n_modalities` | required | number of modalities | >= 1 |
-/// | `temperature` | 1 | divides the entropies in Eq. 8; small sharpens the weights | (0, inf) |
+/// | `temperature` | 1 | divides the entropies in Eq. 8; small sharpens the weights | normal, positive f32: about 1.2e-38 to 3.4e38 |
 /// | `normalized` | false | divides the entropies by log C, which makes the weights independent of the number of classes | |
 #[derive(Config, Debug)]
 pub struct EntropyFusionConfig {
@@ -40,8 +40,13 @@ pub type EntropyFusion = ScoreFusion;
 
 /// Eq. 7: the entropy of `softmax(logits)` in nats, `[n_samples, n_classes]` to `[n_samples]`.
 ///
-/// Finite for any finite logits, and in `[0, log n_classes]`.
+/// Finite for any finite logits, and in `[0, log n_classes]`. Half precision is computed in f32.
 pub fn entropy(logits: Tensor<2>) -> Tensor<1> {
+    let dtype = logits.dtype();
+    unrounded(widened(logits)).cast(dtype)
+}
+
+fn unrounded(logits: Tensor<2>) -> Tensor<1> {
     if rows::supports(&logits) {
         return rows::score(&logits, |row| {
             let entropy = row.sum.ln() - dot(row.exps, row.shifted) / row.sum;

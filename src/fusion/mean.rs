@@ -19,7 +19,8 @@ impl MeanFusion {
 impl UncertaintyFusion for MeanFusion {
     fn weights(&self, logits: &ModalityLogits) -> Tensor<2> {
         let shape = [logits.n_samples(), logits.n_modalities()];
-        let ones = Tensor::ones(shape, &logits.modality(0).device());
+        let like = logits.modality(0);
+        let ones = Tensor::ones(shape, (&like.device(), like.dtype()));
         let present = logits.mask(ones, 0.0);
         present.clone() / present.sum_dim(1)
     }

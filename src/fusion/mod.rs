@@ -36,7 +36,8 @@ pub struct Fused {
 ///
 /// - weights are in `[0, 1]`, and the weights of a sample sum to 1 over its modalities;
 /// - the weight of a missing modality is exactly 0, whatever its logits are;
-/// - weights and fused logits are finite for logits that are finite after calibration.
+/// - weights and fused logits are finite for logits that after calibration are at most half the
+///   largest number of their type: 1.7e38 in f32 and bf16, 32,752 in f16.
 ///
 /// # Implementing your own
 ///
@@ -78,6 +79,12 @@ pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
     fn calibrated(&self, modality: usize, logits: Tensor<2>) -> Tensor<2> {
         let _ = modality;
         logits
+    }
+
+    /// The rule without calibration, for which [`calibrated`](Self::calibrated) changes nothing. A
+    /// rule that calibrates overrides it.
+    fn uncalibrated(&self) -> Self {
+        self.clone()
     }
 
     /// Eq. 6: `sum_m weight_m * logits_m`, sample by sample.

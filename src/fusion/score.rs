@@ -10,6 +10,7 @@ use crate::error::{MlaError, Result, positive};
 use crate::fusion::cpu::rows::{self, NO_PROBABILITY};
 use crate::fusion::{ModalityLogits, UncertaintyFusion, entropy, temperatures};
 use crate::module::Buffer;
+use crate::numeric::widened;
 
 /// Certainty of a prediction as one number; larger is more certain. `p = softmax(z)` of logits `z`.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub enum Score {
 /// |---|---|---|---|
 /// | `n_modalities` | required | number of modalities | >= 1 |
 /// | `score` | required | score that the weights are computed from | |
-/// | `temperature` | 1 | divides the scores; small sharpens the weights | (0, inf) |
+/// | `temperature` | 1 | divides the scores; small sharpens the weights | normal, positive f32: about 1.2e-38 to 3.4e38 |
 #[derive(Config, Debug)]
 pub struct ScoreFusionConfig {
     /// Number of modalities.
@@ -93,20 +94,22 @@ pub struct ScoreFusion {
 }
 
 impl Score {
-    /// Computes the score of each prediction, finite for any finite logits.
+    /// Computes the score of each prediction, finite for any finite logits. Half precision is computed
+    /// in f32.
     ///
     /// # Shapes
     ///
     /// `[n_samples, n_classes]` to `[n_samples]`.
     pub fn of(self, logits: Tensor<2>) -> Tensor<1> {
-        let unit = self.unit(logits.dims()[1]);
-        let score = self.unscaled(logits);
-        if unit == 1.0 { score } else { score / unit }
+        let (unit, dtype) = (self.unit(logits.dims()[1]), logits.dtype());
+        let score = self.unscaled(widened(logits));
+        let score = if unit == 1.0 { score } else { score / unit };
+        score.cast(dtype)
     }
 
     /// The score without the division by [`unit`](Self::unit).
     fn unscaled(self, logits: Tensor<2>) -> Tensor<1> {
-        if self.is_entropy() {
+        if matches!(self, Self::Entropy | Self::NormalizedEntropy) {
             return entropy(logits).neg();
         }
         if rows::supports(&logits) {
@@ -126,10 +129,6 @@ impl Score {
             }
         };
         score.squeeze_dim(1)
-    }
-
-    fn is_entropy(self) -> bool {
-        matches!(self, Self::Entropy | Self::NormalizedEntropy)
     }
 
     /// Divisor of the score: `log n_classes` for normalized entropies, otherwise 1.
@@ -167,7 +166,7 @@ impl ScoreFusionConfig {
 }
 
 impl ScoreFusion {
-    /// Divides the logits of each modality by its temperature.
+    /// Divides the logits of each modality by its temperature, a normal, positive f32.
     ///
     /// # Errors
     ///
@@ -193,23 +192,27 @@ impl ScoreFusion {
 
 impl UncertaintyFusion for ScoreFusion {
     fn weights(&self, logits: &ModalityLogits) -> Tensor<2> {
+        let dtype = logits.modality(0).dtype();
         let temperature = self.temperature * self.score.unit(logits.n_classes());
-        let scores = logits.score(|m, logits| self.score.unscaled(self.calibrated(m, logits)));
-        let scores = if self.score.is_entropy() {
-            scores / temperature
-        } else {
-            // Energies may be as large as f32 allows. Relative to the largest they can overflow
-            // only to -inf, also when divided by a small temperature.
-            let present = logits.mask(scores, f32::MIN);
-            let surest = present.clone().max_dim(1);
-            ((present - surest) / temperature).clamp_min(NO_PROBABILITY)
-        };
-        // Relative to the largest score the mask underflows to a weight of exactly 0.
-        softmax(logits.mask(scores, f32::MIN / 2.0), 1)
+        let temperature = temperature.max(f32::MIN_POSITIVE.into());
+        let score = |m, logits| self.score.unscaled(self.calibrated(m, widened(logits)));
+        // Scores may be as large as f32 allows. Relative to the largest they can overflow only to
+        // -inf, also when divided by a small temperature.
+        let present = logits.mask(logits.score(score), f32::MIN);
+        let surest = present.clone().max_dim(1);
+        let scores = ((present - surest) / temperature).clamp_min(NO_PROBABILITY);
+        // The largest score is 0, and the mask underflows to a weight of exactly 0.
+        softmax(logits.mask(scores, f32::MIN), 1).cast(dtype)
     }
 
     fn calibrated(&self, modality: usize, logits: Tensor<2>) -> Tensor<2> {
         temperatures::divide(&self.calibration, modality, logits)
+    }
+
+    fn uncalibrated(&self) -> Self {
+        let mut rule = self.clone();
+        rule.calibration.set(self.calibration.get().ones_like());
+        rule
     }
 
     fn check(&self, n_modalities: usize) -> Result<()> {
@@ -368,6 +371,93 @@ mod tests {
                     assert!(fused.iter().all(|z| z.is_finite()), "{fused:?}");
                 }
             }
+        }
+    }
+
+    /// The ends of the documented ranges, for all scores and precisions: logits of half the largest
+    /// number, temperatures of the smallest and of the largest f32, a missing modality, and one class.
+    #[test]
+    fn weights_and_logits_are_finite_at_the_ends_of_all_ranges() {
+        let scores = [Score::Entropy, Score::NormalizedEntropy].into_iter();
+        for (device, score) in scores.chain(ALL).flat_map(|score| {
+            let devices = crate::test_devices().into_iter();
+            devices.map(move |device| (device, score))
+        }) {
+            let dtypes = [DType::F32, DType::F16, DType::BF16];
+            for dtype in dtypes.into_iter().filter(|dtype| supports(*dtype, &device)) {
+                let end = dtype.finfo().unwrap().max as f32 / 2.0;
+                for (row, other) in [
+                    ([end, -end, 0.0], [-end, -end, -end]),
+                    ([-end, -end, -end], [-end, -end, end]),
+                    ([1e-6, 0.0, 0.0], [0.0, 0.0, -1e-6]),
+                    ([0.0, 0.0, 0.0], [30.0, 0.0, 0.0]),
+                ] {
+                    let z = |row: [f32; 3]| Tensor::<2>::from_floats([row; 3], &device).cast(dtype);
+                    let mask = vec![true, true, true, false, false, true];
+                    let presence = Presence::from_mask(mask, 2).unwrap();
+                    let logits = ModalityLogits::new(vec![z(row), z(other)], presence).unwrap();
+                    for temperature in [f32::MIN_POSITIVE, 1e-30, 1e-7, 1.0, 1e7, f32::MAX] {
+                        let fusion = rule(score, temperature.into(), &device);
+                        let fused = fusion.fuse(&logits);
+                        assert_eq!(fused.logits.dtype(), dtype);
+                        let what = format!("{score:?}, {dtype:?}, {temperature}, {row:?}");
+                        let weights = values(fused.weights.cast(DType::F32));
+                        assert!(
+                            weights.iter().all(|w| (0.0..=1.0).contains(w)),
+                            "{what}: {weights:?}"
+                        );
+                        assert!(
+                            (weights[0] + weights[1] - 1.0).abs() < 1e-2,
+                            "{what}: {weights:?}"
+                        );
+                        assert_eq!(weights[2..], [1.0, 0.0, 0.0, 1.0], "{what}");
+                        let fused = values(fused.logits.cast(DType::F32));
+                        assert!(fused.iter().all(|z| z.is_finite()), "{what}: {fused:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Logits of 30 divided by a temperature that f16 rounds to 0 or to infinity.
+    #[test]
+    fn calibration_keeps_temperatures_that_half_precision_cannot_hold() {
+        let device = Device::flex();
+        for (dtype, temperature, expected) in [
+            (DType::F16, 1e5, 3e-4),
+            (DType::F16, 1e-8, 3e3),
+            (DType::BF16, 1.37, 30.0 / 1.37),
+            (DType::F32, 1.37, 30.0 / 1.37),
+        ] {
+            let z = expected * temperature;
+            let z = Tensor::<2>::from_floats([[z as f32, 0.0]], &device).cast(dtype);
+            let fusion = rule(Score::Entropy, 1.0, &device);
+            let fusion = fusion.with_calibration(&[temperature, 1.0]).unwrap();
+            let found = values(fusion.calibrated(0, z.clone()).cast(DType::F32))[0];
+            let given = f64::from(values(z.cast(DType::F32))[0]);
+            let off = f64::from(found) / (given / temperature) - 1.0;
+            assert!(
+                off.abs() < 4e-3,
+                "{dtype:?}: {found} of {given} / {temperature}"
+            );
+        }
+    }
+
+    /// Whether the backend stores floats of this type: ndarray has no half precision.
+    fn supports(dtype: DType, device: &Device) -> bool {
+        dtype == DType::F32 || *device == Device::flex()
+    }
+
+    #[test]
+    fn without_calibration_logits_are_unchanged() {
+        for device in crate::test_devices() {
+            let fusion = rule(Score::Entropy, 0.5, &device);
+            let calibrated = fusion.clone().with_calibration(&[2.0, 0.5]).unwrap();
+            let z = Tensor::from_floats([[6.0, 0.0, -3.0], [1.0, 2.0, 3.0]], &device);
+            let logits = ModalityLogits::complete(vec![z.clone(), z + 1.0]).unwrap();
+            let weights = |fusion: &ScoreFusion| values(fusion.weights(&logits));
+            assert_ne!(weights(&calibrated), weights(&fusion));
+            assert_eq!(weights(&calibrated.uncalibrated()), weights(&fusion));
         }
     }
 

@@ -4,12 +4,15 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::error::{Result, at_least_one, positive};
 use crate::module::Buffer;
-use crate::numeric::{Numbers, is_host};
+use crate::numeric::{Numbers, is_host, widened};
 
 /// A temperature of 1 for each modality, which leaves logits unchanged.
 pub(super) fn uncalibrated(n_modalities: usize, device: &Device) -> Result<Buffer<1>> {
     at_least_one("n_modalities", n_modalities)?;
-    Ok(Buffer::new(Tensor::ones([n_modalities], device)))
+    Ok(Buffer::new(Tensor::ones(
+        [n_modalities],
+        (device, DType::F32),
+    )))
 }
 
 /// Replaces the temperatures; each must be positive and finite.
@@ -20,7 +23,7 @@ pub(super) fn replace(calibration: &mut Buffer<1>, temperatures: &[f64]) -> Resu
         .collect::<Result<Vec<f32>>>()?;
     let data = TensorData::new(values, [temperatures.len()]);
     let device = calibration.get().device();
-    calibration.set(Tensor::from_data(data, &device));
+    calibration.set(Tensor::from_data(data, (&device, DType::F32)));
     Ok(())
 }
 
@@ -34,6 +37,9 @@ pub(super) fn divide(calibration: &Buffer<1>, modality: usize, logits: Tensor<2>
     {
         return logits;
     }
+    // Half precision rounds small temperatures to 0 and large ones to infinity.
+    let dtype = logits.dtype();
+    let logits = widened(logits);
     let temperature = temperature.unsqueeze_dim::<2>(0).cast(logits.dtype());
-    logits / temperature
+    (logits / temperature).cast(dtype)
 }

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::error::{Result, at_least_one};
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
+use crate::module::draw_parameters;
 
 /// Configuration of a [`LinearHead`].
 ///
@@ -35,6 +36,8 @@ pub struct LinearHead {
 impl LinearHeadConfig {
     /// Initializes the head on `device`.
     ///
+    /// Its parameters are drawn here, the weight, then the bias.
+    ///
     /// # Errors
     ///
     /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a width of 0.
@@ -44,7 +47,7 @@ impl LinearHeadConfig {
         let linear = LinearConfig::new(self.d_feature, self.n_classes)
             .with_bias(self.bias)
             .init(device);
-        Ok(LinearHead { linear })
+        Ok(draw_parameters(LinearHead { linear }))
     }
 }
 

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, activation::relu};
 
 use crate::error::{Result, at_least_one, fraction};
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
+use crate::module::draw_parameters;
 
 /// Configuration of an [`MlpHead`].
 ///
@@ -41,6 +42,8 @@ pub struct MlpHead {
 impl MlpHeadConfig {
     /// Initializes the head on `device`.
     ///
+    /// Its parameters are drawn here, layer after layer.
+    ///
     /// # Errors
     ///
     /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside the
@@ -56,13 +59,13 @@ impl MlpHeadConfig {
             .into_iter()
             .chain(self.hidden.iter().copied());
         let outputs = self.hidden.iter().copied().chain([self.n_classes]);
-        Ok(MlpHead {
+        Ok(draw_parameters(MlpHead {
             layers: inputs
                 .zip(outputs)
                 .map(|(d_input, d_output)| LinearConfig::new(d_input, d_output).init(device))
                 .collect(),
             dropout: DropoutConfig::new(self.dropout).init(),
-        })
+        }))
     }
 }
 

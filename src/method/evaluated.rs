@@ -66,6 +66,19 @@ pub trait SubsetPredictor: Send {
     /// Those of the model.
     fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>>;
 
+    /// Logits of a modality after calibration, `[n_samples, n_classes]`, with any content where a
+    /// sample lacks it. `None`, the default, for a model that does not calibrate.
+    fn calibrated(&self, modality: usize) -> Option<Tensor<2>> {
+        let _ = modality;
+        None
+    }
+
+    /// Fused logits of modalities before calibration, `[n_samples, n_classes]`. `None`, the default,
+    /// for a model that does not calibrate.
+    fn uncalibrated(&self) -> Option<Tensor<2>> {
+        None
+    }
+
     /// Gains of the projector of a protected layer for gradients of a modality. `None`, the default,
     /// if there is no such layer or modality.
     ///
@@ -184,14 +197,29 @@ impl EvaluatedBatch {
         Ok(gains)
     }
 
+    /// As [`SubsetPredictor::calibrated`].
+    pub fn calibrated(&self, modality: usize) -> Option<Tensor<2>> {
+        self.lock().predictor.calibrated(modality)
+    }
+
+    /// As [`SubsetPredictor::uncalibrated`].
+    pub fn uncalibrated(&self) -> Option<Tensor<2>> {
+        self.lock().predictor.uncalibrated()
+    }
+
     /// Predictions of a branch, computed at the first request.
     pub(crate) fn branch(
         &self,
         branch: Branch,
         compute: impl FnOnce() -> Option<ClassificationOutput>,
     ) -> Option<ClassificationOutput> {
-        let mut cache = self.lock();
-        let known = cache.branches.entry(branch).or_insert_with(compute);
+        if !self.lock().branches.contains_key(&branch) {
+            // Without the lock, which `compute` may need.
+            let computed = compute();
+            self.lock().branches.entry(branch).or_insert(computed);
+        }
+        let cache = self.lock();
+        let known = cache.branches.get(&branch)?;
         // Burn's type is not `Clone`.
         known.as_ref().map(|output| ClassificationOutput {
             loss: output.loss.clone(),

@@ -1,7 +1,7 @@
 //! The outputs of a training and of an evaluation step.
 
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::tensor::{ExecutionError, Tensor};
+use burn::tensor::{DType, ExecutionError, Tensor};
 use burn::train::metric::{AccuracyInput, Adaptor, ConfusionStatsInput, LossInput};
 use burn::train::{ClassificationOutput, ItemLazy};
 
@@ -26,7 +26,7 @@ pub struct StepOutput {
 /// The output of an evaluation step.
 #[derive(Debug)]
 pub struct EvaluationOutput {
-    /// Mean cross-entropy of the fused prediction, `[1]`.
+    /// Mean cross-entropy of the fused prediction, `[1]` in f32.
     pub loss: Tensor<1>,
     /// The predictions of each modality alone; `None` if the step failed, which stops the training.
     pub modalities: Option<ModalityLogits>,
@@ -70,7 +70,7 @@ impl EvaluationOutput {
     ) -> Self {
         let loss = CrossEntropyLossConfig::new()
             .init(&logits.device())
-            .forward(logits.clone(), targets.tensor());
+            .forward(logits.clone().cast(DType::F32), targets.tensor());
         Self {
             loss,
             modalities: Some(modalities),
@@ -130,8 +130,10 @@ macro_rules! burn_output {
         }
 
         impl Adaptor<LossInput> for $output {
+            /// The mean loss, once per sample: Burn weighs a batch by the number of its losses.
             fn adapt(&self) -> LossInput {
-                self.classification().adapt()
+                let loss = self.loss.clone().without_autodiff().cast(DType::F32);
+                LossInput::new(loss.expand([self.targets.len()]))
             }
         }
 

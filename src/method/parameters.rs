@@ -2,9 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::module::{FloatParam, ParamVisitor, module_fields, visit};
+use crate::numeric::{Numbers, is_host};
 
 /// The parameters that an optimizer updates, under the same paths as in the model.
 ///
@@ -29,23 +30,39 @@ impl<E: Module, H: Module> Parameters<E, H> {
         }
     }
 
-    /// Divides the gradients of the parameters by a number on the device, `[1]`.
-    pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: Tensor<1>) {
-        visit(self, &mut Divide { gradients, by });
+    /// Divides the gradients of the parameters by a number, `[1]` in f32.
+    pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: &Tensor<1>) {
+        // A read is free on the host only.
+        let on_host = is_host(&by.device()).then(|| Numbers::of(by.clone()).get()[0]);
+        let mut divide = Divide {
+            gradients,
+            by,
+            on_host,
+        };
+        visit(self, &mut divide);
     }
 }
 
 struct Divide<'a> {
     gradients: &'a mut GradientsParams,
-    by: Tensor<1>,
+    by: &'a Tensor<1>,
+    on_host: Option<f32>,
 }
 
 impl ParamVisitor for Divide<'_> {
     fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            let by = self.by.clone().to_device(&gradient.device());
-            let by = by.cast(gradient.dtype()).reshape([1; D]);
-            self.gradients.register(param.id, gradient / by);
+            let dtype = gradient.dtype();
+            // Half precision cannot represent every number of samples.
+            let gradient = gradient.cast(DType::F32);
+            let mean = match self.on_host {
+                Some(by) => gradient / by,
+                None => {
+                    let by = self.by.clone().to_device(&gradient.device());
+                    gradient / by.reshape([1; D])
+                }
+            };
+            self.gradients.register(param.id, mean.cast(dtype));
         }
     }
 }

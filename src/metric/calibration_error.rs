@@ -23,23 +23,26 @@ pub struct CalibrationErrorMetric {
 }
 
 impl CalibrationErrorMetric {
-    /// The metric of modality `modality`, counted from 0, called "ECE `name`".
+    /// The metric of modality `modality`, counted from 0, before calibration, called "ECE `name`".
     pub fn of_modality(modality: usize, name: &str) -> Self {
-        Self::new(Branch::Modality(modality), name)
+        Self::of_branch(Branch::Modality(modality), name)
     }
 
     /// The metric of the fused prediction, called "ECE fused".
     pub fn fused() -> Self {
-        Self::new(Branch::Fused, "fused")
+        Self::of_branch(Branch::Fused, "fused")
     }
 
-    pub(super) fn new(branch: Branch, name: &str) -> Self {
+    /// The metric of any branch, called "ECE `name`", with "calibrated" or "uncalibrated" appended for
+    /// [`Branch::Calibrated`] and [`Branch::Uncalibrated`].
+    pub fn of_branch(branch: Branch, name: &str) -> Self {
         Self {
-            name: Arc::new(format!("ECE {name}")),
+            name: Arc::new(branch.metric_name("ECE", name)),
             branch,
             error: CalibrationError::default(),
         }
     }
+
     /// Sets the number of bins, by default [`CalibrationError::DEFAULT_BINS`].
     ///
     /// # Errors

@@ -11,6 +11,8 @@ pub(super) trait EpochStatistic {
     const UNIT: Option<&'static str>;
     const HIGHER_IS_BETTER: bool;
     const DESCRIPTION: &'static str;
+    /// Whether the value is cheap enough to be displayed after each batch.
+    const RUNNING: bool = true;
 
     /// Adds a batch. A batch without the needed predictions changes nothing.
     fn add(&mut self, input: &MetricInput) -> Result<(), TensorReadError>;
@@ -62,9 +64,10 @@ macro_rules! epoch_metric {
                 _metadata: &burn::train::metric::MetricMetadata,
             ) -> Result<burn::train::metric::SerializedEntry, burn::tensor::TensorReadError> {
                 self.add(input)?;
-                Ok(match self.n_samples() {
-                    0 => burn::train::metric::SerializedEntry::not_available(Self::UNIT),
-                    _ => $crate::metric::epoch::running_entry(self.value(), Self::UNIT),
+                Ok(if Self::RUNNING && self.n_samples() > 0 {
+                    $crate::metric::epoch::running_entry(EpochStatistic::value(self), Self::UNIT)
+                } else {
+                    burn::train::metric::SerializedEntry::not_available(Self::UNIT)
                 })
             }
 
@@ -87,9 +90,11 @@ macro_rules! epoch_metric {
 
             fn running_value(&self) -> Option<burn::train::metric::NumericEntry> {
                 let count = self.n_samples();
-                (count > 0).then(|| burn::train::metric::NumericEntry::Aggregated {
-                    aggregated_value: EpochStatistic::value(self),
-                    count,
+                (Self::RUNNING && count > 0).then(|| {
+                    burn::train::metric::NumericEntry::Aggregated {
+                        aggregated_value: EpochStatistic::value(self),
+                        count,
+                    }
                 })
             }
 

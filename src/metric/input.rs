@@ -7,7 +7,7 @@ use burn::train::metric::Adaptor;
 
 use crate::fusion::ModalityLogits;
 use crate::method::{Branch, EvaluatedBatch, EvaluationOutput, StepOutput};
-use crate::modality::Targets;
+use crate::modality::{Presence, Targets};
 
 /// Input of the metrics of this module, made from a [`StepOutput`] or an [`EvaluationOutput`].
 ///
@@ -90,7 +90,18 @@ impl MetricInput {
             (_, Some((seen, logits)), _) if *seen == branch => {
                 (logits.clone(), self.targets.clone())
             }
-            (Branch::Modality(wanted), _, Some(each)) => present(each, &self.targets, wanted)?,
+            (Branch::Modality(modality), _, Some(each)) if modality < each.n_modalities() => {
+                let logits = each.modality(modality);
+                present(logits, each.presence(), &self.targets, modality)?
+            }
+            (Branch::Calibrated(modality), _, Some(each)) => {
+                let logits = self.evaluated.as_ref()?.calibrated(modality)?;
+                present(logits, each.presence(), &self.targets, modality)?
+            }
+            (Branch::Uncalibrated, _, Some(_)) => {
+                let logits = self.evaluated.as_ref()?.uncalibrated()?;
+                (logits, self.targets.clone())
+            }
             _ => return None,
         };
         let logits = logits.without_autodiff().cast(DType::F32);
@@ -100,14 +111,11 @@ impl MetricInput {
 
 /// Logits and labels of the samples that have a modality.
 fn present(
-    logits: &ModalityLogits,
+    logits: Tensor<2>,
+    presence: &Presence,
     targets: &Targets,
     modality: usize,
 ) -> Option<(Tensor<2>, Targets)> {
-    if modality >= logits.n_modalities() {
-        return None;
-    }
-    let (logits, presence) = (logits.modality(modality), logits.presence());
     if presence.is_complete() {
         return Some((logits, targets.clone()));
     }

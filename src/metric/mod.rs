@@ -3,21 +3,25 @@
 //!
 //! [`ModalityMetrics::modality_metrics`] registers the usual ones.
 
+mod average_precision;
 mod calibration_error;
 mod epoch;
 mod fusion_weight;
 mod imbalance;
 mod input;
+mod macro_f1;
 mod modality;
 mod name;
 mod projector_gain;
 mod register;
 mod shapley;
 
+pub use average_precision::AveragePrecisionMetric;
 pub use calibration_error::CalibrationErrorMetric;
 pub use fusion_weight::FusionWeightMetric;
 pub use imbalance::ImbalanceMetric;
 pub use input::MetricInput;
+pub use macro_f1::MacroF1Metric;
 pub use modality::ModalityMetric;
 pub use projector_gain::{ProjectorGain, ProjectorGainMetric};
 pub use register::ModalityMetrics;

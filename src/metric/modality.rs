@@ -19,6 +19,10 @@ use crate::metric::{MetricInput, epoch};
 /// branch. A batch without such samples has no entry. An epoch without them has the value NaN. In
 /// training, only the modality of the turn has a branch.
 ///
+/// Burn's precision, recall and F-beta metrics panic on a device whose float type is f16 or bf16, and
+/// its average precision counts in that type. [`MacroF1Metric`](crate::metric::MacroF1Metric) and
+/// [`AveragePrecisionMetric`](crate::metric::AveragePrecisionMetric) do not.
+///
 /// ```
 /// use burn::train::metric::{AccuracyMetric, AurocMetric, ClassReduction, Metric};
 /// use burn_mla::metric::ModalityMetric;
@@ -41,17 +45,19 @@ pub struct ModalityMetric<M> {
 impl<M: Metric> ModalityMetric<M> {
     /// A metric of modality `modality`, counted from 0, named after the metric and then the modality.
     pub fn of_modality(metric: M, modality: usize, name: &str) -> Self {
-        Self::new(metric, Branch::Modality(modality), name)
+        Self::of_branch(metric, Branch::Modality(modality), name)
     }
 
     /// A metric of the fused prediction, named after the metric and then "fused".
     pub fn fused(metric: M) -> Self {
-        Self::new(metric, Branch::Fused, "fused")
+        Self::of_branch(metric, Branch::Fused, "fused")
     }
 
-    pub(super) fn new(metric: M, branch: Branch, name: &str) -> Self {
+    /// A metric of any branch, named after the metric and then `name`. "calibrated" or "uncalibrated"
+    /// is appended for [`Branch::Calibrated`] and [`Branch::Uncalibrated`].
+    pub fn of_branch(metric: M, branch: Branch, name: &str) -> Self {
         Self {
-            name: Arc::new(format!("{} {name}", metric.name())),
+            name: Arc::new(branch.metric_name(&metric.name(), name)),
             metric,
             branch,
             seen_last: false,

@@ -1,15 +1,14 @@
 //! The registration of all usual metrics of a multimodal model at once.
 
-use burn::train::metric::{
-    AccuracyMetric, AucPrMetric, AurocMetric, ClassReduction, FBetaScoreMetric, LossMetric, Metric,
-};
+use burn::train::metric::{AccuracyMetric, AurocMetric, ClassReduction, LossMetric, Metric};
 use burn::train::{InferenceStep, LearnerModel, SupervisedTraining, TrainStep};
 
 use crate::error::Result;
 use crate::method::{Branch, EvaluationOutput, StepOutput};
 use crate::metric::name::check_names;
 use crate::metric::{
-    CalibrationErrorMetric, FusionWeightMetric, ImbalanceMetric, ModalityMetric, ShapleyMetric,
+    AveragePrecisionMetric, CalibrationErrorMetric, FusionWeightMetric, ImbalanceMetric,
+    MacroF1Metric, ModalityMetric, ShapleyMetric,
 };
 
 /// Registration of the usual metrics of every modality in Burn's training loop.
@@ -43,9 +42,14 @@ pub trait ModalityMetrics: Sized {
     /// | `Fusion weight image` | each modality | validation | |
     /// | `Shapley image` | each modality, if at most [`ShapleyMetric::MAX_MODALITIES`] | validation | percentage points |
     ///
+    /// Those of a modality score its logits before calibration, those of the fusion the prediction,
+    /// which is of calibrated logits where the model calibrates.
+    /// [`calibration_metrics`](Self::calibration_metrics) adds the others.
+    ///
     /// Metrics are distinguished by name. Characters that file names cannot have, such as `/`, become
-    /// `-` in it, because Burn makes a file name of it. Macro F1, mAP (mean average precision) and AUROC are means over the classes, each
-    /// class against the others. Burn leaves out classes for which they are not defined, and reports
+    /// `-` in it, because Burn makes a file name of it. Macro F1, mAP (mean average precision) and AUROC
+    /// are means over the classes, each class against the others, without the classes for which they are
+    /// not defined. Burn reports
     /// 50 % for an AUROC that is not defined for any class.
     ///
     /// By default, Burn selects checkpoints by the metric `Loss`. Register [`LossMetric`] too, or pass
@@ -58,6 +62,22 @@ pub trait ModalityMetrics: Sized {
     /// 100 bytes, or whose metrics would have the names of those of another modality or of the fused
     /// prediction.
     fn modality_metrics(self, n_modalities: usize, names: &[&str]) -> Result<Self>;
+
+    /// Adds validation metrics of the predictions that [`modality_metrics`](Self::modality_metrics)
+    /// leaves out, for the `n_modalities` modalities called `names`: of each modality after calibration, and of the
+    /// fusion without it. They are NaN for a model that cannot calibrate.
+    ///
+    /// | Name | Prediction | Unit |
+    /// |---|---|---|
+    /// | `Loss image calibrated` | each modality, after calibration | nats |
+    /// | `ECE image calibrated` | each modality, after calibration | % |
+    /// | `Loss fused uncalibrated` | fused, without calibration | nats |
+    /// | `ECE fused uncalibrated` | fused, without calibration | % |
+    ///
+    /// # Errors
+    ///
+    /// As [`modality_metrics`](Self::modality_metrics).
+    fn calibration_metrics(self, n_modalities: usize, names: &[&str]) -> Result<Self>;
 }
 
 impl<M> ModalityMetrics for SupervisedTraining<M>
@@ -88,6 +108,26 @@ where
         }
         Ok(training.metric_valid_numeric(ImbalanceMetric::new()))
     }
+
+    fn calibration_metrics(self, n_modalities: usize, names: &[&str]) -> Result<Self> {
+        check_names(names, n_modalities)?;
+        let modalities = names.iter().enumerate();
+        let calibrated = modalities.map(|(modality, name)| Registration {
+            branch: Branch::Calibrated(modality),
+            name,
+        });
+        let fused = Registration {
+            branch: Branch::Uncalibrated,
+            name: "fused",
+        };
+        let all = calibrated.chain([fused]);
+        Ok(all.fold(self, |training, added| {
+            let error = CalibrationErrorMetric::of_branch(added.branch, added.name);
+            training
+                .metric_valid_numeric(added.metric(LossMetric::new(), "Loss"))
+                .metric_valid_numeric(error)
+        }))
+    }
 }
 
 /// Registers the metrics of a branch, with its name at the end of theirs.
@@ -98,8 +138,8 @@ struct Registration<'a> {
 
 impl Registration<'_> {
     fn metric<M: Metric>(&self, metric: M, name: &str) -> ModalityMetric<M> {
-        ModalityMetric::new(metric, self.branch, self.name)
-            .with_name(format!("{name} {}", self.name))
+        ModalityMetric::of_branch(metric, self.branch, self.name)
+            .with_name(self.branch.metric_name(name, self.name))
     }
 
     fn valid<M>(&self, training: SupervisedTraining<M>) -> SupervisedTraining<M>
@@ -107,13 +147,12 @@ impl Registration<'_> {
         M: LearnerModel + InferenceStep<Output = EvaluationOutput>,
     {
         let classes = ClassReduction::Macro;
-        let f1 = FBetaScoreMetric::multiclass(1.0, 1, classes);
-        let calibration = CalibrationErrorMetric::new(self.branch, self.name);
+        let calibration = CalibrationErrorMetric::of_branch(self.branch, self.name);
         training
             .metric_valid_numeric(self.metric(LossMetric::new(), "Loss"))
             .metric_valid_numeric(self.metric(AccuracyMetric::new(), "Accuracy"))
-            .metric_valid_numeric(self.metric(f1, "Macro F1"))
-            .metric_valid_numeric(self.metric(AucPrMetric::multiclass(classes), "mAP"))
+            .metric_valid_numeric(MacroF1Metric::of_branch(self.branch, self.name))
+            .metric_valid_numeric(AveragePrecisionMetric::of_branch(self.branch, self.name))
             .metric_valid_numeric(self.metric(AurocMetric::multiclass(classes), "AUROC"))
             .metric_valid_numeric(calibration)
     }

@@ -1,5 +1,5 @@
-//! What travels with the gradients of a step: the mean feature of Eq. 4, the factors of a wide
-//! head's gradient, and the mark of a single backward pass. This file owns their layout.
+//! What travels with the gradients of a step: the number of samples, the mean feature of Eq. 4, and
+//! the factors of a wide head's gradient. This file owns their layout.
 
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
@@ -13,17 +13,18 @@ use crate::{
     projector::OrthogonalProjector,
 };
 
-/// The inputs of a protected layer summed over the samples of a step, `[d_input + 2]` in f32.
+/// The inputs of a protected layer summed over the samples of a step, `[d_input + 1]` in f32.
 ///
-/// The last two entries are the number of samples and the number of backward passes. Gradients
-/// that are added up therefore carry the sums for the whole batch.
+/// The last entry is the number of samples. Gradients that are added up therefore carry the sums for
+/// the whole batch.
 #[cfg(feature = "train")]
 #[derive(Debug, Clone)]
 pub(super) struct FeatureSum(Tensor<1>);
 
-/// A zero vector whose gradient is a [`FeatureSum`], for a layer of width `d_input`.
+/// A zero vector whose gradient is a [`FeatureSum`], for a layer of width `d_input`. With a width of
+/// 0 it carries the number of samples only.
 pub(super) fn carrier(d_input: usize, device: &Device) -> Param<Tensor<1>> {
-    Param::from_tensor(Tensor::zeros([d_input + 2], (device, DType::F32)))
+    Param::from_tensor(Tensor::zeros([d_input + 1], (device, DType::F32)))
 }
 
 #[cfg(feature = "train")]
@@ -35,9 +36,8 @@ impl FeatureSum {
         let [n_samples, width] = inputs.dims();
         let single = (&inputs.device(), DType::F32);
         let counts = Tensor::full([d_input + 1 - width], n_samples as f32, single);
-        let pass = Tensor::ones([1], single);
         let sum = inputs.sum_dim(0).squeeze_dim(0);
-        Self(Tensor::cat(vec![sum, counts, pass], 0))
+        Self(Tensor::cat(vec![sum, counts], 0))
     }
 
     /// Eq. 4, `[d_input]`.
@@ -51,14 +51,8 @@ impl FeatureSum {
         self.0.clone().slice([at..at + 1])
     }
 
-    /// `[1]`.
-    fn n_passes(&self) -> Tensor<1> {
-        let at = self.d_input() + 1;
-        self.0.clone().slice([at..at + 1])
-    }
-
     fn d_input(&self) -> usize {
-        self.0.dims()[0] - 2
+        self.0.dims()[0] - 1
     }
 }
 
@@ -101,43 +95,46 @@ pub(super) struct Carried {
     pub(super) sums: Vec<FeatureSum>,
     /// Factors of the gradient of each protected layer, where they are worth using.
     pub(super) factors: Vec<Option<Factors>>,
-    accumulated: bool,
+    /// Number of samples, `[1]` in f32. The gradients are sums over them.
+    pub(super) n_samples: Tensor<1>,
 }
 
 #[cfg(feature = "train")]
 impl Carried {
-    /// The companions of a single backward pass.
-    pub(super) fn new(modality: usize, sums: Vec<FeatureSum>) -> Self {
+    /// The companions of a backward pass over `n_samples` samples.
+    pub(super) fn new(
+        modality: usize,
+        sums: Vec<FeatureSum>,
+        n_samples: usize,
+        device: &Device,
+    ) -> Self {
         Self {
             modality,
             factors: sums.iter().map(|_| None).collect(),
             sums,
-            accumulated: false,
+            n_samples: Tensor::full([1], n_samples as f32, (device, DType::F32)),
         }
     }
 
-    /// A term of value 0 to add to the loss. Its gradient carries the sums, through accumulation
-    /// and across devices. `None` without protected layers.
-    pub(super) fn term<P: OrthogonalProjector>(
-        &self,
-        projection: &Projection<P>,
-    ) -> Option<Tensor<1>> {
+    /// A term of value 0 to add to the loss, `[1]` in f32. Its gradient carries the sums, through
+    /// accumulation and across devices.
+    pub(super) fn term<P: OrthogonalProjector>(&self, projection: &Projection<P>) -> Tensor<1> {
+        let term = |carrier: &Param<Tensor<1>>, sum: &Tensor<1>| {
+            (carrier.val().cast(DType::F32) * sum.clone()).sum()
+        };
+        let alone = projection.samples.iter();
+        let alone = alone.map(|carrier| term(carrier, &self.n_samples));
         let layers = projection.layers.iter().zip(&self.sums);
-        layers
-            .map(|(layer, sum)| {
-                let carrier = layer.carriers[self.modality].val().cast(DType::F32);
-                (carrier * sum.0.clone()).sum()
-            })
-            .reduce(|total, term| total + term)
+        let layers = layers.map(|(layer, sum)| term(&layer.carriers[self.modality], &sum.0));
+        let total = alone.chain(layers).reduce(|total, term| total + term);
+        total.expect("a projection has a carrier, with or without layers")
     }
 
-    /// Adds the factors and the mark of a single pass to the gradients of a backward pass, which
-    /// hold the sums already. `mark` may be any tensor.
+    /// Adds the factors to the gradients of a backward pass, which hold the sums already.
     pub(super) fn write<P: OrthogonalProjector>(
         self,
         projection: &Projection<P>,
         gradients: &mut GradientsParams,
-        mark: Tensor<1>,
     ) {
         for (layer, factors) in projection.layers.iter().zip(self.factors) {
             if let Some(factors) = factors {
@@ -145,20 +142,28 @@ impl Carried {
                 gradients.register(layer.factors.errors, factors.errors);
             }
         }
-        gradients.register(projection.single_pass, mark);
     }
 
     /// Takes the companions out of gradients.
     ///
     /// # Errors
     ///
-    /// [`MlaError::NoMeanFeature`] and [`MlaError::MixedModalities`].
+    /// [`MlaError::NoMeanFeature`] and [`MlaError::MixedModalities`], or
+    /// [`MlaError::NoStepGradients`] for a head without protected layers.
     pub(super) fn take<P: OrthogonalProjector>(
         projection: &Projection<P>,
         gradients: &mut GradientsParams,
     ) -> Result<Self> {
         let layers = &projection.layers;
-        let accumulated = gradients.remove::<1>(projection.single_pass).is_none();
+        if let Some(carrier) = &projection.samples {
+            let n_samples = gradients.remove(carrier.id);
+            return Ok(Self {
+                modality: 0,
+                sums: vec![],
+                factors: vec![],
+                n_samples: n_samples.ok_or(MlaError::NoStepGradients)?,
+            });
+        }
         let mut found: Option<(usize, Vec<FeatureSum>)> = None;
         for modality in 0..layers.first().map_or(0, |layer| layer.carriers.len()) {
             let sums: Vec<FeatureSum> = layers
@@ -187,15 +192,9 @@ impl Carried {
         };
         Ok(Self {
             modality,
-            sums,
+            n_samples: sums[0].n_samples(),
             factors: layers.iter().map(|layer| factors(layer.factors)).collect(),
-            accumulated,
+            sums,
         })
-    }
-
-    /// Number of backward passes that the gradients are the sum of, `[1]`; `None` for one.
-    pub(super) fn n_passes(&self) -> Option<Tensor<1>> {
-        let sum = self.sums.first().filter(|_| self.accumulated)?;
-        Some(sum.n_passes())
     }
 }

@@ -61,6 +61,18 @@ impl<P: OrthogonalProjector, F: UncertaintyFusion> SubsetPredictor for Evaluated
         Ok(self.fusion.fuse(&subset).logits)
     }
 
+    fn calibrated(&self, modality: usize) -> Option<Tensor<2>> {
+        let exists = modality < self.logits.n_modalities();
+        exists.then(|| {
+            self.fusion
+                .calibrated(modality, self.logits.present_logits(modality))
+        })
+    }
+
+    fn uncalibrated(&self) -> Option<Tensor<2>> {
+        Some(self.fusion.uncalibrated().fuse(&self.logits).logits)
+    }
+
     fn gains(&self, layer: usize, modality: usize) -> Result<Option<Gains>> {
         self.projection.gains(layer, modality)
     }

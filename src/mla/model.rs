@@ -10,7 +10,7 @@ use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
 use crate::mla::{Projection, ProjectionConfig};
-use crate::module::{check_distinct, float_params, module_fields};
+use crate::module::{check_distinct, draw_parameters, float_params, module_fields};
 use crate::projector::OrthogonalProjector;
 
 /// Options of an [`Mla`] model. The defaults are the paper's.
@@ -117,6 +117,9 @@ where
 impl MlaConfig {
     /// Builds a model from its parts.
     ///
+    /// Parameters that are not drawn yet are drawn here: those of the encoders in their order, then
+    /// those of the head, each in the order of its fields.
+    ///
     /// # Errors
     ///
     /// - [`MlaError::NoModalities`] without an encoder;
@@ -147,6 +150,7 @@ impl MlaConfig {
         check_distinct(&encoders, &head)?;
         let protected = head.protected();
         check_protected(&head, &protected)?;
+        let (encoders, head) = (draw_parameters(encoders), draw_parameters(head));
         let device = head.devices().into_iter().next().unwrap_or_default();
         let n_modalities = encoders.n_modalities();
         Ok(Mla {

@@ -19,10 +19,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// The update of one modality's turn (Eq. 3-5): updates the projector by the mean feature,
     /// projects the head's change, and runs the optimizer.
     ///
-    /// Gradients that were summed over several backward passes, of micro-batches or of several
-    /// devices, are divided by their number. Parts of equal size therefore make the update of the
-    /// whole batch. A head without protected layers carries no such number, and its gradients are
-    /// used as they are.
+    /// The gradients, of one step or summed over several of micro-batches or devices, are divided by
+    /// the number of their samples. The parts of a batch therefore make the update of the whole
+    /// batch, whatever their sizes.
     ///
     /// The first step is not projected. Parameters without a gradient, those of every other
     /// encoder, and their optimizer state do not change.
@@ -30,15 +29,15 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// # Errors
     ///
     /// - [`MlaError::NoMeanFeature`] for gradients that do not come from
-    ///   [`try_step`](Self::try_step);
+    ///   [`try_step`](Self::try_step), or [`MlaError::NoStepGradients`] for a head without protected
+    ///   layers;
     /// - [`MlaError::MixedModalities`] for gradients summed over several modalities;
     /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight has no gradient to
     ///   project;
     /// - [`MlaError::NotPositive`] when the projector has to switch to its square root and has
     ///   none.
     ///
-    /// After an error the model and the optimizer are unchanged. A head without protected layers
-    /// accepts any gradients except an empty set, because they carry no mean feature.
+    /// After an error the model and the optimizer are unchanged.
     pub fn try_optimize(
         &mut self,
         optimizer: &mut ModuleOptimizer,
@@ -47,18 +46,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ) -> Result<()> {
         let learning_rate = learning_rate.into();
         let protected = self.head.protected();
-        if protected.is_empty() {
-            if gradients.is_empty() {
-                return Err(MlaError::NoMeanFeature);
-            }
-            self.step_optimizer(optimizer, learning_rate, gradients);
-            self.projection.advance(0, &[]);
-            return Ok(());
-        }
         let carried = Carried::take(&self.projection, &mut gradients)?;
-        if let Some(n_passes) = carried.n_passes() {
-            Parameters::of(&self.encoders, &self.head).divide(&mut gradients, n_passes);
-        }
+        Parameters::of(&self.encoders, &self.head).divide(&mut gradients, &carried.n_samples);
         let modality = carried.modality;
         self.check_head_gradients(&protected, &gradients, modality)?;
 

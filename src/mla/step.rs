@@ -21,9 +21,10 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// The forward and backward pass of one modality's turn (Eq. 2): gradients for its encoder
     /// and the head only, together with the mean feature of Eq. 4.
     ///
-    /// The model must be on an autodiff device. Pass the gradients to
-    /// [`try_optimize`](Self::try_optimize), as they are or summed by Burn's
-    /// `GradientsAccumulator` over several batches of the same modality; it then uses their mean.
+    /// The model must be on an autodiff device. The gradients are those of the *sum* of the samples'
+    /// losses. Pass them to [`try_optimize`](Self::try_optimize), which divides by the number of
+    /// samples, as they are or summed by Burn's `GradientsAccumulator` over several batches of the
+    /// same modality.
     /// Do not change the gradient of a protected weight in between. With many classes and few
     /// samples the factors of the gradient are projected in its place (see
     /// [`prefers_factors`](OrthogonalProjector::prefers_factors)).
@@ -113,22 +114,22 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         self.check_numbers(&features, &sums, &loss, modality)
             .map_err(refused)?;
 
-        let mut carried = Carried::new(modality, sums);
-        let total = match carried.term(&self.projection) {
-            Some(term) => loss.clone() + term.cast(loss.dtype()),
-            None => loss.clone(),
-        };
-        let mut gradients = total.backward();
+        let n_samples = targets.len();
+        let mut carried = Carried::new(modality, sums, n_samples, &features.device());
+        // Gradients of a sum can be added up over batches of different sizes.
+        let sum_of_losses = loss.clone().cast(DType::F32) * n_samples as f32;
+        let mut gradients = (sum_of_losses + carried.term(&self.projection)).backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
         if let Some((layer, zeros)) = errors {
             let errors = zeros.grad_remove(&mut gradients);
+            // Factors are of a single pass, whose mean they give at once.
             carried.factors[layer] = errors.map(|errors| Factors {
                 inputs: output.inputs[layer].clone().without_autodiff(),
-                errors,
+                errors: errors.cast(DType::F32) / n_samples as f32,
             });
         }
         let loss = loss.without_autodiff();
-        carried.write(&self.projection, &mut grads, loss.clone());
+        carried.write(&self.projection, &mut grads);
         Ok(TrainOutput {
             grads,
             item: StepOutput {

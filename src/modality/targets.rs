@@ -28,17 +28,19 @@ impl Targets {
         Self { labels, tensor }
     }
 
-    /// Targets from labels on a device. Reads them back once.
+    /// Targets from labels on a device, of any integer type. Reads them back once.
     ///
     /// # Errors
     ///
     /// [`MlaError::DeviceRead`] when the backend cannot read them.
     pub fn from_tensor(tensor: Tensor<1, Int>) -> Result<Self> {
+        let device = tensor.device();
         let labels = tensor
-            .clone()
             .try_into_vec_as::<i64>()
             .map_err(MlaError::read("labels"))?;
-        Ok(Self { labels, tensor })
+        // Burn compares integers of one type only: labels need that of predictions, which is the
+        // integer type of the device.
+        Ok(Self::from_labels(labels, &device))
     }
 
     /// Number of samples.
@@ -85,6 +87,38 @@ impl Targets {
                 sample,
                 n_classes,
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::DType;
+
+    use super::*;
+
+    #[test]
+    fn labels_of_any_integer_type_compare_with_predictions() {
+        for device in crate::test_devices() {
+            let logits = Tensor::<2>::from_floats([[0.0, 1.0], [1.0, 0.0], [0.0, 2.0]], &device);
+            let predicted = logits.argmax(1).squeeze_dim::<1>(1);
+            for dtype in [
+                DType::I64,
+                DType::I32,
+                DType::I16,
+                DType::I8,
+                DType::U64,
+                DType::U32,
+                DType::U16,
+                DType::U8,
+            ] {
+                let labels = TensorData::new(vec![1_i64, 1, 1], [3]);
+                let labels = Tensor::<1, Int>::from_data(labels, (&device, dtype));
+                let targets = Targets::from_tensor(labels).unwrap();
+                assert_eq!(targets.labels(), [1, 1, 1]);
+                let correct = predicted.clone().equal(targets.tensor()).int().sum();
+                assert_eq!(correct.into_scalar::<i64>(), 2, "{dtype:?}");
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) use fields::module_fields;
 pub(crate) use running_state::{discard_pending_updates, take_pending_updates};
 #[cfg(feature = "train")]
 pub(crate) use values::ParamValues;
+pub use visitors::draw_parameters;
 #[cfg(feature = "train")]
-pub(crate) use visitors::{FloatParam, ParamVisitor, visit};
+pub(crate) use visitors::{FloatParam, ParamVisitor, is_on_tape, visit};
 pub(crate) use visitors::{check_distinct, float_params};

@@ -33,6 +33,51 @@ pub(crate) fn float_params<M: Module>(module: &M) -> Vec<FloatParam> {
     params
 }
 
+/// Draws the parameters of a module that are not drawn yet, in the order of its fields.
+///
+/// Burn draws a parameter at its first use. The values for a seed then depend on the order in which a
+/// program uses the parameters: a loop of your own runs one encoder first, Burn's loop moves the
+/// whole model first. The models, encoders and heads of this crate draw theirs when they are
+/// initialized, and the models also those of your encoders and heads, encoder after encoder, then
+/// the head. Call this function for a module of your own outside of them.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+/// use burn_mla::module::draw_parameters;
+///
+/// let device = Device::flex();
+/// device.seed(1);
+/// let layer = LinearConfig::new(3, 2).init(&device);
+/// assert!(!layer.weight.is_initialized());
+/// let layer = draw_parameters(layer);
+/// assert!(layer.weight.is_initialized());
+/// ```
+pub fn draw_parameters<M: Module>(module: M) -> M {
+    struct Draw;
+    impl ParamVisitor for Draw {
+        fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
+            drop(param.base());
+        }
+    }
+    visit(&module, &mut Draw);
+    module
+}
+
+/// Whether a parameter of a module is on an autodiff device, as in training.
+#[cfg(feature = "train")]
+pub(crate) fn is_on_tape<M: Module>(module: &M) -> bool {
+    struct OnTape(bool);
+    impl ParamVisitor for OnTape {
+        fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
+            self.0 |= param.base().device().is_autodiff();
+        }
+    }
+    let mut on_tape = OnTape(false);
+    visit(module, &mut on_tape);
+    on_tape.0
+}
+
 /// Checks that encoders and head have no parameter in common.
 pub(crate) fn check_distinct<E: Module, H: Module>(encoders: &E, head: &H) -> Result<()> {
     let named = |name, params: Vec<FloatParam>| {

@@ -3,6 +3,7 @@
 mod eye;
 mod finite;
 mod host;
+mod precision;
 mod product;
 mod symmetric;
 #[cfg(feature = "host-kernels")]
@@ -13,6 +14,7 @@ pub(crate) use eye::eye;
 pub(crate) use finite::{culprit, finite_probe, first_failed};
 pub(crate) use finite::{first_not_finite, not_finite_rows};
 pub(crate) use host::{Numbers, add_scaled, dot, is_flex, is_host, largest, sum};
+pub(crate) use precision::widened;
 pub(crate) use product::product;
 pub(crate) use symmetric::{Eigen, Symmetric};
 #[cfg(feature = "host-kernels")]

@@ -198,34 +198,41 @@ fn trailing_absences_do_not_start_a_second_pass() {
 }
 
 #[test]
-fn a_modality_that_is_never_there_does_not_stop_the_others() {
-    let items = (0..4).map(|i| (i, true, false)).collect();
-    let loader = AlternatingLoader::paired(paired(items), 2, RoundRobin).unwrap();
-    assert_eq!(epoch(&loader), [(0, vec![0, 1]), (0, vec![2, 3])]);
-    assert_eq!((loader.step(), loader.skipped()), (4, 2));
-    let loader = loader.with_epoch(EpochLength::Turns(3));
-    assert_eq!(
-        epoch(&loader),
-        [(0, vec![0, 1]), (0, vec![2, 3]), (0, vec![0, 1])]
-    );
+fn a_modality_that_is_never_there_is_an_error_of_the_first_pass() {
+    for absent in 0..2 {
+        for length in [
+            EpochLength::Longest,
+            EpochLength::Shortest,
+            EpochLength::Turns(3),
+        ] {
+            let items = (0..4).map(|i| (i, absent != 0, absent != 1)).collect();
+            let loader = AlternatingLoader::paired(paired(items), 2, RoundRobin).unwrap();
+            let loader = loader.with_epoch(length);
+            let error = loader.iter().find_map(Result::err).unwrap();
+            let expected = format!(
+                "modality {absent} is absent in the whole data set: train on data that has it, or \
+                 build the model without it"
+            );
+            assert_eq!(error.to_string(), expected, "{length:?}");
+        }
+    }
 }
 
 #[test]
 fn an_empty_data_set_is_named() {
     let error = AlternatingLoader::unpaired((single(2, D_A), single(0, D_B)), RoundRobin);
     let error = error.map(|_| ()).unwrap_err();
+    assert_eq!(error, MlaError::AbsentModality { modality: 1 });
+    let error = AlternatingLoader::paired(complete(0), 2, RoundRobin).map(|_| ());
     assert_eq!(
-        error.to_string(),
-        "modality 1 is absent in the whole data set"
+        error.unwrap_err().to_string(),
+        "the data of the alternating loader has no samples: check the split, its filters and where \
+         it is read from"
     );
-    let empty = AlternatingLoader::paired(complete(0), 2, RoundRobin).unwrap();
-    assert!(epoch(&empty).is_empty());
-    let empty = empty.with_epoch(EpochLength::Turns(4));
-    let error = empty.iter().last().unwrap().map(|_| ()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the data of the alternating loader is empty"
-    );
+    // A slice of a loader may be empty; an epoch of it is not.
+    let loader = AlternatingLoader::paired(complete(4), 2, RoundRobin).unwrap();
+    let error = loader.slice(0, 0).iter().find_map(Result::err).unwrap();
+    assert!(error.to_string().contains("has no samples"), "{error}");
 }
 
 #[test]
@@ -275,7 +282,10 @@ fn schedules() -> impl Strategy<Value = (Vec<usize>, Vec<(bool, bool)>, usize)> 
         order.contains(&0) && order.contains(&1)
     });
     let presence = sample::select(vec![(true, true), (true, false), (false, true)]);
-    (order, collection::vec(presence, 1..7), 1usize..40)
+    let presence = collection::vec(presence, 1..7).prop_filter("both modalities", |has| {
+        has.iter().any(|has| has.0) && has.iter().any(|has| has.1)
+    });
+    (order, presence, 1usize..40)
 }
 
 proptest! {

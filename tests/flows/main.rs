@@ -1,7 +1,9 @@
 //! Flows through the public API, on flex and on ndarray.
 
+mod averages;
 mod burn_loop;
 mod common;
+mod drawn;
 mod edges;
 mod factors;
 mod frozen;
@@ -15,6 +17,7 @@ mod many;
 mod metrics;
 mod missing;
 mod multi_device;
+mod nothing;
 mod plain_burn;
 mod plain_renderer;
 mod projection;

@@ -146,6 +146,8 @@ fn launch(train: Batches, valid: Batches, device: &Device) -> Run {
         .with_metric_logger(recorder.clone())
         .modality_metrics(2, &["image", "text"])
         .unwrap()
+        .calibration_metrics(2, &["image", "text"])
+        .unwrap()
         .metric_valid_numeric(ProjectorGainMetric::new(ProjectorGain::Mean))
         .metric_valid_numeric(ProjectorGainMetric::new(ProjectorGain::Smallest))
         .metric_valid_numeric(ProjectorGainMetric::new(ProjectorGain::Largest))
@@ -400,6 +402,18 @@ fn every_metric_of_an_epoch_is_what_the_host_works_out() {
             assert_close(shapley, 100.0 * (alone + joining) / 2.0, name);
         }
 
+        // The temperatures are 1.
+        for (name, of) in [
+            ("image", " calibrated"),
+            ("text", " calibrated"),
+            ("fused", " uncalibrated"),
+        ] {
+            for metric in ["Loss", "ECE"] {
+                let plain = format!("{metric} {name}");
+                assert_close(value(&format!("{plain}{of}")), value(&plain), &plain);
+            }
+        }
+
         let projection = model.projection();
         let (rule, state) = (projection.rule(), projection.state(0));
         let gains = Gains::of(rule, state, 0, D_FEATURE, &device).unwrap();
@@ -448,6 +462,9 @@ fn check_names(run: &Run) {
     for name in ["image", "text", "fused"] {
         let metrics = ["Loss", "Accuracy", "Macro F1", "mAP", "AUROC", "ECE"];
         expected.extend(metrics.map(|metric| format!("{metric} {name}")));
+    }
+    for prediction in ["image calibrated", "text calibrated", "fused uncalibrated"] {
+        expected.extend(["Loss", "ECE"].map(|metric| format!("{metric} {prediction}")));
     }
     for name in ["image", "text"] {
         expected.extend(["Fusion weight", "Shapley"].map(|metric| format!("{metric} {name}")));
@@ -550,7 +567,7 @@ fn a_failing_turn_makes_no_metric_panic() {
     }
 }
 
-fn metadata() -> MetricMetadata {
+pub fn metadata() -> MetricMetadata {
     MetricMetadata {
         progress: Progress {
             items_processed: 1,
@@ -748,6 +765,100 @@ fn logits_that_are_not_finite_panic_nowhere() {
             see(ModalityMetric::of_modality(map, 0, name), &input);
             see(ImbalanceMetric::new(), &input);
             logits = vec![f32::NAN; 9];
+        }
+    }
+}
+
+/// The value of a metric over one batch.
+fn measured<M: Metric<Input = MetricInput> + Numeric>(
+    mut metric: M,
+    output: &EvaluationOutput,
+) -> f64 {
+    metric.update(&output.adapt(), &metadata()).unwrap();
+    metric.compute().unwrap();
+    metric.final_value().current()
+}
+
+#[test]
+fn metrics_of_calibrated_and_of_raw_logits_have_names_of_their_own() {
+    for device in devices() {
+        let raw = mlp_mla(MlaConfig::new(), rls(0.1), &device).valid();
+        let fusion = raw.fusion.clone().with_calibration(&[0.25, 3.0]).unwrap();
+        let model = raw.clone().with_fusion(fusion).unwrap();
+        let outputs = [&raw, &model].map(|model| model.try_evaluate(batch(9, 1, &device)).unwrap());
+        let labels = outputs[0].targets.labels().to_vec();
+        let each = outputs[0].modalities.clone().unwrap();
+        let host = |logits: Tensor<2>| -> Vec<Row> {
+            let labels = labels.iter().map(|&label| label as usize);
+            rows(logits).into_iter().zip(labels).collect()
+        };
+        for (modality, temperature) in [0.25, 3.0].into_iter().enumerate() {
+            let before = host(each.modality(modality));
+            let after = host(each.modality(modality) / temperature);
+            assert!((calibration_error(&before) - calibration_error(&after)).abs() > 0.5);
+            let error = |branch| CalibrationErrorMetric::of_branch(branch, "a");
+            let calibrated = error(Branch::Calibrated(modality));
+            assert_eq!(*calibrated.name(), "ECE a calibrated");
+            let found = measured(calibrated, &outputs[1]);
+            assert_close(found, calibration_error(&after), "calibrated");
+            let found = measured(error(Branch::Modality(modality)), &outputs[1]);
+            assert_close(found, calibration_error(&before), "raw");
+            let loss_of = |branch| ModalityMetric::of_branch(LossMetric::new(), branch, "a");
+            let found = measured(loss_of(Branch::Calibrated(modality)), &outputs[1]);
+            assert_close(found, loss(&after), "loss");
+        }
+        let uncalibrated =
+            ModalityMetric::of_branch(LossMetric::new(), Branch::Uncalibrated, "fused");
+        assert_eq!(*uncalibrated.name(), "Loss fused uncalibrated");
+        let [before, after] = outputs.each_ref().map(|output| host(output.logits.clone()));
+        assert!((loss(&before) - loss(&after)).abs() > 1e-3);
+        assert_close(
+            measured(uncalibrated, &outputs[1]),
+            loss(&before),
+            "fused raw",
+        );
+        let fused = ModalityMetric::fused(LossMetric::new());
+        assert_close(measured(fused, &outputs[1]), loss(&after), "fused");
+        // No modality and no model without calibration has such a branch.
+        let none = CalibrationErrorMetric::of_branch(Branch::Calibrated(2), "c");
+        assert!(measured(none, &outputs[1]).is_nan());
+    }
+}
+
+/// A loader whose labels come as a tensor of another integer type than the device's.
+#[test]
+fn labels_of_any_integer_type_are_scored() {
+    use burn::tensor::{DType, Int};
+    for device in devices() {
+        let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
+        let scores = |targets: Targets| {
+            let mut batch = batch(9, 1, &device);
+            batch.targets = targets;
+            let output = model.try_evaluate(batch).unwrap();
+            [
+                measured(ModalityMetric::fused(AccuracyMetric::new()), &output),
+                measured(ModalityMetric::fused(LossMetric::new()), &output),
+                measured(ImbalanceMetric::new(), &output),
+                measured(ShapleyMetric::of_modality(0, "a"), &output),
+                measured(MacroF1Metric::fused(), &output),
+                measured(AveragePrecisionMetric::fused(), &output),
+                measured(CalibrationErrorMetric::fused(), &output),
+            ]
+        };
+        let targets = batch(9, 1, &device).targets;
+        let expected = scores(targets.clone());
+        for dtype in [
+            DType::I64,
+            DType::I32,
+            DType::I16,
+            DType::I8,
+            DType::U64,
+            DType::U32,
+            DType::U16,
+            DType::U8,
+        ] {
+            let labels: Tensor<1, Int> = targets.tensor().cast(dtype);
+            assert_eq!(scores(Targets::from_tensor(labels).unwrap()), expected);
         }
     }
 }

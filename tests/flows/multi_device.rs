@@ -9,10 +9,10 @@ use burn::optim::GradientsAccumulator;
 use burn::tensor::Device;
 use burn::train::metric::LossMetric;
 use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
-use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
 use burn_mla::projector::LeakyRlsProjector;
 
+use crate::averages::part_of;
 use crate::common::*;
 
 /// As many samples as fill a few batches of 8, each known by its number.
@@ -106,6 +106,7 @@ fn two_devices_train_like_one() {
     }
 }
 
+/// Also parts of unequal sizes.
 #[test]
 fn accumulated_parts_make_the_update_of_the_whole_batch() {
     for device in devices() {
@@ -116,12 +117,8 @@ fn accumulated_parts_make_the_update_of_the_whole_batch() {
         for t in 0..6u64 {
             let full = turn(t as usize % 2, 9, t, &device);
             let mut accumulator = GradientsAccumulator::new();
-            for rows in [0..3, 3..6, 6..9] {
-                let input = match full.input.clone() {
-                    OneOf2::A(x) => OneOf2::A(x.slice([rows.clone()])),
-                    OneOf2::B(x) => OneOf2::B(x.slice([rows.clone()])),
-                };
-                let part = Turn::new(input, full.targets.select(&rows.collect::<Vec<_>>()));
+            for rows in [0..5, 5..6, 6..9] {
+                let part = part_of(&full, rows);
                 accumulator.accumulate(&parts, parts.try_step(part).unwrap().grads);
             }
             parts

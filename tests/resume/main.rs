@@ -82,6 +82,25 @@ fn stops_in_a_row_change_nothing() {
     }
 }
 
+/// Its loss would be 0, the best there is.
+#[test]
+fn a_validation_without_samples_stops_the_training() {
+    let _alone = alone();
+    for device in devices() {
+        let plan = Plan {
+            n_valid: 0,
+            ..Plan::new(2)
+        };
+        let outcome = uninterrupted(&plan, &device);
+        let error = outcome.error.unwrap();
+        assert!(
+            error.contains("the data to evaluate on has no samples"),
+            "{error}"
+        );
+        assert!(outcome.history.epochs[0].validation.is_none());
+    }
+}
+
 #[test]
 fn accumulated_turns_stay_together() {
     let _alone = alone();

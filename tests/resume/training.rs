@@ -60,6 +60,8 @@ pub struct Plan {
     pub own_patience: Option<usize>,
     /// Number of epochs of the learning-rate schedule.
     pub schedule_epochs: usize,
+    /// Number of validation samples.
+    pub n_valid: usize,
     /// A turn, from 0, with an invalid label.
     pub bad_label_at: Option<u64>,
     /// `sgd` or `linear` for another optimizer or schedule; empty for the usual ones.
@@ -110,6 +112,7 @@ impl Plan {
             unpaired: false,
             own_patience: None,
             schedule_epochs: epochs,
+            n_valid: 20,
             bad_label_at: None,
             other: "",
         }
@@ -149,7 +152,7 @@ impl Plan {
         let valid = DataLoaderBuilder::new(Samples)
             .batch_size(7)
             .set_device(device.clone())
-            .build(InMemDataset::new((100..120).collect()));
+            .build(InMemDataset::new((100..100 + self.n_valid).collect()));
 
         let store = CheckpointStore::open(folder.join("checkpoints"))?;
         let start = if self.new { None } else { store.latest()? };

@@ -10,6 +10,7 @@ use crate::baseline::joint::film::{check_base, others};
 use crate::baseline::joint::heads::{Heads, check_sizes};
 use crate::baseline::{JointHead, JointLogits, ModalityFeatures};
 use crate::error::{Result, at_least_one};
+use crate::module::draw_parameters;
 
 /// Configuration of [`BiGated`].
 ///
@@ -64,11 +65,11 @@ impl BiGatedConfig {
         check_base(self.base, &self.d_features)?;
         let d_fused = self.d_fused.unwrap_or(self.d_features[self.base]);
         at_least_one("d_fused", d_fused)?;
-        Ok(BiGated {
+        Ok(draw_parameters(BiGated {
             maps: Heads::init(&self.d_features, d_fused, device)?,
             output: LinearConfig::new(d_fused, self.n_classes).init(device),
             base: self.base,
-        })
+        }))
     }
 }
 

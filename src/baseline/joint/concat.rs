@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use crate::baseline::joint::heads::{check_sizes, check_widths};
 use crate::baseline::{JointHead, JointLogits, ModalityFeatures};
 use crate::error::Result;
+use crate::module::draw_parameters;
 
 /// Configuration of [`Concat`].
 ///
@@ -44,10 +45,10 @@ impl ConcatConfig {
     pub fn init(&self, device: &Device) -> Result<Concat> {
         check_sizes(&self.d_features, self.n_classes)?;
         let width = self.d_features.iter().sum();
-        Ok(Concat {
+        Ok(draw_parameters(Concat {
             linear: LinearConfig::new(width, self.n_classes).init(device),
             d_features: self.d_features.clone(),
-        })
+        }))
     }
 }
 

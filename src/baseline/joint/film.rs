@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use crate::baseline::joint::heads::{check_sizes, check_widths};
 use crate::baseline::{JointHead, JointLogits, ModalityFeatures};
 use crate::error::{MlaError, Result};
+use crate::module::draw_parameters;
 
 /// Configuration of [`Film`].
 ///
@@ -63,14 +64,14 @@ impl FilmConfig {
         check_base(self.base, &self.d_features)?;
         let d_base = self.d_features[self.base];
         let others = others(&self.d_features, self.base);
-        Ok(Film {
+        Ok(draw_parameters(Film {
             conditions: others
                 .map(|(_, &width)| LinearConfig::new(width, 2 * d_base).init(device))
                 .collect(),
             output: LinearConfig::new(d_base, self.n_classes).init(device),
             d_features: self.d_features.clone(),
             base: self.base,
-        })
+        }))
     }
 }
 

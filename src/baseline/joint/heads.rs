@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::baseline::ModalityFeatures;
 use crate::error::{MlaError, Result, at_least_one, same_size};
+use crate::module::draw_parameters;
 
 /// One linear layer per modality.
 #[derive(Module, Debug)]
@@ -17,11 +18,11 @@ impl Heads {
     pub(super) fn init(d_features: &[usize], n_outputs: usize, device: &Device) -> Result<Self> {
         check_sizes(d_features, n_outputs)?;
         let layers = d_features.iter();
-        Ok(Self {
+        Ok(draw_parameters(Self {
             layers: layers
                 .map(|&width| LinearConfig::new(width, n_outputs).init(device))
                 .collect(),
-        })
+        }))
     }
 
     /// The output of each layer for the features of its modality, `[n_samples, n_outputs]`.

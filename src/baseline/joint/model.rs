@@ -4,14 +4,14 @@ use std::fmt;
 
 use burn::config::Config;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::{Encoders, encode, run_placed};
 use crate::error::{MlaError, Result, output_shape};
 use crate::fusion::ModalityLogits;
 use crate::modality::{MultimodalBatch, ZeroRows};
-use crate::module::{Buffer, Counter, check_distinct, module_fields};
+use crate::module::{Buffer, Counter, check_distinct, draw_parameters, module_fields};
 use crate::numeric::{first_not_finite, not_finite_rows};
 
 /// Options of a [`Joint`] model.
@@ -70,11 +70,9 @@ pub struct Joint<E, H> {
     pub encoders: E,
     /// The head.
     pub head: H,
-    /// Its gradient is the number of backward passes in a sum of gradients.
-    pub(crate) passes: Buffer<1>,
+    /// Its gradient is the number of samples that the gradients are sums over.
+    pub(crate) samples: Buffer<1>,
     pub(crate) n_steps: Counter,
-    /// Marks the gradients of a single backward pass. A sum of gradients does not contain it.
-    pub(crate) single_pass: ParamId,
     /// Holds the observations of a single backward pass.
     pub(crate) observed: ParamId,
     pub(crate) config: JointConfig,
@@ -84,8 +82,8 @@ pub struct Joint<E, H> {
 
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
-    modules: [encoders, head, passes, n_steps],
-    others: [single_pass, observed, config, #[cfg(feature = "train")] interruption]
+    modules: [encoders, head, samples, n_steps],
+    others: [observed, config, #[cfg(feature = "train")] interruption]
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
@@ -122,6 +120,9 @@ pub struct JointPrediction {
 impl JointConfig {
     /// Assembles a model.
     ///
+    /// Parameters that are not drawn yet are drawn here: those of the encoders in their order, then
+    /// those of the head, each in the order of its fields.
+    ///
     /// # Errors
     ///
     /// - [`MlaError::NoModalities`] without an encoder;
@@ -140,13 +141,13 @@ impl JointConfig {
         }
         head.check(&encoders.d_features())?;
         check_distinct(&encoders, &head)?;
+        let (encoders, head) = (draw_parameters(encoders), draw_parameters(head));
         let device = encoders.devices().into_iter().next().unwrap_or_default();
         Ok(Joint {
             encoders,
             head,
-            passes: Buffer::new(Tensor::zeros([1], &device)),
+            samples: Buffer::new(Tensor::zeros([1], (&device, DType::F32))),
             n_steps: Counter::new(0, &device),
-            single_pass: ParamId::new(),
             observed: ParamId::new(),
             config: self.clone(),
             #[cfg(feature = "train")]

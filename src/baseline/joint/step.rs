@@ -37,9 +37,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
 
     /// The forward and backward pass of a batch, of all modalities at once.
     ///
-    /// The model must be on an autodiff device. Pass the gradients to
-    /// [`try_optimize`](Self::try_optimize), unchanged or summed over several batches by Burn's
-    /// `GradientsAccumulator`. It averages a sum.
+    /// The model must be on an autodiff device. The gradients are those of the loss times the number
+    /// of samples. Pass them to [`try_optimize`](Self::try_optimize), which divides by the number of
+    /// samples, unchanged or summed over several batches by Burn's `GradientsAccumulator`.
     ///
     /// # Errors
     ///
@@ -99,7 +99,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         self.check_numbers(&features, &found.loss)
             .map_err(discard_all)?;
 
-        let mut gradients = found.loss.backward();
+        // Gradients of a sum can be added up over batches of different sizes.
+        let n_samples = targets.len() as f32;
+        let mut gradients = (found.loss.clone().cast(DType::F32) * n_samples).backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
         let modulation = self.config.modulation.as_ref();
         if let Some(ogm) = modulation.filter(|ogm| ogm.is_active(self.n_steps())) {
@@ -116,8 +118,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             let table = self.head.memory().filter(|_| self.config.accumulation);
             observed.write(&mut grads, self.observed, table);
         }
-        grads.register(self.passes.id(), loss.ones_like().cast(DType::F32));
-        grads.register(self.single_pass, loss.clone());
+        let count = Tensor::<1>::full([1], n_samples, (&loss.device(), DType::F32));
+        grads.register(self.samples.id(), count);
         Ok(TrainOutput {
             grads,
             item: StepOutput {
@@ -129,8 +131,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         })
     }
 
-    /// Updates all parameters. A sum of gradients over several backward passes, of micro-batches or
-    /// devices, is divided by their number.
+    /// Updates all parameters. The gradients, of one step or summed over several of micro-batches or
+    /// devices, are divided by the number of their samples.
     ///
     /// # Errors
     ///
@@ -144,14 +146,11 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         learning_rate: impl Into<ModuleLearningRate>,
         mut gradients: GradientsParams,
     ) -> Result<()> {
-        let passes = gradients.remove::<1>(self.passes.id());
-        let passes = passes.ok_or(MlaError::NoStepGradients)?;
-        let accumulated = gradients.remove::<1>(self.single_pass).is_none();
+        let n_samples = gradients.remove::<1>(self.samples.id());
+        let n_samples = n_samples.ok_or(MlaError::NoStepGradients)?;
         let observed = self.take_observed(&mut gradients)?;
         let parameters = Parameters::of(&self.encoders, &self.head);
-        if accumulated {
-            parameters.divide(&mut gradients, passes);
-        }
+        parameters.divide(&mut gradients, &n_samples);
         let parameters = optimizer.step(learning_rate.into(), parameters, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
@@ -250,11 +249,19 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
     }
 
     /// The batches themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoSamples`] for a loader without items.
     fn training_loader(
         &self,
         batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
         passes: Vec<Passes>,
     ) -> Result<TrainingLoader<Self::TrainingInput>> {
+        if batches.num_items() == 0 {
+            let what = "the training data";
+            return Err(MlaError::NoSamples { what });
+        }
         Ok(TrainingLoader {
             loader: batches,
             handle: LoaderHandle::of_passes(passes),

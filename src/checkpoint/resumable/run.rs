@@ -192,6 +192,11 @@ impl<M: MultimodalMethod> Run<'_, M> {
                 self.checkpoint(false);
             }
         }
+        if self.progress.turns_in_epoch == 0 && !self.interrupter.should_stop() {
+            let what = "the training data";
+            let error = MlaError::NoSamples { what };
+            return self.learner.model().interruption().raise(error);
+        }
         let sent = self.events.process_train(LearnerEvent::EndSplit(epoch));
         self.interrupter.fail_on_error(sent);
     }
@@ -316,7 +321,10 @@ impl<M: MultimodalMethod> Run<'_, M> {
                 return;
             }
         }
-        let evaluation = evaluation.finish();
+        let evaluation = match evaluation.finish() {
+            Ok(evaluation) => evaluation,
+            Err(error) => return model.interruption().raise(error),
+        };
         if let Some(record) = self.progress.history.epochs.last_mut() {
             record.validation = Some(ValidationRecord::from(&evaluation));
         }

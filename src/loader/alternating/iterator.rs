@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 
-use super::{AlternatingLoader, EpochLength, Source};
+use super::{AlternatingLoader, EpochLength, NO_SAMPLES, Source};
 use crate::error::{MlaError, Result};
 use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
 
@@ -36,6 +36,8 @@ struct Lane<T> {
     passes: usize,
     /// Number of passes completed since the last turn.
     barren: usize,
+    /// Whether any batch had the modality.
+    seen: bool,
     n_samples: usize,
     served: usize,
     /// A later step at which the schedule has the modality, as far as known.
@@ -49,6 +51,7 @@ impl<T> Lane<T> {
             pending: VecDeque::new(),
             passes: 0,
             barren: 0,
+            seen: false,
             n_samples,
             served: 0,
             due: 0,
@@ -116,6 +119,18 @@ impl<T> Lane<T> {
 /// Number of steps that a schedule may leave out a modality that an epoch waits for.
 const LONGEST_ABSENCE: u64 = 1 << 22;
 
+/// Checks after a pass that it contained every modality.
+fn check_seen<T>(lanes: &[Lane<T>]) -> Result<(), DatasetError> {
+    let Some(modality) = lanes.iter().position(|lane| !lane.seen) else {
+        return Ok(());
+    };
+    Err(DatasetError::new(if lanes.iter().any(|lane| lane.seen) {
+        MlaError::AbsentModality { modality }
+    } else {
+        MlaError::NoSamples { what: NO_SAMPLES }
+    }))
+}
+
 type Batches<'a, T> = Option<Box<dyn DataLoaderIterator<T> + 'a>>;
 
 /// The passes being read; `None` between two passes.
@@ -163,6 +178,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                     match feed.get_or_insert_with(|| loader.iter()).next() {
                         None => {
                             *feed = None;
+                            check_seen(&self.lanes)?;
                             self.lanes.iter().map(|_| Entry::EndOfPass).collect()
                         }
                         Some(batch) => {
@@ -175,6 +191,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                         }
                     };
                 for (lane, entry) in self.lanes.iter_mut().zip(entries) {
+                    lane.seen |= matches!(entry, Entry::Turn(_));
                     // When an epoch is a pass, a lane that has the rest of the pass queued needs no more.
                     let by_pass = !matches!(self.loader.epoch, EpochLength::Turns(_));
                     if !(by_pass && lane.has_whole_pass()) {
@@ -232,9 +249,8 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
 
     /// Number of steps, from the current one, on modalities without data.
     fn barren_steps(&self) -> Result<usize> {
-        let what = "the data of the alternating loader";
         let with_data = self.lanes.iter().position(|lane| !lane.is_barren());
-        let modality = with_data.ok_or(MlaError::Empty { what })?;
+        let modality = with_data.ok_or(MlaError::NoSamples { what: NO_SAMPLES })?;
         let step = self.loader.step();
         let n_modalities = self.lanes.len();
         let last = step.saturating_add(LONGEST_ABSENCE);

@@ -51,6 +51,9 @@ pub struct AlternatingLoader<In: ModalityInputs> {
     passes: Arc<Mutex<Vec<Passes>>>,
 }
 
+/// What [`MlaError::NoSamples`] names.
+const NO_SAMPLES: &str = "the data of the alternating loader";
+
 enum Source<In: ModalityInputs> {
     Paired {
         loader: Arc<dyn DataLoader<MultimodalBatch<In>>>,
@@ -62,14 +65,21 @@ enum Source<In: ModalityInputs> {
 impl<In: ModalityInputs> AlternatingLoader<In> {
     /// A loader of turns from one loader of paired batches with `n_modalities` modalities.
     ///
+    /// A modality that no batch of a pass contains ends the iteration with
+    /// [`MlaError::AbsentModality`].
+    ///
     /// # Errors
     ///
-    /// [`MlaError::NoModalities`] for `n_modalities = 0`.
+    /// [`MlaError::NoModalities`] for `n_modalities = 0`, [`MlaError::NoSamples`] for a loader
+    /// without items.
     pub fn paired(
         loader: Arc<dyn DataLoader<MultimodalBatch<In>>>,
         n_modalities: usize,
         schedule: impl Schedule + 'static,
     ) -> Result<Self> {
+        if loader.num_items() == 0 {
+            return Err(MlaError::NoSamples { what: NO_SAMPLES });
+        }
         let source = Source::Paired {
             loader,
             n_modalities,

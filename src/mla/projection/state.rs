@@ -1,7 +1,5 @@
 //! The state of a projection, one entry per protected layer, as a module.
 
-#[cfg(feature = "train")]
-use burn::module::ParamId;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
 use burn::tensor::{DType, Device, Tensor};
 
@@ -26,10 +24,8 @@ pub struct Projection<P: OrthogonalProjector> {
     pub(in crate::mla) n_steps: Counter,
     pub(in crate::mla) last_modality: Counter,
     pub(in crate::mla) layers: Vec<LayerProjection<P::State>>,
-    /// Id that marks the gradients of a single backward pass. No parameter has it, and adding up
-    /// gradients drops it.
-    #[cfg(feature = "train")]
-    pub(in crate::mla) single_pass: ParamId,
+    /// The [carrier] of a head without protected layers.
+    pub(in crate::mla) samples: Option<Param<Tensor<1>>>,
 }
 
 /// The state of the projection of one layer.
@@ -87,8 +83,7 @@ impl<P: OrthogonalProjector> Projection<P> {
             n_steps: Counter::new(0, device),
             last_modality: Counter::new(0, device),
             layers,
-            #[cfg(feature = "train")]
-            single_pass: ParamId::new(),
+            samples: protected.is_empty().then(|| carrier(0, device)),
         })
     }
 
@@ -141,7 +136,7 @@ module_fields! {
 
 module_fields! {
     impl[P: OrthogonalProjector] Projection[P]
-    modules: [n_steps, last_modality, layers], others: [rule, config, #[cfg(feature = "train")] single_pass]
+    modules: [n_steps, last_modality, layers, samples], others: [rule, config]
 }
 
 impl<P: OrthogonalProjector> ModuleDisplayDefault for Projection<P> {
