@@ -478,6 +478,26 @@ fn a_best_checkpoint_that_cannot_be_read_stays() {
 }
 
 #[test]
+fn a_training_does_not_stop_that_of_a_clone() {
+    let _alone = alone();
+    for device in devices() {
+        let base = Plan::new(1).model(&device.clone().autodiff());
+        let plan = |bad_label_at| Plan {
+            base: Some(base.clone()),
+            bad_label_at,
+            ..Plan::new(1)
+        };
+        let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let failed = plan(Some(2)).run(first.path(), &device).unwrap();
+        assert!(failed.fault && failed.error.is_some());
+        assert!(base.fault().is_none());
+        let other = plan(None).run(second.path(), &device).unwrap();
+        assert!(!other.fault && other.error.is_none());
+        assert_eq!(other.turns, TURNS_PER_EPOCH);
+    }
+}
+
+#[test]
 fn a_folder_is_written_by_one_training_at_a_time() {
     let _alone = alone();
     let device = Device::flex();
