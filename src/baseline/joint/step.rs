@@ -242,6 +242,10 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         &mut self.interruption
     }
 
+    fn check_restored(&self) -> Result<()> {
+        self.n_steps.check("n_steps")
+    }
+
     fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
         self.try_step(batch)
     }
