@@ -301,12 +301,12 @@ fn another_model_optimizer_or_schedule_is_refused() {
             ..Plan::new(1)
         };
         for (other, named) in [
-            ("alpha", "alpha: 10.0"),
-            ("leak", "leak: 0.1"),
-            ("fusion", "temperature = \"2\""),
-            ("score", "NormalizedEntropy"),
-            ("label smoothing", "label_smoothing: Some(0.1)"),
-            ("target", "target: Update"),
+            ("alpha", "alpha = \"10.0\""),
+            ("leak", "leak = \"0.1\""),
+            ("fusion", "temperature = \"2.0\""),
+            ("score", "score = \"NormalizedEntropy\""),
+            ("label smoothing", "label_smoothing = \"Some(0.1)\""),
+            ("target", "target = \"Update\""),
             ("dropout", "prob = \"0.5\""),
             ("frozen", "training of encoders.0"),
             ("sgd", "the optimizer does not fit: it updates encoders.0"),
