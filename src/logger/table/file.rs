@@ -238,6 +238,7 @@ mod tests {
             (Format::Csv, 1, "{\"epoch\":1}\n".to_string()),
             (Format::JsonLines, 1, "notes".to_string()),
             (Format::JsonLines, 1, "\n".to_string()),
+            (Format::JsonLines, 1, "{\"epoch\":1,\"loss\":2}".to_string()),
             (Format::JsonLines, 1, ours),
         ] {
             fs::write(&path, &content).unwrap();
