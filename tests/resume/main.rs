@@ -421,6 +421,20 @@ fn a_loader_that_cannot_be_repeated_is_refused() {
     assert!(error.to_string().contains("SeededLoader"), "{error}");
 }
 
+#[test]
+fn the_handle_of_another_loader_is_refused() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan {
+        other: "handle",
+        ..Plan::new(2)
+    };
+    let outcome = plan.run(folder.path(), &Device::flex()).unwrap();
+    let error = outcome.error.unwrap();
+    assert!(error.contains("that of another loader"), "{error}");
+    assert_eq!(outcome.turns, TURNS_PER_EPOCH);
+}
+
 /// A folder of another training, of which only the best checkpoint is left.
 #[test]
 fn a_new_training_leaves_the_best_checkpoint_of_another_one() {

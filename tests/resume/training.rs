@@ -181,7 +181,11 @@ impl Plan {
         let store = CheckpointStore::open(folder.join("checkpoints"))?;
         let start = if self.new { None } else { store.latest()? };
         let interrupter = Interrupter::new();
-        let handle = train.handle();
+        let handle = if self.other == "handle" {
+            self.data.paired(schedule, &training_device).handle()
+        } else {
+            train.handle()
+        };
         let watched = Watched {
             loader: Arc::new(train),
             turns: Arc::new(AtomicU64::new(0)),
