@@ -396,7 +396,7 @@ fn a_schedule_of_only_what_is_absent_ends() {
     let turns: Vec<_> = loader.iter().collect();
     assert_eq!(turns.len(), 1);
     let error = turns[0].as_ref().unwrap_err().to_string();
-    assert!(error.contains("no turn of modality 1"), "{error}");
+    assert!(error.contains("modality 0 is absent"), "{error}");
 }
 
 #[test]

@@ -25,4 +25,5 @@ mod projector_laws;
 mod record;
 mod safetensors;
 mod shapes;
+mod snapshot;
 mod table_log;

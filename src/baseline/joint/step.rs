@@ -1,8 +1,5 @@
 //! Training of a joint model: step, update, evaluation, and its `MultimodalMethod`.
 
-use std::sync::Arc;
-
-use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
@@ -13,7 +10,7 @@ use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result, output_shape};
-use crate::loader::{LoaderHandle, Passes};
+use crate::loader::{LoaderHandle, SourceLoader};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
     TrainingLoader,
@@ -25,6 +22,9 @@ use crate::numeric::{culprit, not_finite_rows};
 impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
     /// interrupter a failed step panics, because Burn's steps cannot return errors.
+    ///
+    /// Clones made from then on stop the same training. Give a clone for another training an
+    /// interrupter of its own.
     pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
         self.interruption = Interruption::new(interrupter);
         self
@@ -255,16 +255,15 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
     /// [`MlaError::NoSamples`] for a loader without items.
     fn training_loader(
         &self,
-        batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
-        passes: Vec<Passes>,
+        batches: SourceLoader<MultimodalBatch<E::Inputs>>,
     ) -> Result<TrainingLoader<Self::TrainingInput>> {
-        if batches.num_items() == 0 {
+        if batches.loader.num_items() == 0 {
             let what = "the training data";
             return Err(MlaError::NoSamples { what });
         }
         Ok(TrainingLoader {
-            loader: batches,
-            handle: LoaderHandle::of_passes(passes),
+            loader: batches.loader,
+            handle: LoaderHandle::of_sources(batches.sources),
         })
     }
 
@@ -278,6 +277,14 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
 
     fn interruption(&self) -> &Interruption {
         &self.interruption
+    }
+
+    fn interruption_mut(&mut self) -> &mut Interruption {
+        &mut self.interruption
+    }
+
+    fn check_restored(&self) -> Result<()> {
+        self.n_steps.check("n_steps")
     }
 
     fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
