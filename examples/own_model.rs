@@ -22,6 +22,14 @@ struct Recurrent {
 impl Encoder for Recurrent {
     type Input = Tensor<3>;
 
+    /// Models call it before `encode`. They name the modality in the error.
+    fn check(&self, input: &Tensor<3>) -> Result<()> {
+        match input.dims() {
+            [_, time, 4] if time > 0 => Ok(()),
+            found => Err(MlaError::input_shape(found, "[batch, time, 4]")),
+        }
+    }
+
     fn encode(&self, input: Tensor<3>) -> Tensor<2> {
         let states = self.gru.forward(input, None);
         states.slice(s![.., -1, ..]).squeeze_dim(1)

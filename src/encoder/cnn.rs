@@ -9,7 +9,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, Linea
 use burn::tensor::{Device, Tensor, activation::relu, assert_shape};
 
 use crate::encoder::Encoder;
-use crate::error::{Result, at_least_one, fraction};
+use crate::error::{MlaError, Result, at_least_one, fraction};
 use crate::module::draw_parameters;
 
 /// Configuration of a [`CnnEncoder`].
@@ -18,7 +18,7 @@ use crate::module::draw_parameters;
 /// |---|---|---|---|
 /// | `channels` | required | channels of the image: 3 for RGB, 1 for grey | >= 1 |
 /// | `d_feature` | required | width of the features | >= 1 |
-/// | `stages` | `[32, 64, 128]` | channels of each stage; every stage halves the image | not empty, each >= 1 |
+/// | `stages` | `[32, 64, 128]` | channels of each stage; every stage halves the image | 1 to 31 stages, each >= 1 |
 /// | `dropout` | 0 | dropout of the pooled channels | `[0, 1)` |
 #[derive(Config, Debug)]
 pub struct CnnEncoderConfig {
@@ -81,11 +81,11 @@ impl CnnEncoderConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError`](crate::MlaError) for a value outside of the ranges above.
+    /// [`MlaError`] for a value outside of the ranges above.
     pub fn init(&self, device: &Device) -> Result<CnnEncoder> {
         at_least_one("channels", self.channels)?;
         at_least_one("d_feature", self.d_feature)?;
-        at_least_one("number of stages", self.stages.len())?;
+        number_of_stages(self.stages.len())?;
         for &width in &self.stages {
             at_least_one("stages", width)?;
         }
@@ -106,17 +106,56 @@ impl CnnEncoderConfig {
     }
 }
 
+/// Checks that an image can be halved once per stage.
+fn number_of_stages(n_stages: usize) -> Result<()> {
+    if (1..=31).contains(&n_stages) {
+        return Ok(());
+    }
+    Err(MlaError::HyperParameter {
+        name: "number of stages",
+        requirement: "from 1 to 31",
+        value: n_stages as f64,
+    })
+}
+
+impl CnnEncoder {
+    fn channels(&self) -> usize {
+        self.stages[0].conv.weight.lazy_shape()[1]
+    }
+
+    /// Smallest height and width of an image.
+    fn smallest(&self) -> usize {
+        1 << self.stages.len()
+    }
+}
+
 impl Encoder for CnnEncoder {
     type Input = Tensor<4>;
+
+    /// # Errors
+    ///
+    /// [`MlaError::InputShape`] if the input is not `[batch, channels, height, width]`, or smaller
+    /// than `2^stages`.
+    fn check(&self, images: &Tensor<4>) -> Result<()> {
+        let found = images.dims();
+        let (channels, smallest) = (self.channels(), self.smallest());
+        if found[1] == channels && found[2].min(found[3]) >= smallest {
+            return Ok(());
+        }
+        let expected = format!(
+            "[batch, {channels}, height, width] with height and width of at least {smallest}"
+        );
+        Err(MlaError::input_shape(found, expected))
+    }
 
     /// # Panics
     ///
     /// If the input is not `[batch, channels, height, width]`, or smaller than `2^stages`.
     fn encode(&self, input: Tensor<4>) -> Tensor<2> {
-        let channels = self.stages[0].conv.weight.lazy_shape()[1];
+        let channels = self.channels();
         assert_shape!(input, [_, channels, _, _]);
         let [_, _, height, width] = input.dims();
-        let smallest = 1 << self.stages.len();
+        let smallest = self.smallest();
         assert!(
             height >= smallest && width >= smallest,
             "an image of {height}x{width} is too small: {} stages need {smallest}x{smallest}",
@@ -154,6 +193,8 @@ mod tests {
     #[test]
     fn no_stage_is_refused() {
         let config = CnnEncoderConfig::new(3, 16).with_stages(vec![]);
+        assert!(config.clone().init(&Device::flex()).is_err());
+        let config = config.with_stages(vec![1; 64]);
         assert!(config.init(&Device::flex()).is_err());
     }
 

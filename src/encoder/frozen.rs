@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::encoder::Encoder;
-use crate::error::Result;
+use crate::error::{MlaError, Result};
 use crate::modality::{SelectRows, ZeroRows};
 
 /// An encoder whose weights do not train, and whose features can be computed once and reused.
@@ -70,6 +70,24 @@ impl<E: Encoder> Frozen<E> {
 
 impl<E: Encoder> Encoder for Frozen<E> {
     type Input = FrozenInput<E::Input>;
+
+    /// # Errors
+    ///
+    /// [`MlaError::InputShape`] if cached features are not `[batch, d_feature]`, and those of the
+    /// encoder for a raw input.
+    fn check(&self, input: &Self::Input) -> Result<()> {
+        match input {
+            FrozenInput::Raw(input) => self.encoder.check(input),
+            FrozenInput::Features(features) => {
+                let (found, d_feature) = (features.dims(), self.d_feature());
+                if found[1] == d_feature {
+                    return Ok(());
+                }
+                let expected = format!("[batch, {d_feature}], cached features");
+                Err(MlaError::input_shape(found, expected))
+            }
+        }
+    }
 
     /// # Panics
     ///

@@ -6,7 +6,7 @@ use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation::relu, assert_shape};
 
 use crate::encoder::Encoder;
-use crate::error::{Result, at_least_one, fraction};
+use crate::error::{MlaError, Result, at_least_one, fraction};
 use crate::module::draw_parameters;
 
 /// Configuration of an [`MlpEncoder`].
@@ -78,14 +78,31 @@ impl MlpEncoderConfig {
     }
 }
 
+impl MlpEncoder {
+    fn d_input(&self) -> usize {
+        self.layers[0].weight.lazy_shape()[0]
+    }
+}
+
 impl Encoder for MlpEncoder {
     type Input = Tensor<2>;
+
+    /// # Errors
+    ///
+    /// [`MlaError::InputShape`] if the input is not `[batch, d_input]`.
+    fn check(&self, input: &Tensor<2>) -> Result<()> {
+        let (found, d_input) = (input.dims(), self.d_input());
+        if found[1] == d_input {
+            return Ok(());
+        }
+        Err(MlaError::input_shape(found, format!("[batch, {d_input}]")))
+    }
 
     /// # Panics
     ///
     /// If the input is not `[batch, d_input]`.
     fn encode(&self, input: Tensor<2>) -> Tensor<2> {
-        let d_input = self.layers[0].weight.lazy_shape()[0];
+        let d_input = self.d_input();
         assert_shape!(input, [_, d_input]);
         let mut x = self.input_dropout.forward(input);
         for (i, layer) in self.layers.iter().enumerate() {

@@ -9,12 +9,12 @@ mod set;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+use crate::error::Result;
+
 pub use cnn::{CnnEncoder, CnnEncoderConfig};
 pub use frozen::{Frozen, FrozenInput};
 pub use mlp::{MlpEncoder, MlpEncoderConfig};
-#[cfg(feature = "train")]
-pub(crate) use placed::check_rows;
-pub(crate) use placed::run_placed;
+pub(crate) use placed::{encode, run_placed};
 pub use set::Encoders;
 
 /// The encoder of one modality, which maps its input to features.
@@ -29,6 +29,7 @@ pub use set::Encoders;
 /// use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 /// use burn::tensor::{Device, Int, Tensor, activation::relu};
 /// use burn_mla::encoder::Encoder;
+/// use burn_mla::{MlaError, Result};
 ///
 /// /// A layer on the mean embedding of the tokens of a text, without padding.
 /// #[derive(Module, Debug)]
@@ -46,6 +47,14 @@ pub use set::Encoders;
 ///
 /// impl Encoder for BagOfTokens {
 ///     type Input = Tokens;
+///
+///     fn check(&self, tokens: &Tokens) -> Result<()> {
+///         let (ids, real) = (tokens.ids.dims(), tokens.real.dims());
+///         if ids == real {
+///             return Ok(());
+///         }
+///         Err(MlaError::input_shape(real, format!("{ids:?}, that of the token ids")))
+///     }
 ///
 ///     fn encode(&self, tokens: Tokens) -> Tensor<2> {
 ///         let real = tokens.real.unsqueeze_dim::<3>(2);
@@ -74,6 +83,18 @@ pub trait Encoder: Module + ModuleDisplay {
     /// The input of the encoder.
     type Input: Send + 'static;
 
+    /// Checks that [`encode`](Self::encode) accepts an input. Models call it before each
+    /// `encode` and add the modality to the error. The default accepts any input.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::InputShape`](crate::MlaError::InputShape), by
+    /// [`MlaError::input_shape`](crate::MlaError::input_shape), or any other error.
+    fn check(&self, input: &Self::Input) -> Result<()> {
+        let _ = input;
+        Ok(())
+    }
+
     /// Computes the features of the samples of `input`.
     ///
     /// # Shapes
@@ -82,7 +103,7 @@ pub trait Encoder: Module + ModuleDisplay {
     ///
     /// # Panics
     ///
-    /// An implementation may panic when the shape of `input` is not what it documents.
+    /// An implementation may panic for an input that [`check`](Self::check) refuses.
     fn encode(&self, input: Self::Input) -> Tensor<2>;
 
     /// Width of the features, the same for all encoders that share a head.

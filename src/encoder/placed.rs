@@ -3,7 +3,8 @@
 
 use burn::tensor::Tensor;
 
-use crate::error::{MlaError, Result, same_size};
+use crate::encoder::Encoders;
+use crate::error::{MlaError, Result};
 use crate::modality::{ModalityInputs, MultimodalBatch, Presence, Rows, ZeroRows};
 
 /// Outputs of each modality with one row per sample of the batch, 0 where a sample lacks the modality;
@@ -12,18 +13,18 @@ pub(crate) type PlacedOutputs = Vec<Option<Tensor<2>>>;
 
 /// Applies `run` to the input of each modality and places the rows of its output at their samples.
 ///
-/// `run` takes the index and the input of a modality, and returns `[n_rows, width]`, one row per
-/// sample of the input. It is not called for a modality that the batch lacks.
+/// `run` takes the input of a modality and the number of its samples, and returns one row per
+/// sample. It is not called for a modality that the batch lacks.
 ///
 /// # Errors
 ///
 /// - as [`MultimodalBatch::presence`] for a batch that is not well formed;
 /// - [`MlaError::ModalityCount`] for a batch without exactly `n_modalities` modalities;
-/// - [`MlaError::Size`] when `run` returns another number of rows than its input has.
+/// - those of `run`.
 pub(crate) fn run_placed<In: ModalityInputs>(
     batch: MultimodalBatch<In>,
     n_modalities: usize,
-    mut run: impl FnMut(usize, In::One) -> Tensor<2>,
+    mut run: impl FnMut(In::One, usize) -> Result<Tensor<2>>,
 ) -> Result<(PlacedOutputs, Presence)> {
     let presence = batch.presence()?;
     if presence.n_modalities() != n_modalities {
@@ -34,19 +35,14 @@ pub(crate) fn run_placed<In: ModalityInputs>(
         });
     }
     let n_samples = presence.n_samples();
-    let rows: Vec<Option<Rows>> = (0..n_modalities)
-        .map(|modality| batch.inputs.rows(modality).cloned())
-        .collect();
     let mut outputs = Vec::with_capacity(n_modalities);
-    let turns = batch.into_checked_turns().into_iter().zip(rows);
-    for (modality, (turn, rows)) in turns.enumerate() {
-        let (Some(turn), Some(rows)) = (turn, rows) else {
+    for turn in batch.into_checked_turns() {
+        let Some(turn) = turn else {
             outputs.push(None);
             continue;
         };
-        let output = run(modality, turn.input);
-        check_rows(&output, turn.targets.len())?;
-        outputs.push(Some(match rows {
+        let output = run(turn.input, turn.targets.len())?;
+        outputs.push(Some(match turn.rows {
             Rows::All => output,
             Rows::Some(rows) => output.place_rows(&rows, n_samples)?,
         }));
@@ -54,11 +50,31 @@ pub(crate) fn run_placed<In: ModalityInputs>(
     Ok((outputs, presence))
 }
 
-/// Checks that an encoder returned one row per sample.
-pub(crate) fn check_rows(features: &Tensor<2>, n_samples: usize) -> Result<()> {
-    same_size(
-        "rows of the encoder's features (one per label)",
-        n_samples,
-        features.dims()[0],
-    )
+/// Checks one modality's input and computes its features, `[n_samples, d_feature]`. Appends to `ran`
+/// the modality whose encoder ran, also when an error follows.
+///
+/// # Errors
+///
+/// - as [`Encoders::check`];
+/// - [`MlaError::EncoderOutput`] for features of another shape.
+pub(crate) fn encode<E: Encoders>(
+    encoders: &E,
+    input: <E::Inputs as ModalityInputs>::One,
+    n_samples: usize,
+    ran: &mut Vec<usize>,
+) -> Result<Tensor<2>> {
+    encoders.check(&input)?;
+    let modality = E::Inputs::modality(&input);
+    ran.push(modality);
+    let features = encoders.encode(input);
+    let expected = [n_samples, encoders.d_features()[modality]];
+    let found = features.dims();
+    if found == expected {
+        return Ok(features);
+    }
+    Err(MlaError::EncoderOutput {
+        modality,
+        expected,
+        found,
+    })
 }

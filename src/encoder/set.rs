@@ -4,6 +4,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 use crate::encoder::Encoder;
+use crate::error::{MlaError, Result};
 use crate::modality::one_of::*;
 use crate::modality::{Indexed, ModalityInput, ModalityInputs};
 
@@ -31,6 +32,14 @@ pub trait Encoders: Module + ModuleDisplay {
     /// Feature width of each encoder.
     fn d_features(&self) -> Vec<usize>;
 
+    /// Checks one modality's input by [`Encoder::check`].
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Input`] with the modality and the encoder's error,
+    /// [`MlaError::ModalityOutOfRange`] for a modality that does not exist (`Vec` only).
+    fn check(&self, input: &<Self::Inputs as ModalityInputs>::One) -> Result<()>;
+
     /// Computes the features of one modality's input, `[batch, d_feature]`.
     ///
     /// # Panics
@@ -50,6 +59,16 @@ impl<E: Encoder> Encoders for Vec<E> {
         self.iter().map(Encoder::d_feature).collect()
     }
 
+    fn check(&self, input: &Indexed<E::Input>) -> Result<()> {
+        let modality = input.modality;
+        let encoder = self.get(modality).ok_or(MlaError::ModalityOutOfRange {
+            modality,
+            n_modalities: self.len(),
+        })?;
+        let checked = encoder.check(&input.input);
+        checked.map_err(|error| error.of_modality(modality))
+    }
+
     fn encode(&self, input: Indexed<E::Input>) -> Tensor<2> {
         self[input.modality].encode(input.input)
     }
@@ -66,6 +85,14 @@ macro_rules! tuple_encoders {
 
             fn d_features(&self) -> Vec<usize> {
                 vec![$(self.$i.d_feature(),)+]
+            }
+
+            fn check(&self, input: &$one<$($t::Input),+>) -> Result<()> {
+                match input {
+                    $($one::$t(input) => {
+                        self.$i.check(input).map_err(|error| error.of_modality($i))
+                    })+
+                }
             }
 
             fn encode(&self, input: $one<$($t::Input),+>) -> Tensor<2> {

@@ -21,6 +21,23 @@ pub(crate) fn same_size(what: &'static str, expected: usize, got: usize) -> Resu
     }
 }
 
+/// Checks the shape of an output of a head or a fusion.
+pub(crate) fn output_shape(
+    what: &'static str,
+    expected: [usize; 2],
+    found: [usize; 2],
+) -> Result<()> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(MlaError::OutputShape {
+            what,
+            expected,
+            found,
+        })
+    }
+}
+
 /// Checks that a count is at least one.
 pub(crate) fn at_least_one(name: &'static str, value: usize) -> Result<usize> {
     check(name, value as f64, "at least 1", value > 0)?;

@@ -57,6 +57,14 @@ pub enum MlaError {
         /// The actual number.
         got: usize,
     },
+    /// A name of a modality that its metrics cannot have.
+    #[error("the modality name `{name}` cannot be used: {problem}")]
+    ModalityName {
+        /// The name.
+        name: String,
+        /// The problem.
+        problem: &'static str,
+    },
     /// A modality index that does not exist.
     #[error("modality {modality} does not exist: there are {n_modalities}, counted from 0")]
     ModalityOutOfRange {
@@ -134,6 +142,45 @@ pub enum MlaError {
         /// Actual number of rows.
         got: usize,
     },
+    /// An input whose shape its encoder does not accept.
+    #[error("the input has the shape {found:?}, expected {expected}")]
+    InputShape {
+        /// The valid shapes, such as `[batch, 7]`.
+        expected: String,
+        /// The actual shape.
+        found: Vec<usize>,
+    },
+    /// An input that the encoder of its modality refuses.
+    #[error("modality {modality}: {problem}")]
+    Input {
+        /// The modality.
+        modality: usize,
+        /// The error of [`Encoder::check`](crate::encoder::Encoder::check).
+        problem: Box<MlaError>,
+    },
+    /// Features of a different shape than an encoder promises.
+    #[error(
+        "the encoder of modality {modality} returned features of the shape {found:?}, expected \
+         {expected:?}: one row per sample, and its d_feature"
+    )]
+    EncoderOutput {
+        /// The modality.
+        modality: usize,
+        /// Number of samples that have the modality, and the feature width of the encoder.
+        expected: [usize; 2],
+        /// The actual shape.
+        found: [usize; 2],
+    },
+    /// Logits or weights of a different shape than a head or a fusion promises.
+    #[error("{what} have the shape {found:?}, expected {expected:?}")]
+    OutputShape {
+        /// The output.
+        what: &'static str,
+        /// The expected shape.
+        expected: [usize; 2],
+        /// The actual shape.
+        found: [usize; 2],
+    },
     /// A row index out of range.
     #[error("row {row} does not exist: there are {n_rows}, counted from 0")]
     RowOutOfRange {
@@ -156,6 +203,19 @@ pub enum MlaError {
     AbsentModality {
         /// The modality.
         modality: usize,
+    },
+    /// A schedule that leaves out a modality that an epoch waits for.
+    #[error(
+        "the schedule has no turn of modality {modality} in the {n_steps} steps from step {step}, and \
+         the epoch would never end: schedule each modality, or end the epoch by EpochLength::Turns"
+    )]
+    NeverScheduled {
+        /// The modality.
+        modality: usize,
+        /// The step, from 0.
+        step: u64,
+        /// Number of steps without the modality.
+        n_steps: u64,
     },
     /// A modality that is absent in the whole batch and whose zeros therefore have no known shape.
     #[error(
@@ -190,6 +250,12 @@ pub enum MlaError {
          MultimodalBatch::with_samples"
     )]
     UnknownSamples,
+    /// A sum of gradients without the observations of a head with a memory.
+    #[error(
+        "gradients were summed over several batches or devices, which drops the observations of the \
+         head: set JointConfig::accumulation"
+    )]
+    ObservationsLost,
     /// A NaN or infinite loss of a step on all modalities at once. The model is unchanged.
     #[error("non-finite loss at step {step}")]
     NonFiniteLoss {
@@ -208,6 +274,39 @@ pub enum MlaError {
         modality: usize,
         /// The step, from 0.
         step: u64,
+    },
+    /// An error of one sample.
+    #[error(
+        "{problem} (sample {sample} of the batch{})",
+        position.map_or(String::new(), |position| format!(", {position} of the data set"))
+    )]
+    Sample {
+        /// Position of the sample in its batch.
+        sample: usize,
+        /// Position in the data set, if the batch [has it](crate::modality::MultimodalBatch::samples).
+        position: Option<usize>,
+        /// The error.
+        problem: Box<MlaError>,
+    },
+    /// Non-finite logits of one modality in a prediction.
+    #[error("non-finite logits of modality {modality} in the prediction of sample {sample}")]
+    NonFinitePrediction {
+        /// The modality.
+        modality: usize,
+        /// Position of the sample in its batch.
+        sample: usize,
+    },
+    /// Finite logits of all modalities from which a fusion computes non-finite weights or logits.
+    #[error("the fusion returned non-finite weights or logits for sample {sample}")]
+    NonFiniteFusion {
+        /// Position of the sample in its batch.
+        sample: usize,
+    },
+    /// A prediction from a subset of the modalities that is not finite.
+    #[error("the prediction from the modalities {modalities:?} is not finite")]
+    NonFiniteSubset {
+        /// The modalities of the subset.
+        modalities: Vec<usize>,
     },
     /// Non-finite logits in a fused prediction, or in the input of a function of a whole split.
     #[error("non-finite logit of sample {sample}")]
@@ -290,6 +389,25 @@ pub enum MlaError {
         path: String,
         /// The problem.
         message: String,
+    },
+    /// A loader whose order cannot be repeated, which means that no training can resume with it.
+    #[error(
+        "{what} cannot be repeated, and a training with it cannot resume: use a `SeededLoader`, or \
+         wrap a loader whose passes are all alike in `InOrder`"
+    )]
+    NotRepeatable {
+        /// The order.
+        what: &'static str,
+    },
+    /// A loader that differs from the one whose position was saved.
+    #[error("the position is that of a loader with {at} = {saved}, but now {at} = {given}")]
+    OtherLoader {
+        /// Path of the first value that differs.
+        at: String,
+        /// Its value in the saved position.
+        saved: String,
+        /// Its value in this loader.
+        given: String,
     },
     /// A data loader failed.
     #[error("data: {message}")]

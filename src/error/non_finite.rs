@@ -10,8 +10,6 @@ pub enum NonFinite {
     Features,
     /// The unimodal loss of Eq. 2.
     Loss,
-    /// The head's logits.
-    Logits,
 }
 
 impl fmt::Display for NonFinite {
@@ -19,7 +17,6 @@ impl fmt::Display for NonFinite {
         f.write_str(match self {
             Self::Features => "features",
             Self::Loss => "loss",
-            Self::Logits => "logits",
         })
     }
 }

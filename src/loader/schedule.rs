@@ -33,7 +33,11 @@ use crate::error::{MlaError, Result};
 /// ```
 pub trait Schedule: Debug + Send + Sync {
     /// Returns the modality, in `0..n_modalities`, of a step. Steps count from 0 over the whole
-    /// training, not from the start of an epoch.
+    /// training, not from the start of an epoch. `n_modalities` is at least 1.
+    ///
+    /// It must be a function of its arguments: the loader may look ahead. An epoch that waits for a
+    /// modality without a turn in the next `2^22` steps ends with
+    /// [`MlaError::NeverScheduled`](crate::MlaError::NeverScheduled).
     fn modality(&self, step: u64, n_modalities: usize) -> usize;
 }
 
@@ -43,7 +47,7 @@ pub struct RoundRobin;
 
 impl Schedule for RoundRobin {
     fn modality(&self, step: u64, n_modalities: usize) -> usize {
-        (step % n_modalities as u64) as usize
+        (step % n_modalities.max(1) as u64) as usize
     }
 }
 

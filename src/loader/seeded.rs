@@ -6,17 +6,21 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
+use serde_json::json;
 
 use crate::error::{Result, at_least_one};
-use crate::loader::Passes;
 use crate::loader::seed::{generator, shuffle};
+use crate::loader::{LoaderSource, Passes, ResumableLoader};
 
 /// A shuffling data loader whose order is a function of its seed and the number of the pass. A
 /// resumed training reads the same batches as an uninterrupted one.
 ///
 /// Burn's loaders draw each order from a generator whose state cannot be saved, and with two or more
 /// workers their batches arrive in no fixed order. Without shuffling and with at most one worker,
-/// Burn's loaders can be resumed as well.
+/// Burn's loaders can be resumed as well, by [`InOrder`](crate::loader::InOrder).
+///
+/// A pass starts by shuffling the positions of all items, 8 bytes each. A batch costs the same however
+/// many items there are.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -95,8 +99,7 @@ impl<I, O> SeededLoader<I, O> {
         })
     }
 
-    /// The count of started passes, for
-    /// [`AlternatingLoader::with_passes`](crate::loader::AlternatingLoader::with_passes).
+    /// The count of started passes.
     pub fn passes(&self) -> Passes {
         self.passes.clone()
     }
@@ -138,12 +141,30 @@ where
     /// The slice shuffles within itself and has its own count of passes.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<O>> {
         let (first, last) = self.range;
-        let at = |offset: usize| (first + offset).min(last);
+        let at = |offset: usize| first.saturating_add(offset).min(last);
         Arc::new(Self {
             range: (at(start), at(end).max(at(start))),
             passes: Passes::starting_at(self.passes.begun()),
             ..self.clone()
         })
+    }
+}
+
+impl<I, O> ResumableLoader<O> for SeededLoader<I, O>
+where
+    I: Send + Sync + 'static,
+    O: Send + 'static,
+{
+    fn sources(&self) -> Vec<LoaderSource> {
+        let (start, end) = self.range;
+        let order = json!({
+            "kind": "SeededLoader",
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "n_items": end - start,
+            "first_item": start,
+        });
+        vec![LoaderSource::new(order, self.passes())]
     }
 }
 
@@ -157,7 +178,8 @@ impl<I, O> Iterator for SeededIter<'_, I, O> {
     type Item = std::result::Result<O, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let end = self.order.len().min(self.at + self.loader.batch_size);
+        let end = self.at.saturating_add(self.loader.batch_size);
+        let end = self.order.len().min(end);
         let indices = self.order[self.at..end].to_vec();
         if indices.is_empty() {
             return None;
@@ -236,6 +258,16 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..23).collect::<Vec<_>>());
         assert_eq!(whole.passes().begun(), 0);
+    }
+
+    #[test]
+    fn counts_that_overflow_are_cut_to_the_data() {
+        let whole = loader(23, usize::MAX, 3);
+        let sizes: Vec<usize> = pass(&whole).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [23]);
+        let rest = whole.slice(20, usize::MAX).slice(1, usize::MAX);
+        let sizes: Vec<usize> = pass(&*rest).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2]);
     }
 
     #[test]

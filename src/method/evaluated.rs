@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use burn::tensor::{Int, Tensor};
 use burn::train::ClassificationOutput;
 
-use crate::error::{MlaError, Result};
+use crate::error::{MlaError, Result, same_size};
 use crate::method::Branch;
 use crate::modality::Presence;
+use crate::numeric::{finite_probe, first_failed};
 use crate::projector::Gains;
 
 /// An evaluated batch that predicts from any subset of its modalities.
@@ -105,8 +106,13 @@ impl SubsetPrediction {
     /// Number of correct predictions, for the labels of the whole batch.
     pub fn n_correct(&self, labels: &[i64]) -> usize {
         let pairs = self.rows.iter().zip(&self.classes);
+        let label = |row: usize| {
+            labels
+                .get(row)
+                .and_then(|&label| usize::try_from(label).ok())
+        };
         pairs
-            .filter(|&(&row, &class)| usize::try_from(labels[row]) == Ok(class))
+            .filter(|&(&row, &class)| label(row) == Some(class))
             .count()
     }
 }
@@ -159,8 +165,10 @@ impl EvaluatedBatch {
     ///
     /// # Errors
     ///
-    /// [`MlaError::TooManyModalities`] for more than [`MAX_MODALITIES`](Self::MAX_MODALITIES),
-    /// [`MlaError::DeviceRead`], and those of [`SubsetPredictor::fuse`].
+    /// - [`MlaError::TooManyModalities`] for more than [`MAX_MODALITIES`](Self::MAX_MODALITIES);
+    /// - [`MlaError::Size`] for a prediction without one row per sample;
+    /// - [`MlaError::NonFiniteSubset`] for a prediction that is not finite;
+    /// - [`MlaError::DeviceRead`], and those of [`SubsetPredictor::fuse`].
     pub fn subsets(&self) -> Result<Arc<[SubsetPrediction]>> {
         let mut cache = self.lock();
         if let Some(known) = &cache.subsets {
@@ -236,12 +244,16 @@ fn subsets(predictor: &dyn SubsetPredictor) -> Result<Vec<SubsetPrediction>> {
     let n_modalities = presence.n_modalities();
     check_subsets(n_modalities)?;
     let mut subsets = vec![];
-    let mut predicted = vec![];
+    let (mut predicted, mut probes, mut probed) = (vec![], vec![], vec![]);
     for mask in 1..1_usize << n_modalities {
         let modalities = members(mask, n_modalities);
         let rows = presence.rows_with_any(&modalities);
         if !rows.is_empty() {
             let logits = predictor.fuse(&rows, &modalities)?.without_autodiff();
+            let what = "rows of a prediction from a subset of the modalities";
+            same_size(what, rows.len(), logits.dims()[0])?;
+            probes.push(finite_probe(logits.clone()));
+            probed.push(subsets.len());
             predicted.push(logits.argmax(1).squeeze_dim::<1>(1));
         }
         subsets.push(SubsetPrediction {
@@ -252,6 +264,10 @@ fn subsets(predictor: &dyn SubsetPredictor) -> Result<Vec<SubsetPrediction>> {
     }
     if predicted.is_empty() {
         return Ok(subsets);
+    }
+    if let Some(failed) = first_failed(probes)? {
+        let modalities = subsets[probed[failed]].modalities.clone();
+        return Err(MlaError::NonFiniteSubset { modalities });
     }
     let predicted: Vec<i64> = Tensor::<1, Int>::cat(predicted, 0)
         .try_into_vec_as()

@@ -32,7 +32,7 @@ pub(super) trait EpochStatistic {
 macro_rules! epoch_metric {
     ($metric:ident) => {
         impl $metric {
-            /// Replaces the whole name.
+            /// Replaces the whole name. Characters that file names cannot have become `-`.
             pub fn with_name(mut self, name: impl Into<String>) -> Self {
                 self.name = std::sync::Arc::new(name.into());
                 self
@@ -43,7 +43,7 @@ macro_rules! epoch_metric {
             type Input = $crate::metric::MetricInput;
 
             fn name(&self) -> burn::train::metric::MetricName {
-                self.name.clone()
+                $crate::metric::name::file_safe(&self.name)
             }
 
             fn description(&self) -> Option<String> {

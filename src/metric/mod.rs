@@ -11,6 +11,7 @@ mod imbalance;
 mod input;
 mod macro_f1;
 mod modality;
+mod name;
 mod projector_gain;
 mod register;
 mod shapley;

@@ -10,6 +10,7 @@ use burn::train::metric::{
 };
 
 use crate::method::Branch;
+use crate::metric::name::file_safe;
 use crate::metric::{MetricInput, epoch};
 
 /// One of Burn's classification metrics, for one modality or for the fused prediction.
@@ -64,7 +65,8 @@ impl<M: Metric> ModalityMetric<M> {
         }
     }
 
-    /// Replaces the whole name, by which metrics are distinguished.
+    /// Replaces the whole name, by which metrics are distinguished. Characters that file names cannot
+    /// have become `-`.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Arc::new(name.into());
         self
@@ -91,7 +93,7 @@ where
     type Input = MetricInput;
 
     fn name(&self) -> MetricName {
-        self.name.clone()
+        file_safe(&self.name)
     }
 
     fn description(&self) -> Option<String> {

@@ -3,7 +3,9 @@
 use burn::train::metric::{AccuracyMetric, AurocMetric, ClassReduction, LossMetric, Metric};
 use burn::train::{InferenceStep, LearnerModel, SupervisedTraining, TrainStep};
 
+use crate::error::Result;
 use crate::method::{Branch, EvaluationOutput, StepOutput};
+use crate::metric::name::check_names;
 use crate::metric::{
     AveragePrecisionMetric, CalibrationErrorMetric, FusionWeightMetric, ImbalanceMetric,
     MacroF1Metric, ModalityMetric, ShapleyMetric,
@@ -17,12 +19,16 @@ use crate::metric::{
 /// # type Model = Mla<(MlpEncoder, MlpEncoder), LinearHead, DefaultProjector, EntropyFusion>;
 /// use burn_mla::metric::ModalityMetrics;
 ///
-/// fn with_metrics(training: SupervisedTraining<Model>) -> SupervisedTraining<Model> {
-///     training.modality_metrics(&["image", "text"])
+/// fn with_metrics(
+///     training: SupervisedTraining<Model>,
+///     model: &Model,
+/// ) -> Result<SupervisedTraining<Model>> {
+///     training.modality_metrics(model.n_modalities(), &["image", "text"])
 /// }
 /// ```
 pub trait ModalityMetrics: Sized {
-    /// Adds numeric metrics for the modalities called `names`, in the order of the encoders:
+    /// Adds numeric metrics for the `n_modalities` modalities of the model, called `names`, in the
+    /// order of the encoders:
     ///
     /// | Name | Prediction | Phase | Unit |
     /// |---|---|---|---|
@@ -40,17 +46,25 @@ pub trait ModalityMetrics: Sized {
     /// which is of calibrated logits where the model calibrates.
     /// [`calibration_metrics`](Self::calibration_metrics) adds the others.
     ///
-    /// Metrics are distinguished by name, which means that the names must differ from each other and
-    /// from `fused`. Macro F1, mAP (mean average precision) and AUROC are means over the classes, each
-    /// class against the others, without the classes for which they are not defined. Burn reports
+    /// Metrics are distinguished by name. Characters that file names cannot have, such as `/`, become
+    /// `-` in it, because Burn makes a file name of it. Macro F1, mAP (mean average precision) and AUROC
+    /// are means over the classes, each class against the others, without the classes for which they are
+    /// not defined. Burn reports
     /// 50 % for an AUROC that is not defined for any class.
     ///
     /// By default, Burn selects checkpoints by the metric `Loss`. Register [`LossMetric`] too, or pass
     /// one of these metrics to a `MetricCheckpointingStrategy`.
-    fn modality_metrics(self, names: &[&str]) -> Self;
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`](crate::MlaError::Size) for another number of names than modalities,
+    /// [`MlaError::ModalityName`](crate::MlaError::ModalityName) for a name that is empty, longer than
+    /// 100 bytes, or whose metrics would have the names of those of another modality or of the fused
+    /// prediction.
+    fn modality_metrics(self, n_modalities: usize, names: &[&str]) -> Result<Self>;
 
     /// Adds validation metrics of the predictions that [`modality_metrics`](Self::modality_metrics)
-    /// leaves out, for the modalities called `names`: of each modality after calibration, and of the
+    /// leaves out, for the `n_modalities` modalities called `names`: of each modality after calibration, and of the
     /// fusion without it. They are NaN for a model that cannot calibrate.
     ///
     /// | Name | Prediction | Unit |
@@ -59,14 +73,19 @@ pub trait ModalityMetrics: Sized {
     /// | `ECE image calibrated` | each modality, after calibration | % |
     /// | `Loss fused uncalibrated` | fused, without calibration | nats |
     /// | `ECE fused uncalibrated` | fused, without calibration | % |
-    fn calibration_metrics(self, names: &[&str]) -> Self;
+    ///
+    /// # Errors
+    ///
+    /// As [`modality_metrics`](Self::modality_metrics).
+    fn calibration_metrics(self, n_modalities: usize, names: &[&str]) -> Result<Self>;
 }
 
 impl<M> ModalityMetrics for SupervisedTraining<M>
 where
     M: LearnerModel + TrainStep<Output = StepOutput> + InferenceStep<Output = EvaluationOutput>,
 {
-    fn modality_metrics(self, names: &[&str]) -> Self {
+    fn modality_metrics(self, n_modalities: usize, names: &[&str]) -> Result<Self> {
+        check_names(names, n_modalities)?;
         let fused = Registration {
             branch: Branch::Fused,
             name: "fused",
@@ -87,10 +106,11 @@ where
                 training = training.metric_valid_numeric(shapley);
             }
         }
-        training.metric_valid_numeric(ImbalanceMetric::new())
+        Ok(training.metric_valid_numeric(ImbalanceMetric::new()))
     }
 
-    fn calibration_metrics(self, names: &[&str]) -> Self {
+    fn calibration_metrics(self, n_modalities: usize, names: &[&str]) -> Result<Self> {
+        check_names(names, n_modalities)?;
         let modalities = names.iter().enumerate();
         let calibrated = modalities.map(|(modality, name)| Registration {
             branch: Branch::Calibrated(modality),
@@ -100,12 +120,13 @@ where
             branch: Branch::Uncalibrated,
             name: "fused",
         };
-        calibrated.chain([fused]).fold(self, |training, added| {
+        let all = calibrated.chain([fused]);
+        Ok(all.fold(self, |training, added| {
             let error = CalibrationErrorMetric::of_branch(added.branch, added.name);
             training
                 .metric_valid_numeric(added.metric(LossMetric::new(), "Loss"))
                 .metric_valid_numeric(error)
-        })
+        }))
     }
 }
 

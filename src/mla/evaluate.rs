@@ -26,7 +26,8 @@ where
     /// [`MlaError::LabelOutOfRange`](crate::MlaError::LabelOutOfRange).
     pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         let targets = batch.targets.clone();
-        targets.check(self.n_classes())?;
+        let labels = targets.check(self.n_classes());
+        labels.map_err(|error| error.located(None, batch.samples.as_deref()))?;
         let prediction = self.predict(batch)?;
         let predictor = EvaluatedLogits {
             fusion: self.fusion.clone(),

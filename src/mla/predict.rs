@@ -2,13 +2,13 @@
 
 use burn::tensor::Tensor;
 
-use crate::encoder::{Encoders, run_placed};
-use crate::error::{MlaError, NonFinite, Result};
-use crate::fusion::{ModalityLogits, UncertaintyFusion, entropy};
+use crate::encoder::{Encoders, encode, run_placed};
+use crate::error::{MlaError, Result, output_shape};
+use crate::fusion::{Fused, ModalityLogits, UncertaintyFusion, entropy};
 use crate::head::{HeadOutput, SharedHead};
 use crate::mla::Mla;
 use crate::modality::{ModalityInputs, MultimodalBatch};
-use crate::numeric::first_not_finite;
+use crate::numeric::{first_not_finite, not_finite_rows};
 use crate::projector::OrthogonalProjector;
 
 /// The predictions for a batch.
@@ -30,7 +30,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ///
     /// # Panics
     ///
-    /// When the encoder panics on the shape of the input.
+    /// When the encoder panics for an input that its [`check`](crate::encoder::Encoder::check)
+    /// refuses; [`predict`](Self::predict) returns an error instead.
     pub fn forward(&self, input: <E::Inputs as ModalityInputs>::One) -> HeadOutput {
         self.head.forward(self.encoders.encode(input))
     }
@@ -44,32 +45,70 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ///
     /// - those of [`MultimodalBatch::presence`] for a malformed batch;
     /// - [`MlaError::ModalityCount`] when it has another number of modalities;
-    /// - [`MlaError::Size`] when the number of an encoder's rows differs from that of its input;
-    /// - [`MlaError::NonFinite`] for logits that are not finite, unless the check is off.
+    /// - [`MlaError::Input`] for an input that its encoder refuses, such as one of another shape;
+    /// - [`MlaError::EncoderOutput`] and [`MlaError::OutputShape`] for features, logits or weights of
+    ///   another shape than documented;
+    /// - unless the check is off, [`MlaError::NonFinitePrediction`] for logits of a modality that are
+    ///   not finite, and [`MlaError::NonFiniteFusion`] for a fusion that returns such values.
+    ///
+    /// If the batch has the positions of its samples in the data set, the error of a sample is a
+    /// [`MlaError::Sample`].
     pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<Prediction> {
-        let (computed, presence) = run_placed(batch, self.n_modalities(), |_, input| {
-            self.forward(input).logits
+        let samples = batch.samples.clone();
+        let prediction = self.predict_batch(batch);
+        prediction.map_err(|error| error.located(None, samples.as_deref()))
+    }
+
+    fn predict_batch(&self, batch: MultimodalBatch<E::Inputs>) -> Result<Prediction> {
+        let (computed, presence) = run_placed(batch, self.n_modalities(), |input, n_samples| {
+            let features = encode(&self.encoders, input, n_samples, &mut vec![])?;
+            let logits = self.head.forward(features).logits;
+            let expected = [n_samples, self.n_classes()];
+            output_shape("the logits of the head", expected, logits.dims())?;
+            Ok(logits)
         })?;
-        if self.config.finite_check
-            && let Some(modality) = first_not_finite(&computed)?
-        {
-            return Err(MlaError::NonFinite {
-                what: NonFinite::Logits,
-                modality,
-                step: self.projection.n_steps(),
-            });
-        }
         let zeros = computed.iter().flatten().next().map(Tensor::zeros_like);
         let zeros = zeros.ok_or(MlaError::NothingPresent { sample: 0 })?;
         let logits = computed.into_iter();
         let logits = logits.map(|logits| logits.unwrap_or_else(|| zeros.clone()));
         let modalities = ModalityLogits::new(logits.collect(), presence)?;
-        let fused = self.fusion.fuse(&modalities);
+        let fused = self.fuse(&modalities)?;
         Ok(Prediction {
             uncertainties: modalities.score(|m, logits| entropy(self.fusion.calibrated(m, logits))),
             weights: fused.weights,
             fused: fused.logits,
             modalities,
+        })
+    }
+
+    /// Fuses logits and checks the result. The logits are checked with it, by one device read.
+    fn fuse(&self, logits: &ModalityLogits) -> Result<Fused> {
+        let fused = self.fusion.fuse(logits);
+        let (n_samples, n_modalities) = (logits.n_samples(), logits.n_modalities());
+        let shape = [n_samples, n_modalities];
+        output_shape("the weights of the fusion", shape, fused.weights.dims())?;
+        let shape = [n_samples, logits.n_classes()];
+        output_shape("the fused logits", shape, fused.logits.dims())?;
+        if !self.config.finite_check {
+            return Ok(fused);
+        }
+        let mut all: Vec<_> = (0..n_modalities)
+            .map(|m| Some(logits.modality(m)))
+            .collect();
+        all.extend([Some(fused.weights.clone()), Some(fused.logits.clone())]);
+        let Some(at) = first_not_finite(&all)? else {
+            return Ok(fused);
+        };
+        let rows = match &all[at] {
+            Some(values) => not_finite_rows(values)?,
+            None => vec![],
+        };
+        let sample = rows.first().copied().unwrap_or_default();
+        Err(if at < n_modalities {
+            let modality = at;
+            MlaError::NonFinitePrediction { modality, sample }
+        } else {
+            MlaError::NonFiniteFusion { sample }
         })
     }
 }

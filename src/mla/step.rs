@@ -5,15 +5,16 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
 
-use crate::encoder::{Encoders, check_rows};
-use crate::error::{MlaError, NonFinite, Result, same_size};
+use crate::encoder::{Encoders, encode};
+use crate::error::{MlaError, NonFinite, Result, output_shape, same_size};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
 use crate::method::StepOutput;
 use crate::mla::carried::{Carried, Factors, FeatureSum};
 use crate::mla::{Mla, ProjectionTarget};
-use crate::modality::{ModalityInputs, Turn};
+use crate::modality::{ModalityInputs, Rows, Targets, Turn};
 use crate::module::{ParamValues, discard_pending_updates};
+use crate::numeric::{culprit, not_finite_rows};
 use crate::projector::OrthogonalProjector;
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
@@ -33,21 +34,42 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// - [`MlaError::ModalityOutOfRange`] for a turn of a modality that does not exist;
     /// - [`MlaError::Empty`] for a turn without samples;
     /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head;
-    /// - [`MlaError::Size`] when the number of the encoder's rows is not that of the labels, or
-    ///   when the number or a width of the head's inputs is not that of its protected layers;
+    /// - [`MlaError::Input`] for an input that the encoder refuses, such as one of another shape;
+    /// - [`MlaError::EncoderOutput`] for features that are not `[n_labels, d_feature]`, and
+    ///   [`MlaError::OutputShape`] for logits that are not `[n_labels, n_classes]`;
+    /// - [`MlaError::Size`] when the number or a width of the head's inputs is not that of its
+    ///   protected layers;
     /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
     ///   that the squared norm of their mean is not.
+    ///
+    /// An error of a single sample names its position in the batch that the turn was taken from. If
+    /// the turn has the positions of its samples in the data set, or the sample of a non-finite feature
+    /// is known, it is a [`MlaError::Sample`].
     ///
     /// After an error the model is unchanged, including its running statistics.
     ///
     /// # Panics
     ///
-    /// Without autodiff, and when the encoder panics on the shape of its input.
+    /// Without autodiff, and when the encoder panics for an input that its
+    /// [`check`](crate::encoder::Encoder::check) accepts.
     pub fn try_step(
         &self,
         turn: Turn<<E::Inputs as ModalityInputs>::One>,
     ) -> Result<TrainOutput<StepOutput>> {
-        let Turn { input, targets } = turn;
+        let (rows, samples) = (turn.rows.clone(), turn.samples.clone());
+        let rows = match &rows {
+            Rows::All => None,
+            Rows::Some(rows) => Some(&rows[..]),
+        };
+        let output = self.passes(turn.input, turn.targets);
+        output.map_err(|error| error.located(rows, samples.as_deref()))
+    }
+
+    fn passes(
+        &self,
+        input: <E::Inputs as ModalityInputs>::One,
+        targets: Targets,
+    ) -> Result<TrainOutput<StepOutput>> {
         let modality = E::Inputs::modality(&input);
         let n_modalities = self.n_modalities();
         if modality >= n_modalities {
@@ -61,17 +83,20 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
         targets.check(self.n_classes())?;
 
+        let mut ran = vec![];
+        let features = encode(&self.encoders, input, targets.len(), &mut ran);
         let encoder_refused = |error| {
-            discard_pending_updates(&self.encoders, Some(&[modality]));
+            discard_pending_updates(&self.encoders, Some(&ran));
             error
         };
         let refused = |error| {
             discard_pending_updates(&self.head, None);
             encoder_refused(error)
         };
-        let features = self.encoders.encode(input);
-        check_rows(&features, targets.len()).map_err(encoder_refused)?;
+        let features = features.map_err(encoder_refused)?;
         let output = self.head.forward(features.clone());
+        let shape = [targets.len(), self.n_classes()];
+        output_shape("the logits of the head", shape, output.logits.dims()).map_err(refused)?;
         let errors = self.errors(&output);
         let logits = match &errors {
             Some((_, zeros)) => output.logits.clone() + zeros.clone(),
@@ -169,6 +194,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
         let [n_samples, _] = features.dims();
         let features = features.clone().without_autodiff().cast(DType::F32);
+        let each = features.clone();
         let squared_norm = |mean: Tensor<1>| mean.square().sum();
         let mut numbers = vec![
             loss.clone().without_autodiff().cast(DType::F32),
@@ -184,7 +210,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             step: self.projection.n_steps(),
         };
         if numbers[1..].iter().any(|norm| !norm.is_finite()) {
-            return Err(non_finite(NonFinite::Features));
+            let error = non_finite(NonFinite::Features);
+            return Err(error.of_sample(culprit(&not_finite_rows(&each)?, n_samples)));
         }
         if !numbers[0].is_finite() {
             return Err(non_finite(NonFinite::Loss));

@@ -1,6 +1,6 @@
 //! Batches of several modalities and of one.
 
-use crate::error::{MlaError, Result};
+use crate::error::{MlaError, Result, same_size};
 use crate::modality::{ModalityInputs, PairedInputs, Presence, Rows, Targets, Turn};
 
 /// A batch of samples with all their modalities, some of which may be missing.
@@ -29,8 +29,8 @@ pub struct MultimodalBatch<In> {
     pub inputs: In,
     /// The labels of all samples.
     pub targets: Targets,
-    /// The positions of the samples in their data set, one per label, for methods that keep state
-    /// per sample.
+    /// The positions of the samples in their data set, one per label, for errors, which name them, and
+    /// for methods that keep state per sample.
     pub samples: Option<Vec<usize>>,
 }
 
@@ -59,12 +59,25 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
     ///
     /// # Errors
     ///
-    /// As [`ModalityInputs::presence`], and [`MlaError::Empty`] for a batch without samples.
+    /// As [`ModalityInputs::presence`], [`MlaError::Empty`] for a batch without samples, and
+    /// [`MlaError::Size`] for another number of [positions](Self::samples) than labels. If the batch has
+    /// positions, the error of a sample is a [`MlaError::Sample`].
     pub fn presence(&self) -> Result<Presence> {
         if self.targets.is_empty() {
             return Err(MlaError::Empty { what: "the batch" });
         }
-        self.inputs.presence(self.targets.len())
+        self.check_samples()?;
+        let presence = self.inputs.presence(self.targets.len());
+        presence.map_err(|error| error.located(None, self.samples.as_deref()))
+    }
+
+    /// Checks that there is one position per label, if there are any.
+    pub(crate) fn check_samples(&self) -> Result<()> {
+        let Some(samples) = &self.samples else {
+            return Ok(());
+        };
+        let what = "positions of samples (one per label)";
+        same_size(what, self.targets.len(), samples.len())
     }
 
     /// Splits the batch into one turn per modality, `None` for a modality that is absent in the
@@ -80,15 +93,25 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
 
     /// Splits a batch that was already checked by [`presence`](Self::presence).
     pub(crate) fn into_checked_turns(self) -> Vec<Option<Turn<In::One>>> {
-        let targets = self.targets;
+        let (targets, samples) = (self.targets, self.samples);
         let turns = self.inputs.split().into_iter().map(|part| {
             let part = part?;
-            let targets = match &part.rows {
-                Rows::All => targets.clone(),
+            let (targets, samples) = match &part.rows {
+                Rows::All => (targets.clone(), samples.clone()),
                 Rows::Some(rows) if rows.is_empty() => return None,
-                Rows::Some(rows) => targets.select(rows),
+                Rows::Some(rows) => {
+                    let samples = samples.as_ref();
+                    let select =
+                        |samples: &Vec<usize>| rows.iter().map(|&row| samples[row]).collect();
+                    (targets.select(rows), samples.map(select))
+                }
             };
-            Some(Turn::new(part.input, targets))
+            Some(Turn {
+                input: part.input,
+                targets,
+                rows: part.rows,
+                samples,
+            })
         });
         turns.collect()
     }
@@ -101,11 +124,23 @@ pub struct UnimodalBatch<I> {
     pub input: I,
     /// The labels, one per row of the input.
     pub targets: Targets,
+    /// The positions of the samples in their data set, one per label. Errors name them.
+    pub samples: Option<Vec<usize>>,
 }
 
 impl<I> UnimodalBatch<I> {
     /// A batch from an input and its labels.
     pub fn new(input: I, targets: Targets) -> Self {
-        Self { input, targets }
+        Self {
+            input,
+            targets,
+            samples: None,
+        }
+    }
+
+    /// Sets the positions of the samples in their data set.
+    pub fn with_samples(mut self, samples: Vec<usize>) -> Self {
+        self.samples = Some(samples);
+        self
     }
 }

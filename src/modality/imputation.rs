@@ -135,7 +135,8 @@ fn fill<I: ZeroRows>(
             }
             Rows::Some(rows) => {
                 check_input_rows(&input, modality, rows.len())?;
-                input.place_rows(&rows, n_samples)?
+                let placed = input.place_rows(&rows, n_samples);
+                placed.map_err(|error| error.of_modality(modality))?
             }
         },
         None => template

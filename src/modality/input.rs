@@ -91,18 +91,15 @@ pub trait ModalityInputs: Send + 'static {
                 }
                 Some(Rows::Some(rows)) => {
                     for (row, &sample) in rows.iter().enumerate() {
-                        let slot = mask.get_mut(sample * n_modalities + modality);
-                        match slot {
-                            Some(present) if sample < n_samples && !*present => *present = true,
-                            _ => {
-                                return Err(MlaError::BadRow {
-                                    modality,
-                                    row,
-                                    sample,
-                                    n_samples,
-                                });
-                            }
+                        if sample >= n_samples || mask[sample * n_modalities + modality] {
+                            return Err(MlaError::BadRow {
+                                modality,
+                                row,
+                                sample,
+                                n_samples,
+                            });
                         }
+                        mask[sample * n_modalities + modality] = true;
                     }
                 }
             }
@@ -240,6 +237,8 @@ mod tests {
                 n_samples: 3
             })
         );
+        let far: Pair = (None, ModalityInput::rows("", vec![usize::MAX]));
+        assert!(matches!(far.presence(3), Err(MlaError::BadRow { .. })));
         let nothing: Pair = (None, ModalityInput::rows("", vec![0, 2]));
         assert_eq!(
             nothing.presence(3),

@@ -15,7 +15,8 @@ pub trait KeepPresent: ModalityInputs + Sized {
     /// - as [`ModalityInputs::presence`] for malformed inputs;
     /// - [`MlaError::ModalityCount`] for a mask with another number of modalities;
     /// - [`MlaError::NothingPresent`] for a sample that would lose all its modalities;
-    /// - [`MlaError::InputRows`] for an input whose number of rows differs from its [`Rows`].
+    /// - [`MlaError::InputRows`] for an input whose number of rows differs from its [`Rows`];
+    /// - [`MlaError::Input`] for an input whose parts differ in their number of rows.
     fn keep_present(self, presence: &Presence) -> Result<Self>;
 }
 
@@ -52,8 +53,10 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
             self.targets.len(),
             presence.n_samples(),
         )?;
+        let inputs = self.inputs.keep_present(presence);
+        let samples = self.samples.as_deref();
         Ok(Self {
-            inputs: self.inputs.keep_present(presence)?,
+            inputs: inputs.map_err(|error| error.located(None, samples))?,
             targets: self.targets,
             samples: self.samples,
         })
@@ -65,7 +68,10 @@ pub(super) fn check_input_rows(
     modality: usize,
     expected: usize,
 ) -> Result<()> {
-    match input.n_rows()? {
+    let n_rows = input
+        .n_rows()
+        .map_err(|error| error.of_modality(modality))?;
+    match n_rows {
         got if got == expected => Ok(()),
         got => Err(MlaError::InputRows {
             modality,
@@ -98,7 +104,9 @@ fn keep<I: SelectRows>(
         return Ok(Some(part));
     }
     let samples = kept.iter().map(|&row| samples[row]).collect();
-    Ok(ModalityInput::rows(part.input.select_rows(&kept)?, samples))
+    let input = part.input.select_rows(&kept);
+    let input = input.map_err(|error| error.of_modality(modality))?;
+    Ok(ModalityInput::rows(input, samples))
 }
 
 /// The intersection of `presence` with the mask of the inputs.

@@ -3,7 +3,9 @@
 use burn::tensor::Device;
 
 use crate::error::MlaError;
-use crate::modality::{ModalityInput, MultimodalBatch, Presence, Rows, Targets, ZeroImputation};
+use crate::modality::{
+    KeepPresent, ModalityInput, MultimodalBatch, Presence, Rows, Targets, ZeroImputation,
+};
 
 type Pair = (
     Option<ModalityInput<Vec<u32>>>,
@@ -129,4 +131,19 @@ fn equal_modalities_in_a_vec_work_alike() {
     let three = MultimodalBatch::paired(vec![vec![1, 2]; 3], targets);
     let error = ZeroImputation::like(&like).unwrap().fill(three);
     assert!(matches!(error, Err(MlaError::ModalityCount { .. })));
+}
+
+/// The parts of an input of several tensors must have the same rows.
+#[test]
+fn parts_that_do_not_fit_name_the_modality() {
+    let inputs = (
+        Some(ModalityInput::all(vec![1, 2])),
+        Some(ModalityInput::all((vec![1, 2], vec![3]))),
+    );
+    let mask = Presence::from_mask(vec![true, true, true, false], 2).unwrap();
+    let error = inputs.keep_present(&mask).map(|_| ()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "modality 1: rows of the parts of an input: expected 2, got 1"
+    );
 }

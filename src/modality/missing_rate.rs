@@ -85,6 +85,31 @@ impl MissingRate {
     ///
     /// [`MlaError::NoModalities`] for `n_modalities = 0`.
     pub fn presence(&self, split: &str, n_samples: usize, n_modalities: usize) -> Result<Presence> {
+        self.presence_within(split, &Presence::all(n_samples, n_modalities))
+    }
+
+    /// Draws the mask of a split whose samples lack modalities already.
+    ///
+    /// Each modality that a sample has in `natural` is dropped with probability `eta`. Where that
+    /// leaves nothing, one of them is kept, each with the same probability. The draws of a sample do
+    /// not depend on `natural`: with a complete one, the mask is that of
+    /// [`presence`](Self::presence).
+    ///
+    /// ```
+    /// use burn_mla::modality::{MissingRate, Presence};
+    ///
+    /// // Sample 1 has no second modality.
+    /// let natural = Presence::from_mask(vec![true, true, true, false], 2)?;
+    /// let presence = MissingRate::new(0.9, 3)?.presence_within("train", &natural)?;
+    /// assert!(presence.is_present(1, 0) && !presence.is_present(1, 1));
+    /// # Ok::<(), burn_mla::MlaError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoModalities`] for a mask without modalities.
+    pub fn presence_within(&self, split: &str, natural: &Presence) -> Result<Presence> {
+        let (n_samples, n_modalities) = (natural.n_samples(), natural.n_modalities());
         if n_modalities == 0 {
             return Err(MlaError::NoModalities {
                 what: "a modality mask",
@@ -93,12 +118,15 @@ impl MissingRate {
         let mut numbers = self.numbers(split, n_modalities);
         let mut draws = vec![0.0; n_modalities];
         let mut mask = Vec::new();
-        for _ in 0..n_samples {
+        for sample in 0..n_samples {
             draws.fill_with(|| uniform(&mut numbers));
+            let has = |&(modality, _): &(usize, &f64)| natural.is_present(sample, modality);
             // Given that all draws are below the rate, each is equally likely to be the largest.
-            let largest = draws.iter().copied().fold(0.0, f64::max);
+            let present = draws.iter().enumerate().filter(has);
+            let largest = present.fold(0.0, |largest, (_, &draw)| f64::max(largest, draw));
             let limit = self.rate.min(largest);
-            mask.extend(draws.iter().map(|&draw| draw >= limit));
+            let kept = draws.iter().enumerate();
+            mask.extend(kept.map(|(modality, &draw)| has(&(modality, &draw)) && draw >= limit));
         }
         Presence::from_mask(mask, n_modalities)
     }
@@ -216,6 +244,39 @@ mod tests {
             })
             .collect();
         assert_eq!(rows.join(" "), "111 110 111 110 100 010 111 100");
+    }
+
+    /// Of two modalities the second is missing in every third sample. Where both are present, the
+    /// mask is that of complete data.
+    #[test]
+    fn a_mask_within_a_presence_drops_only_what_is_there() {
+        let n_samples = 30_000;
+        let rows = (0..n_samples).flat_map(|i| [true, i % 3 > 0]);
+        let natural = Presence::from_mask(rows.collect(), 2).unwrap();
+        let rate = MissingRate::new(0.7, 3).unwrap();
+        let drawn = rate.presence_within("train", &natural).unwrap();
+        let complete = rate.presence("train", n_samples, 2).unwrap();
+        for i in 0..n_samples {
+            if i % 3 == 0 {
+                assert!(drawn.is_present(i, 0) && !drawn.is_present(i, 1));
+            } else {
+                for m in 0..2 {
+                    assert_eq!(drawn.is_present(i, m), complete.is_present(i, m));
+                }
+            }
+        }
+        let all = Presence::all(n_samples, 2);
+        assert_eq!(rate.presence_within("train", &all).unwrap(), complete);
+
+        // Of three modalities with one missing, each of the others as of two.
+        let rows = (0..n_samples).flat_map(|_| [true, false, true]);
+        let natural = Presence::from_mask(rows.collect(), 3).unwrap();
+        let drawn = rate.presence_within("train", &natural).unwrap();
+        for m in [0, 2] {
+            let share = drawn.missing_share(m);
+            assert!((share - rate.expected_share(2)).abs() < 0.012, "{share}");
+        }
+        assert_eq!(drawn.missing_share(1), 1.0);
     }
 
     #[test]

@@ -111,14 +111,15 @@ impl Presence {
     /// # Errors
     ///
     /// [`MlaError::RowOutOfRange`] for a sample out of range, [`MlaError::NothingPresent`] for one
-    /// that has none of the modalities.
+    /// that has none of the modalities. Both name the sample by its position in this mask.
     pub fn restricted(&self, samples: &[usize], modalities: &[usize]) -> Result<Self> {
         check_rows(samples, self.n_samples)?;
         let mask = samples.iter().flat_map(|&sample| {
             let kept = move |m| modalities.contains(&m) && self.is_present(sample, m);
             (0..self.n_modalities).map(kept)
         });
-        Self::from_mask(mask.collect(), self.n_modalities)
+        let restricted = Self::from_mask(mask.collect(), self.n_modalities);
+        restricted.map_err(|error| error.located(Some(samples), None))
     }
 
     /// The mask of the samples at `samples`, in that order, for example of a batch of the split.
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!(second, expected);
         assert_eq!(
             presence.restricted(&[1, 0], &[1]),
-            Err(MlaError::NothingPresent { sample: 1 })
+            Err(MlaError::NothingPresent { sample: 0 })
         );
         assert!(presence.restricted(&[3], &[0]).is_err());
     }

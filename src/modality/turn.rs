@@ -1,6 +1,6 @@
 //! The input of a training step: one modality's part of a batch.
 
-use crate::modality::Targets;
+use crate::modality::{Rows, Targets};
 
 /// One modality's turn: the input of its encoder and the labels of the same samples.
 ///
@@ -12,12 +12,21 @@ pub struct Turn<T> {
     pub input: T,
     /// The labels, one per row of the input.
     pub targets: Targets,
+    /// The samples of the multimodal batch that the rows belong to. Errors name them.
+    pub rows: Rows,
+    /// The positions of the rows' samples in their data set, one per label. Errors name them.
+    pub samples: Option<Vec<usize>>,
 }
 
 impl<T> Turn<T> {
     /// A turn from an input and its labels.
     pub fn new(input: T, targets: Targets) -> Self {
-        Self { input, targets }
+        Self {
+            input,
+            targets,
+            rows: Rows::All,
+            samples: None,
+        }
     }
 }
 

@@ -51,6 +51,13 @@ impl<const D: usize> Buffer<D> {
         }
     }
 
+    /// Updates the value. `change` may work in place if the value has no other owner.
+    pub fn update(&mut self, change: impl FnOnce(Tensor<D>) -> Tensor<D>) {
+        let placeholder = Tensor::empty([1; D], (&self.value.device(), self.value.dtype()));
+        let value = std::mem::replace(&mut self.value, placeholder);
+        self.value = change(value).without_autodiff();
+    }
+
     /// The shape of the value.
     pub fn dims(&self) -> [usize; D] {
         self.value.dims()

@@ -10,7 +10,9 @@ mod symmetric;
 mod triangular;
 
 pub(crate) use eye::eye;
-pub(crate) use finite::first_not_finite;
+#[cfg(feature = "train")]
+pub(crate) use finite::{culprit, finite_probe, first_failed};
+pub(crate) use finite::{first_not_finite, not_finite_rows};
 pub(crate) use host::{Numbers, add_scaled, dot, is_flex, is_host, largest, sum};
 pub(crate) use precision::widened;
 pub(crate) use product::product;

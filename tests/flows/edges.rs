@@ -228,10 +228,10 @@ fn empty_turns_missing_rows_and_unknown_modalities_are_errors() {
     assert!(matches!(step(input(0), vec![]), MlaError::Empty { .. }));
     assert!(matches!(
         step(input(3), vec![0, 1]),
-        MlaError::Size {
-            expected: 2,
-            got: 3,
-            ..
+        MlaError::EncoderOutput {
+            modality: 1,
+            expected: [2, D_FEATURE],
+            found: [3, D_FEATURE],
         }
     ));
 

@@ -343,3 +343,96 @@ fn slices_part_the_samples() {
     };
     assert!(input.device() == other);
 }
+
+/// A schedule that has only one modality.
+#[derive(Debug, Clone)]
+struct Only(usize);
+
+impl Schedule for Only {
+    fn modality(&self, _: u64, _: usize) -> usize {
+        self.0
+    }
+}
+
+/// Without the check the epoch would wait for the other modality for ever.
+#[test]
+fn a_schedule_that_leaves_a_modality_out_is_an_error_that_names_it() {
+    let single = |width| {
+        DataLoaderBuilder::new(UnimodalBatcher(width))
+            .batch_size(2)
+            .build(InMemDataset::new((0..6).collect::<Vec<usize>>()))
+    };
+    for modality in 0..2 {
+        let loaders = [
+            AlternatingLoader::paired(complete(6), 2, Only(modality)).unwrap(),
+            AlternatingLoader::unpaired((single(D_A), single(D_B)), Only(modality)).unwrap(),
+        ];
+        for loader in loaders {
+            let turns: Vec<_> = loader.iter().collect();
+            assert_eq!(turns.len(), 4, "a pass, then the error");
+            let error = turns[3].as_ref().unwrap_err().to_string();
+            let other = format!(
+                "no turn of modality {} in the 4194304 steps from step 3",
+                1 - modality
+            );
+            assert!(error.contains(&other), "{error}");
+            // A number of turns does not wait.
+            let loader = loader.with_epoch(EpochLength::Turns(5));
+            assert_eq!(epoch(&loader).len(), 5);
+        }
+    }
+    // Neither does a schedule that comes back late.
+    let late = Blocks::new(1000).unwrap();
+    let loader = AlternatingLoader::paired(complete(6), 2, late).unwrap();
+    assert_eq!(epoch(&loader).len(), 1003);
+}
+
+/// Modality 0 has no data, and the schedule has no other.
+#[test]
+fn a_schedule_of_only_what_is_absent_ends() {
+    let items = (0..4).map(|label| (label, false, true)).collect();
+    let loader = AlternatingLoader::paired(paired(items), 2, Only(0)).unwrap();
+    let loader = loader.with_epoch(EpochLength::Turns(3));
+    let turns: Vec<_> = loader.iter().collect();
+    assert_eq!(turns.len(), 1);
+    let error = turns[0].as_ref().unwrap_err().to_string();
+    assert!(error.contains("modality 0 is absent"), "{error}");
+}
+
+#[test]
+fn a_schedule_out_of_range_is_an_error() {
+    let loader = AlternatingLoader::paired(complete(4), 2, Only(2)).unwrap();
+    let error = loader.iter().next().unwrap().unwrap_err().to_string();
+    assert!(error.contains("modality 2 does not exist"), "{error}");
+}
+
+type Bytes = Vec<Option<ModalityInput<u8>>>;
+
+/// Batches of one sample each.
+struct Single;
+
+impl Batcher<usize, MultimodalBatch<Bytes>> for Single {
+    fn batch(&self, _: Vec<usize>, device: &Device) -> MultimodalBatch<Bytes> {
+        MultimodalBatch::paired(vec![0, 1], Targets::new([0], device))
+    }
+}
+
+/// Time of an epoch in which a whole pass of one modality waits.
+fn time_of_blocks(n: usize) -> std::time::Duration {
+    let batches = DataLoaderBuilder::new(Single)
+        .batch_size(1)
+        .set_device(Device::flex())
+        .build(InMemDataset::new((0..n).collect::<Vec<usize>>()));
+    let loader = AlternatingLoader::paired(batches, 2, Blocks::new(n).unwrap()).unwrap();
+    let start = std::time::Instant::now();
+    assert_eq!(loader.iter().count(), 2 * n);
+    start.elapsed()
+}
+
+/// 16 times the batches took 256 times as long when each turn scanned those that wait.
+#[test]
+fn a_turn_costs_the_same_however_many_batches_wait() {
+    time_of_blocks(500);
+    let (short, long) = (time_of_blocks(2000), time_of_blocks(32_000));
+    assert!(long < 80 * short, "{short:?} and {long:?}");
+}

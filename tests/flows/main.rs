@@ -24,4 +24,6 @@ mod projection;
 mod projector_laws;
 mod record;
 mod safetensors;
+mod shapes;
+mod snapshot;
 mod table_log;

@@ -144,12 +144,21 @@ fn launch(train: Batches, valid: Batches, device: &Device) -> Run {
         .with_interrupter(interrupter)
         .with_metric_logger(FileMetricLogger::new(folder.path()))
         .with_metric_logger(recorder.clone())
-        .modality_metrics(&["image", "text"])
-        .calibration_metrics(&["image", "text"])
+        .modality_metrics(2, &["image", "text"])
+        .unwrap()
+        .calibration_metrics(2, &["image", "text"])
+        .unwrap()
         .metric_valid_numeric(ProjectorGainMetric::new(ProjectorGain::Mean))
         .metric_valid_numeric(ProjectorGainMetric::new(ProjectorGain::Smallest))
         .metric_valid_numeric(ProjectorGainMetric::new(ProjectorGain::Largest))
         .metric_valid_numeric(ProjectorGainMetric::new(ProjectorGain::Mean).of_layer(7))
+        // Names that are no file names.
+        .metric_valid_numeric(CalibrationErrorMetric::of_modality(0, "rgb/flow"))
+        .metric_valid_numeric(ModalityMetric::of_modality(
+            AccuracyMetric::new(),
+            0,
+            "a\\b",
+        ))
         .num_epochs(EPOCHS)
         .summary();
     let learner = Learner::new(initial.clone(), AdamWConfig::new().init(), 0.02);
@@ -462,9 +471,16 @@ fn check_names(run: &Run) {
     }
     let gains = ["", " smallest", " largest", " layer 7"];
     expected.extend(gains.map(|which| format!("Projector gain{which}")));
+    expected.extend(["ECE rgb-flow".to_string(), "Accuracy a-b".to_string()]);
     expected.sort();
     assert_eq!(run.recorder.names("valid"), expected);
-    for (split, name) in [("valid", "ECE_fused"), ("train", "Accuracy_image")] {
+    let files = [
+        ("valid", "ECE_fused"),
+        ("train", "Accuracy_image"),
+        ("valid", "ECE_rgb-flow"),
+        ("valid", "Accuracy_a-b"),
+    ];
+    for (split, name) in files {
         let file = Path::new(split).join("epoch-1").join(format!("{name}.log"));
         assert!(run.folder.path().join(&file).exists(), "{file:?}");
     }
@@ -864,5 +880,29 @@ fn a_model_in_training_mode_may_be_evaluated_too() {
         }
         let subsets = |output: &EvaluationOutput| output.evaluated.clone().unwrap().subsets();
         assert_eq!(subsets(&output), subsets(&expected));
+    }
+}
+
+#[test]
+fn names_that_do_not_fit_the_modalities_are_refused() {
+    let device = Device::flex();
+    let train = loader(labels(4), some, &device.clone().autodiff());
+    let turns = AlternatingLoader::paired(train, 2, RoundRobin).unwrap();
+    let turns: Arc<dyn DataLoader<MlpTurn>> = Arc::new(turns);
+    let valid = loader(labels(4), some, &device);
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |names: &[&str]| {
+        let training: SupervisedTraining<Model> =
+            SupervisedTraining::new(folder.path(), turns.clone(), valid.clone());
+        let registered = training.modality_metrics(2, names);
+        registered.map(|_| ()).unwrap_err().to_string()
+    };
+    assert_eq!(refused(&["a"]), "names of modalities: expected 2, got 1");
+    assert_eq!(
+        refused(&["a", "b", "c"]),
+        "names of modalities: expected 2, got 3"
+    );
+    for names in [["a", "a"], ["fused", "a"], ["a/b", "a:b"], ["a", ""]] {
+        assert!(refused(&names).contains("cannot be used"), "{names:?}");
     }
 }

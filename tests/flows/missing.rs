@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
+use burn::data::dataset::{DatasetError, InMemDataset};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_mla::evaluation::{evaluate, evaluate_subsets};
 use burn_mla::loader::EpochLength;
-use burn_mla::loader::{IndexedBatch, MappedLoader, WithIndex};
+use burn_mla::loader::{IndexedBatch, MappedLoader, SeededLoader, WithIndex};
 use burn_mla::modality::UnimodalBatch;
 use burn_mla::modality::{
     KeepPresent, MissingManifest, MissingRate, ModalityInputs, OneOf2, Presence, ZeroImputation,
@@ -263,7 +263,8 @@ fn zero_input_differs_from_skipping() {
 
         let skipping = AlternatingLoader::paired(loader(), 2, RoundRobin).unwrap();
         let zeros = MappedLoader::zero_imputation(loader(), policy.clone());
-        let zeros = AlternatingLoader::paired(Arc::new(zeros), 2, RoundRobin).unwrap();
+        let zeros: Arc<dyn DataLoader<_>> = Arc::new(zeros);
+        let zeros = AlternatingLoader::paired(zeros, 2, RoundRobin).unwrap();
         let fed: Vec<Vec<f32>> = zeros
             .iter()
             .map(|turn| match turn.unwrap().input {
@@ -469,4 +470,85 @@ fn unpaired_turns_go_round_the_short_data_set_and_start_over() {
         .unwrap()
         .with_epoch(EpochLength::Shortest);
     assert_eq!(loader.iter().count(), 4);
+}
+
+/// A data set that leaves out a sample when several are read.
+struct LeavesOut(Vec<Sample>);
+
+impl burn::data::dataset::Dataset<Sample> for LeavesOut {
+    fn get(&self, index: usize) -> std::result::Result<Sample, DatasetError> {
+        Ok(self.0[index].clone())
+    }
+
+    fn get_many(&self, indexes: Vec<usize>) -> std::result::Result<Vec<Sample>, DatasetError> {
+        let kept = indexes.into_iter().filter(|&index| index != 3);
+        kept.map(|index| self.get(index)).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A batcher that leaves out its first sample.
+struct Shorter;
+
+impl Batcher<Sample, Batch> for Shorter {
+    fn batch(&self, samples: Vec<Sample>, device: &Device) -> Batch {
+        Complete.batch(samples[1..].to_vec(), device)
+    }
+}
+
+#[test]
+fn a_sample_left_out_is_an_error_and_shifts_no_mask() {
+    let samples = data(6, 0);
+    let loader: Indexed = Arc::new(
+        SeededLoader::new(
+            WithIndex(LeavesOut(samples.clone())),
+            WithIndex(Complete),
+            6,
+            1,
+            &Device::flex(),
+        )
+        .unwrap(),
+    );
+    let message = |loader: Loader| loader.iter().next().unwrap().unwrap_err().to_string();
+    let error = message(masked(loader, &Presence::all(6, 2)));
+    assert!(
+        error.contains("items of the data set (one per requested position): expected 6, got 5"),
+        "{error}"
+    );
+    let builder = || DataLoaderBuilder::new(WithIndex(Shorter)).batch_size(4);
+    let shorter = builder().build(WithIndex(InMemDataset::new(samples.clone())));
+    let error = message(Arc::new(MappedLoader::with_samples(shorter)));
+    assert!(error.contains("expected 3, got 4"), "{error}");
+    let shorter = builder().build(WithIndex(InMemDataset::new(samples)));
+    let error = message(masked(shorter, &holes()));
+    assert!(error.contains("expected 3, got 4"), "{error}");
+}
+
+/// A complete mask drawn for data with gaps may leave a sample without modality; one drawn within the
+/// gaps does not.
+#[test]
+fn masks_are_drawn_within_the_gaps_of_the_data() {
+    let natural = holes();
+    let loader = || {
+        let loader = indexed(&data(6, 0), 6, None, &Device::flex());
+        let natural = natural.clone();
+        MappedLoader::new(loader, move |(samples, batch): IndexedBatch<MlpInputs>| {
+            let batch = batch.with_presence(&natural.select(&samples)?)?;
+            Ok((samples, batch))
+        })
+    };
+    let rate = MissingRate::new(0.9, 3).unwrap();
+    let first = |presence: &Presence| {
+        let loader = MappedLoader::masked(Arc::new(loader()), presence.clone()).unwrap();
+        let batch = loader.iter().next().unwrap();
+        batch.map(|batch| batch.presence().unwrap())
+    };
+    let drawn = rate.presence("train", 6, 2).unwrap();
+    let error = first(&drawn).unwrap_err().to_string();
+    assert!(error.contains("of the data set)"), "{error}");
+    let drawn = rate.presence_within("train", &natural).unwrap();
+    assert_eq!(first(&drawn).unwrap(), drawn);
 }

@@ -167,7 +167,7 @@ mod tests {
             assert_eq!(values(second.modality(1)), [4.0, 5.0, 2.0, 3.0]);
             assert_eq!(
                 features.restricted(&[1], &[0]).unwrap_err(),
-                MlaError::NothingPresent { sample: 0 }
+                MlaError::NothingPresent { sample: 1 }
             );
         }
     }

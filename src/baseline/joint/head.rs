@@ -1,12 +1,13 @@
 //! The trait of a joint model's head: prediction, loss, and what they are computed from.
 
-use burn::module::{Module, ModuleDisplay, ParamId};
+use burn::module::{Module, ModuleDisplay};
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 use crate::baseline::ModalityFeatures;
 use crate::error::Result;
 use crate::modality::Targets;
+use crate::module::Buffer;
 
 /// The part of a [`Joint`](crate::baseline::Joint) model after its encoders. It maps the features of
 /// all modalities to one prediction and computes the training loss.
@@ -102,15 +103,19 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     /// [`MlaError`](crate::MlaError) for another number of modalities or another width.
     fn check(&self, d_features: &[usize]) -> Result<()>;
 
-    /// The id of the head's [`Buffer`](crate::module::Buffer) for [observations](JointLoss::observed)
-    /// of training steps, if it has one. Observations have the shape of the buffer.
-    fn memory(&self) -> Option<ParamId> {
+    /// The head's memory for [observations](JointLoss::observed) of training steps, if it has one: a
+    /// row per sample of the data set.
+    fn memory(&self) -> Option<&Buffer<2>> {
         None
     }
 
-    /// Adds the sum of the [observations](JointLoss::observed) of an update's steps to the memory.
-    fn remember(&mut self, observed: Tensor<2>) {
-        drop(observed);
+    /// Adds the [observations](JointLoss::observed) of an update's steps to the memory.
+    ///
+    /// # Shapes
+    ///
+    /// `at`: `[n]`, rows of the memory, some maybe several times; `observed`: `[n, columns]`.
+    fn remember(&mut self, at: Tensor<1, Int>, observed: Tensor<2>) {
+        drop((at, observed));
     }
 }
 
@@ -164,6 +169,8 @@ pub struct JointLoss {
     pub loss: Tensor<1>,
     /// The fused logits, `[n_samples, n_classes]`.
     pub logits: Tensor<2>,
-    /// Input of [`JointHead::remember`], without autodiff.
+    /// Observations for [`JointHead::remember`], `[n_samples, columns]` with the columns of the
+    /// [memory](JointHead::memory), without autodiff. A head with a memory has them in every step, and
+    /// the samples must have positions in the data set.
     pub observed: Option<Tensor<2>>,
 }

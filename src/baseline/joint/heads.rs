@@ -58,6 +58,17 @@ pub(super) fn check_sizes(d_features: &[usize], n_classes: usize) -> Result<()> 
         at_least_one("d_features", width)?;
     }
     at_least_one("n_classes", n_classes)?;
+    // Heads concatenate the features, and some have twice the width of one of them.
+    let widths = d_features.iter();
+    let total = widths.fold(0_usize, |sum, &width| sum.saturating_add(width));
+    let largest = total.saturating_mul(2).saturating_mul(n_classes);
+    if largest > isize::MAX as usize / size_of::<f32>() {
+        return Err(MlaError::HyperParameter {
+            name: "d_features",
+            requirement: "small enough for the memory of the device",
+            value: total as f64,
+        });
+    }
     Ok(())
 }
 

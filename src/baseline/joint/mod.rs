@@ -25,6 +25,8 @@ mod head;
 mod heads;
 mod late_fusion;
 mod model;
+#[cfg(feature = "train")]
+mod observed;
 mod ogm;
 mod qmf;
 #[cfg(feature = "train")]

@@ -3,16 +3,16 @@
 use std::fmt;
 
 use burn::config::Config;
-use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault};
+use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId};
 use burn::tensor::{DType, Tensor};
 
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
-use crate::encoder::{Encoders, run_placed};
-use crate::error::{MlaError, NonFinite, Result};
+use crate::encoder::{Encoders, encode, run_placed};
+use crate::error::{MlaError, Result, output_shape};
 use crate::fusion::ModalityLogits;
 use crate::modality::{MultimodalBatch, ZeroRows};
 use crate::module::{Buffer, Counter, check_distinct, draw_parameters, module_fields};
-use crate::numeric::first_not_finite;
+use crate::numeric::{first_not_finite, not_finite_rows};
 
 /// Options of a [`Joint`] model.
 ///
@@ -20,6 +20,7 @@ use crate::numeric::first_not_finite;
 /// |---|---|---|---|
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
 /// | `modulation` | none | OGM or OGM-GE | |
+/// | `accumulation` | false | keeps the observations of a head with a memory ([`Qmf`](crate::baseline::Qmf)) in a sum of gradients over several batches or devices; the time of a step then grows with the memory | |
 /// | `finite_check` | true | reads a few numbers per step from the device and rejects a step whose features or loss are not finite; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct JointConfig {
@@ -27,6 +28,9 @@ pub struct JointConfig {
     pub label_smoothing: Option<f64>,
     /// Modulates the gradients of the encoders.
     pub modulation: Option<OgmConfig>,
+    /// Whether the observations of a head with a memory are kept in a sum of gradients.
+    #[config(default = false)]
+    pub accumulation: bool,
     /// Whether a step with non-finite features or loss is rejected.
     #[config(default = true)]
     pub finite_check: bool,
@@ -69,6 +73,8 @@ pub struct Joint<E, H> {
     /// Its gradient is the number of samples that the gradients are sums over.
     pub(crate) samples: Buffer<1>,
     pub(crate) n_steps: Counter,
+    /// Holds the observations of a single backward pass.
+    pub(crate) observed: ParamId,
     pub(crate) config: JointConfig,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
@@ -77,7 +83,7 @@ pub struct Joint<E, H> {
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
     modules: [encoders, head, samples, n_steps],
-    others: [config, #[cfg(feature = "train")] interruption]
+    others: [observed, config, #[cfg(feature = "train")] interruption]
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
@@ -86,6 +92,7 @@ impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
             .set_top_level_type("Joint")
             .add("encoders", &self.encoders)
             .add("head", &self.head)
+            .add_debug_attribute("config", &self.config)
             .optional()
     }
 }
@@ -142,6 +149,7 @@ impl JointConfig {
             head,
             samples: Buffer::new(Tensor::zeros([1], (&device, DType::F32))),
             n_steps: Counter::new(0, &device),
+            observed: ParamId::new(),
             config: self.clone(),
             #[cfg(feature = "train")]
             interruption: Default::default(),
@@ -177,7 +185,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ///
     /// - as [`MultimodalBatch::presence`] for a batch that is not well formed;
     /// - [`MlaError::ModalityCount`] when it has another number of modalities;
-    /// - [`MlaError::Size`] when an encoder returns another number of rows than it was given.
+    /// - [`MlaError::Input`] for an input that its encoder refuses, such as one of another shape;
+    /// - [`MlaError::EncoderOutput`] when an encoder returns features that are not
+    ///   `[n_samples, d_feature]`.
     pub fn features(&self, batch: MultimodalBatch<E::Inputs>) -> Result<ModalityFeatures> {
         self.encode(batch, &mut vec![])
     }
@@ -189,9 +199,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         batch: MultimodalBatch<E::Inputs>,
         ran: &mut Vec<usize>,
     ) -> Result<ModalityFeatures> {
-        let (found, presence) = run_placed(batch, self.n_modalities(), |modality, input| {
-            ran.push(modality);
-            self.encoders.encode(input)
+        let (found, presence) = run_placed(batch, self.n_modalities(), |input, n_samples| {
+            encode(&self.encoders, input, n_samples, ran)
         })?;
         let like = found.iter().flatten().next();
         let like = like.ok_or(MlaError::NothingPresent { sample: 0 })?;
@@ -212,11 +221,16 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ///
     /// # Errors
     ///
-    /// As [`features`](Self::features), and, unless the check is off, [`MlaError::NonFinite`] for
-    /// predictions of a modality that are not finite, [`MlaError::NonFiniteLogits`] for such a fused
-    /// one.
+    /// As [`features`](Self::features), [`MlaError::OutputShape`] for logits or weights of another shape
+    /// than documented, and, unless the check is off, [`MlaError::NonFinitePrediction`] for logits from
+    /// one modality that are not finite, [`MlaError::NonFiniteLogits`] for such fused ones.
+    ///
+    /// If the batch has the positions of its samples in the data set, the error of a sample is a
+    /// [`MlaError::Sample`].
     pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<JointPrediction> {
-        self.predict_features(&self.features(batch)?)
+        let samples = batch.samples.clone();
+        let prediction = self.predict_features(&self.features(batch)?);
+        prediction.map_err(|error| error.located(None, samples.as_deref()))
     }
 
     pub(crate) fn predict_features(&self, features: &ModalityFeatures) -> Result<JointPrediction> {
@@ -231,6 +245,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             }
             let alone = features.restricted(&rows, &[modality])?;
             let logits = self.head.unimodal(&alone, modality);
+            let shape = [rows.len(), self.n_classes()];
+            output_shape("the unimodal logits of the head", shape, logits.dims())?;
             each.push(Some(if rows.len() == n_samples {
                 logits
             } else {
@@ -238,6 +254,12 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             }));
         }
         let fused = self.head.fuse(features);
+        let shape = [n_samples, self.n_classes()];
+        output_shape("the logits of the head", shape, fused.logits.dims())?;
+        if let Some(weights) = &fused.weights {
+            let shape = [n_samples, self.n_modalities()];
+            output_shape("the weights of the head", shape, weights.dims())?;
+        }
         if self.config.finite_check {
             self.check_finite(&each, &fused.logits)?;
         }
@@ -251,30 +273,23 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         })
     }
 
+    /// Checks the logits of each modality and the fused ones, by one device read.
     fn check_finite(&self, each: &[Option<Tensor<2>>], fused: &Tensor<2>) -> Result<()> {
         let mut all = each.to_vec();
         all.push(Some(fused.clone()));
-        match first_not_finite(&all)? {
-            None => Ok(()),
-            Some(modality) if modality < each.len() => Err(MlaError::NonFinite {
-                what: NonFinite::Logits,
-                modality,
-                step: self.n_steps(),
-            }),
-            Some(_) => Err(non_finite_sample(fused)?),
-        }
+        let Some(at) = first_not_finite(&all)? else {
+            return Ok(());
+        };
+        let rows = match &all[at] {
+            Some(logits) => not_finite_rows(logits)?,
+            None => vec![],
+        };
+        let sample = rows.first().copied().unwrap_or_default();
+        Err(if at < each.len() {
+            let modality = at;
+            MlaError::NonFinitePrediction { modality, sample }
+        } else {
+            MlaError::NonFiniteLogits { sample }
+        })
     }
-}
-
-/// The error that names the first sample with a logit that is not finite.
-fn non_finite_sample(logits: &Tensor<2>) -> Result<MlaError> {
-    let n_classes = logits.dims()[1];
-    let values: Vec<f32> = logits
-        .clone()
-        .try_into_vec_as()
-        .map_err(MlaError::read("the fused logits"))?;
-    let at = values.iter().position(|value| !value.is_finite());
-    Ok(MlaError::NonFiniteLogits {
-        sample: at.unwrap_or(0) / n_classes,
-    })
 }

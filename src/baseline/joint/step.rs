@@ -1,28 +1,30 @@
 //! Training of a joint model: step, update, evaluation, and its `MultimodalMethod`.
 
-use std::sync::Arc;
-
-use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::{Interrupter, TrainOutput};
 
+use crate::baseline::joint::observed::Observed;
 use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
-use crate::error::{MlaError, NonFinite, Result};
-use crate::loader::{LoaderHandle, Passes};
+use crate::error::{MlaError, NonFinite, Result, output_shape};
+use crate::loader::{LoaderHandle, SourceLoader};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
     TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets};
 use crate::module::discard_pending_updates;
+use crate::numeric::{culprit, not_finite_rows};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
     /// interrupter a failed step panics, because Burn's steps cannot return errors.
+    ///
+    /// Clones made from then on stop the same training. Give a clone for another training an
+    /// interrupter of its own.
     pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
         self.interruption = Interruption::new(interrupter);
         self
@@ -43,16 +45,26 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ///
     /// - as [`features`](Self::features);
     /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head;
-    /// - those of [`JointHead::loss`];
+    /// - those of [`JointHead::loss`], and [`MlaError::OutputShape`] for logits that are not
+    ///   `[n_samples, n_classes]`;
     /// - [`MlaError::NonFinite`] for features that are not finite, [`MlaError::NonFiniteLoss`] for
     ///   such a loss, unless the check is off.
     ///
-    /// An error leaves the model unchanged, including its running statistics.
+    /// If the batch has the positions of its samples in the data set, or the sample of a non-finite
+    /// feature is known, the error of a sample is a [`MlaError::Sample`]. An error leaves the model
+    /// unchanged, including its running statistics.
     ///
     /// # Panics
     ///
-    /// Without autodiff, and where an encoder panics on an unsupported shape.
+    /// Without autodiff, and where an encoder panics for an input that its
+    /// [`check`](crate::encoder::Encoder::check) accepts.
     pub fn try_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
+        let samples = batch.samples.clone();
+        let output = self.passes_of(batch);
+        output.map_err(|error| error.located(None, samples.as_deref()))
+    }
+
+    fn passes_of(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
         let targets = batch.targets.clone();
         targets.check(self.n_classes())?;
         let at = batch.samples.clone();
@@ -74,6 +86,15 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             label_smoothing: self.config.label_smoothing,
         };
         let found = self.head.loss(&samples).map_err(discard_all)?;
+        let shape = [targets.len(), self.n_classes()];
+        let found_shape = found.logits.dims();
+        output_shape("the logits of the head", shape, found_shape).map_err(discard_all)?;
+        let observed = self
+            .head
+            .memory()
+            .zip(found.observed)
+            .map(|(memory, rows)| Observed::new(memory, samples.samples, targets.len(), rows));
+        let observed = observed.transpose().map_err(discard_all)?;
         let features = samples.features.without_autodiff();
         self.check_numbers(&features, &found.loss)
             .map_err(discard_all)?;
@@ -93,8 +114,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             );
         }
         let loss = found.loss.without_autodiff();
-        if let Some((id, observed)) = self.head.memory().zip(found.observed) {
-            grads.register(id, observed.without_autodiff());
+        if let Some(observed) = observed {
+            let table = self.head.memory().filter(|_| self.config.accumulation);
+            observed.write(&mut grads, self.observed, table);
         }
         let count = Tensor::<1>::full([1], n_samples, (&loss.device(), DType::F32));
         grads.register(self.samples.id(), count);
@@ -115,7 +137,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// # Errors
     ///
     /// [`MlaError::NoStepGradients`] for gradients that do not come from
-    /// [`try_step`](Self::try_step). The model and the optimizer are then unchanged.
+    /// [`try_step`](Self::try_step), [`MlaError::ObservationsLost`] for a sum of gradients that a head
+    /// with a memory needs [`accumulation`](crate::baseline::JointConfig::accumulation) for. The model
+    /// and the optimizer are then unchanged.
     pub fn try_optimize(
         &mut self,
         optimizer: &mut ModuleOptimizer,
@@ -124,14 +148,14 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ) -> Result<()> {
         let n_samples = gradients.remove::<1>(self.samples.id());
         let n_samples = n_samples.ok_or(MlaError::NoStepGradients)?;
-        let observed = self.head.memory().and_then(|id| gradients.remove::<2>(id));
+        let observed = self.take_observed(&mut gradients)?;
         let parameters = Parameters::of(&self.encoders, &self.head);
         parameters.divide(&mut gradients, &n_samples);
         let parameters = optimizer.step(learning_rate.into(), parameters, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
-        if let Some(observed) = observed {
-            self.head.remember(observed);
+        if let Some((at, observed)) = observed {
+            self.head.remember(at, observed);
         }
         self.n_steps.set(self.n_steps.get() + 1);
         Ok(())
@@ -143,10 +167,11 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ///
     /// As [`predict`](Self::predict), and [`MlaError::LabelOutOfRange`].
     pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
-        let targets = batch.targets.clone();
-        targets.check(self.n_classes())?;
+        let (targets, samples) = (batch.targets.clone(), batch.samples.clone());
+        let located = |error: MlaError| error.located(None, samples.as_deref());
+        targets.check(self.n_classes()).map_err(located)?;
         let features = self.features(batch)?;
-        let prediction = self.predict_features(&features)?;
+        let prediction = self.predict_features(&features).map_err(located)?;
         let predictor = JointSubsets {
             head: self.head.clone(),
             features,
@@ -175,11 +200,17 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             .map_err(MlaError::read("the loss and the finiteness of features"))?;
         let step = self.n_steps();
         match numbers[1..].iter().position(|number| number.is_nan()) {
-            Some(modality) => Err(MlaError::NonFinite {
-                what: NonFinite::Features,
-                modality,
-                step,
-            }),
+            Some(modality) => {
+                let what = NonFinite::Features;
+                let error = MlaError::NonFinite {
+                    what,
+                    modality,
+                    step,
+                };
+                let n_rows = features.presence().rows(modality).len();
+                let rows = not_finite_rows(&features.modality(modality))?;
+                Err(error.of_sample(culprit(&rows, n_rows)))
+            }
             None if !numbers[0].is_finite() => Err(MlaError::NonFiniteLoss { step }),
             None => Ok(()),
         }
@@ -224,16 +255,15 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
     /// [`MlaError::NoSamples`] for a loader without items.
     fn training_loader(
         &self,
-        batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
-        passes: Vec<Passes>,
+        batches: SourceLoader<MultimodalBatch<E::Inputs>>,
     ) -> Result<TrainingLoader<Self::TrainingInput>> {
-        if batches.num_items() == 0 {
+        if batches.loader.num_items() == 0 {
             let what = "the training data";
             return Err(MlaError::NoSamples { what });
         }
         Ok(TrainingLoader {
-            loader: batches,
-            handle: LoaderHandle::of_passes(passes),
+            loader: batches.loader,
+            handle: LoaderHandle::of_sources(batches.sources),
         })
     }
 
@@ -247,6 +277,14 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
 
     fn interruption(&self) -> &Interruption {
         &self.interruption
+    }
+
+    fn interruption_mut(&mut self) -> &mut Interruption {
+        &mut self.interruption
+    }
+
+    fn check_restored(&self) -> Result<()> {
+        self.n_steps.check("n_steps")
     }
 
     fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {

@@ -19,15 +19,19 @@ enum Entry<T> {
     EndOfPass,
 }
 
-impl<T> Entry<T> {
-    fn is_end(&self) -> bool {
-        matches!(self, Self::EndOfPass)
-    }
+/// The pending entries of one pass. Counted as they come and go: a queue can hold a whole pass.
+#[derive(Default)]
+struct Pending {
+    turns: usize,
+    absent: usize,
+    has_end: bool,
 }
 
 /// The queue of one modality.
 struct Lane<T> {
     entries: VecDeque<Entry<T>>,
+    /// The passes that the entries belong to, in order.
+    pending: VecDeque<Pending>,
     /// Number of completed passes over the data.
     passes: usize,
     /// Number of passes completed since the last turn.
@@ -36,12 +40,63 @@ struct Lane<T> {
     seen: bool,
     n_samples: usize,
     served: usize,
+    /// A later step at which the schedule has the modality, as far as known.
+    due: u64,
 }
 
 impl<T> Lane<T> {
-    fn end_pass(&mut self) {
-        self.passes += 1;
-        self.barren += 1;
+    fn new(n_samples: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            pending: VecDeque::new(),
+            passes: 0,
+            barren: 0,
+            seen: false,
+            n_samples,
+            served: 0,
+            due: 0,
+        }
+    }
+
+    fn push(&mut self, entry: Entry<T>) {
+        if self.pending.back().is_none_or(|pass| pass.has_end) {
+            self.pending.push_back(Pending::default());
+        }
+        if let Some(pass) = self.pending.back_mut() {
+            match entry {
+                Entry::Turn(_) => pass.turns += 1,
+                Entry::Absent => pass.absent += 1,
+                Entry::EndOfPass => pass.has_end = true,
+            }
+        }
+        self.entries.push_back(entry);
+    }
+
+    /// Takes the next entry. The end of a pass completes it.
+    fn pop(&mut self) -> Option<Entry<T>> {
+        let entry = self.entries.pop_front()?;
+        if let Some(pass) = self.pending.front_mut() {
+            match entry {
+                Entry::Turn(_) => pass.turns -= 1,
+                Entry::Absent => pass.absent -= 1,
+                Entry::EndOfPass => {
+                    self.pending.pop_front();
+                    self.passes += 1;
+                    self.barren += 1;
+                }
+            }
+        }
+        Some(entry)
+    }
+
+    /// Whether the end of a pass comes next.
+    fn is_at_end(&self) -> bool {
+        matches!(self.entries.front(), Some(Entry::EndOfPass))
+    }
+
+    /// Whether the rest of a pass is queued.
+    fn has_whole_pass(&self) -> bool {
+        self.pending.front().is_some_and(|pass| pass.has_end)
     }
 
     /// Whether a whole pass contained no turn.
@@ -56,11 +111,13 @@ impl<T> Lane<T> {
 
     /// The number of skipped turns left in a pass, if only those are left.
     fn only_absent_left(&self) -> Option<usize> {
-        let end = self.entries.iter().position(Entry::is_end)?;
-        let absent = |entry: &Entry<T>| matches!(entry, Entry::Absent);
-        self.entries.iter().take(end).all(absent).then_some(end)
+        let pass = self.pending.front()?;
+        (pass.has_end && pass.turns == 0).then_some(pass.absent)
     }
 }
+
+/// Number of steps that a schedule may leave out a modality that an epoch waits for.
+const LONGEST_ABSENCE: u64 = 1 << 22;
 
 /// Checks after a pass that it contained every modality.
 fn check_seen<T>(lanes: &[Lane<T>]) -> Result<(), DatasetError> {
@@ -87,23 +144,14 @@ pub(super) struct AlternatingIter<'a, In: ModalityInputs> {
     feeds: Feeds<'a, In>,
     lanes: Vec<Lane<In::One>>,
     turns: usize,
+    /// Whether a pass ended since the schedule was last checked.
+    pass_ended: bool,
     over: bool,
 }
 
 impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
     pub(super) fn new(loader: &'a AlternatingLoader<In>) -> Self {
-        let lanes = loader
-            .lengths()
-            .into_iter()
-            .map(|n_samples| Lane {
-                entries: VecDeque::new(),
-                passes: 0,
-                barren: 0,
-                seen: false,
-                n_samples,
-                served: 0,
-            })
-            .collect();
+        let lanes = loader.lengths().into_iter().map(Lane::new).collect();
         Self {
             loader,
             feeds: match &loader.source {
@@ -114,6 +162,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
             },
             lanes,
             turns: 0,
+            pass_ended: false,
             over: false,
         }
     }
@@ -145,8 +194,8 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                     lane.seen |= matches!(entry, Entry::Turn(_));
                     // When an epoch is a pass, a lane that has the rest of the pass queued needs no more.
                     let by_pass = !matches!(self.loader.epoch, EpochLength::Turns(_));
-                    if !(by_pass && lane.entries.iter().any(Entry::is_end)) {
-                        lane.entries.push_back(entry);
+                    if !(by_pass && lane.has_whole_pass()) {
+                        lane.push(entry);
                     }
                 }
             }
@@ -159,7 +208,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                     }
                     Some(turn) => Entry::Turn(turn?),
                 };
-                self.lanes[modality].entries.push_back(entry);
+                self.lanes[modality].push(entry);
             }
             _ => unreachable!("an iterator is made from its own loader's source"),
         }
@@ -170,11 +219,53 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
     fn settle(&mut self, modality: usize) -> Result<(), DatasetError> {
         self.fill(modality)?;
         let lane = &mut self.lanes[modality];
-        if lane.entries.front().is_some_and(Entry::is_end) {
-            lane.entries.pop_front();
-            lane.end_pass();
+        if lane.is_at_end() {
+            lane.pop();
+            self.pass_ended = true;
         }
         Ok(())
+    }
+
+    /// Checks that the schedule returns to every modality that the epoch waits for. Without this, an
+    /// epoch would never end.
+    fn check_schedule(&mut self) -> Result<()> {
+        let step = self.loader.step();
+        let n_modalities = self.lanes.len();
+        for (modality, lane) in self.lanes.iter_mut().enumerate() {
+            if lane.has_passed() || lane.due >= step {
+                continue;
+            }
+            let schedule = &self.loader.schedule;
+            let last = step.saturating_add(LONGEST_ABSENCE);
+            let due = (step..last).find(|&t| schedule.modality(t, n_modalities) == modality);
+            lane.due = due.ok_or(MlaError::NeverScheduled {
+                modality,
+                step,
+                n_steps: LONGEST_ABSENCE,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Number of steps, from the current one, on modalities without data.
+    fn barren_steps(&self) -> Result<usize> {
+        let with_data = self.lanes.iter().position(|lane| !lane.is_barren());
+        let modality = with_data.ok_or(MlaError::NoSamples { what: NO_SAMPLES })?;
+        let step = self.loader.step();
+        let n_modalities = self.lanes.len();
+        let last = step.saturating_add(LONGEST_ABSENCE);
+        for t in step..last {
+            let scheduled = self.loader.schedule.modality(t, n_modalities);
+            self.loader.check_modality(scheduled)?;
+            if !self.lanes[scheduled].is_barren() {
+                return Ok((t - step) as usize);
+            }
+        }
+        Err(MlaError::NeverScheduled {
+            modality,
+            step,
+            n_steps: LONGEST_ABSENCE,
+        })
     }
 
     fn is_over(&self) -> bool {
@@ -195,6 +286,11 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
             }
         }
         while !self.is_over() {
+            if std::mem::take(&mut self.pass_ended)
+                && !matches!(self.loader.epoch, EpochLength::Turns(_))
+            {
+                self.check_schedule().map_err(DatasetError::new)?;
+            }
             let modality = self
                 .loader
                 .schedule
@@ -203,16 +299,14 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                 .check_modality(modality)
                 .map_err(DatasetError::new)?;
             if self.lanes[modality].is_barren() {
-                if self.lanes.iter().all(Lane::is_barren) {
-                    return Err(DatasetError::new(MlaError::NoSamples { what: NO_SAMPLES }));
-                }
-                self.loader.counts.skip(1);
+                let barren = self.barren_steps().map_err(DatasetError::new)?;
+                self.loader.counts.skip(barren);
                 continue;
             }
             self.fill(modality)?;
             let lane = &mut self.lanes[modality];
-            match lane.entries.pop_front() {
-                Some(Entry::EndOfPass) | None => lane.end_pass(),
+            match lane.pop() {
+                Some(Entry::EndOfPass) | None => self.pass_ended = true,
                 Some(Entry::Absent) => self.loader.counts.skip(1),
                 Some(Entry::Turn(turn)) => {
                     lane.barren = 0;

@@ -3,6 +3,8 @@
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
 use burn::tensor::{DType, Device, Tensor};
 
+#[cfg(feature = "train")]
+use crate::error::MlaError;
 use crate::error::Result;
 use crate::head::ProtectedLayer;
 #[cfg(feature = "train")]
@@ -114,6 +116,21 @@ impl<P: OrthogonalProjector> Projection<P> {
     /// If there is no such layer.
     pub fn state(&self, layer: usize) -> &P::State {
         &self.layers[layer].state
+    }
+
+    /// Checks the counts of a loaded state, and that its last modality exists.
+    #[cfg(feature = "train")]
+    pub(in crate::mla) fn check(&self) -> Result<()> {
+        self.n_steps.check("n_steps")?;
+        let n_modalities = self.layers.first().map_or(1, |layer| layer.carriers.len());
+        let last = self.last_modality.get();
+        if last < n_modalities as u64 {
+            return Ok(());
+        }
+        Err(MlaError::ModalityOutOfRange {
+            modality: last.try_into().unwrap_or(usize::MAX),
+            n_modalities,
+        })
     }
 
     /// The gains of a protected layer's projector for a modality; `None` where there is no such

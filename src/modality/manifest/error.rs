@@ -98,6 +98,16 @@ pub enum ManifestProblem {
         /// Number of samples of the data.
         n_samples: usize,
     },
+    /// A natural mask whose number of modalities differs from that of the manifest.
+    #[error("the mask of split `{split}` has {masked} modalities, expected {n_modalities}")]
+    ModalityCount {
+        /// The split.
+        split: String,
+        /// Number of modalities of the mask.
+        masked: usize,
+        /// Number of modalities of the manifest.
+        n_modalities: usize,
+    },
     /// A split that is not in the manifest.
     #[error("unknown split `{split}`, the splits are {}", .known.join(", "))]
     UnknownSplit {

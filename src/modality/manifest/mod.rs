@@ -68,12 +68,42 @@ impl MissingManifest {
         S: Into<String>,
     {
         let modalities: Vec<String> = modalities.into_iter().map(Into::into).collect();
+        let n_modalities = modalities.len();
         let splits = splits.into_iter().map(|(name, n_samples)| {
-            let name = name.into();
-            let presence = rate
-                .presence(&name, n_samples, modalities.len())
-                .map_err(|_| ManifestProblem::NoModalities)?;
-            Ok((name, presence))
+            let complete = Presence::all(n_samples, n_modalities);
+            (name, complete)
+        });
+        Self::within(rate, modalities, splits)
+    }
+
+    /// Draws the masks of `splits` whose samples lack modalities already, each given by its name and
+    /// its natural mask; see [`MissingRate::presence_within`].
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and [`ManifestProblem::ModalityCount`] for a natural mask with another
+    /// number of modalities.
+    pub fn within<M, S>(
+        rate: MissingRate,
+        modalities: impl IntoIterator<Item = M>,
+        splits: impl IntoIterator<Item = (S, Presence)>,
+    ) -> Result<Self, ManifestError>
+    where
+        M: Into<String>,
+        S: Into<String>,
+    {
+        let modalities: Vec<String> = modalities.into_iter().map(Into::into).collect();
+        let splits = splits.into_iter().map(|(name, natural)| {
+            let split = name.into();
+            if natural.n_modalities() != modalities.len() {
+                return Err(ManifestProblem::ModalityCount {
+                    split,
+                    masked: natural.n_modalities(),
+                    n_modalities: modalities.len(),
+                });
+            }
+            let presence = rate.presence_within(&split, &natural);
+            Ok((split, presence.map_err(|_| ManifestProblem::NoModalities)?))
         });
         let splits = splits.collect::<Result<Vec<_>, ManifestProblem>>()?;
         Ok(Self::checked(rate, modalities, splits)?)

@@ -189,6 +189,36 @@ fn foreign_truncated_and_absent_files_are_refused_by_name() {
 }
 
 #[test]
+fn a_byte_order_mark_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing.json");
+    let saved = manifest(0.3);
+    saved.save(&path).unwrap();
+    let marked = [b"\xef\xbb\xbf".to_vec(), fs::read(&path).unwrap()].concat();
+    fs::write(&path, marked).unwrap();
+    assert_eq!(MissingManifest::load(&path).unwrap(), saved);
+}
+
+#[test]
+fn writers_of_one_file_do_not_tear_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing.json");
+    let manifests: Vec<_> = (0..4)
+        .map(|tenths| manifest(f64::from(tenths) / 10.0))
+        .collect();
+    std::thread::scope(|scope| {
+        for manifest in &manifests {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    manifest.save(&path).unwrap();
+                    assert!(manifests.contains(&MissingManifest::load(&path).unwrap()));
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn saving_that_fails_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let occupied = folder.path().join("missing.json");
@@ -203,4 +233,20 @@ fn saving_that_fails_leaves_nothing_behind() {
             .is_err()
     );
     assert!(manifest(0.3).save("/").is_err());
+}
+
+#[test]
+fn masks_are_drawn_within_natural_gaps() {
+    let rate = MissingRate::new(0.6, 2).unwrap();
+    let natural = Presence::from_mask([true, false].repeat(50), 2).unwrap();
+    let splits = [("train", natural.clone()), ("test", Presence::all(50, 2))];
+    let manifest = MissingManifest::within(rate, ["audio", "video"], splits).unwrap();
+    assert_eq!(manifest.presence("train").unwrap(), &natural);
+    let complete = rate.presence("test", 50, 2).unwrap();
+    assert_eq!(manifest.presence("test").unwrap(), &complete);
+    let error = MissingManifest::within(rate, ["audio"], [("train", natural)]).unwrap_err();
+    assert_eq!(
+        error.problem.to_string(),
+        "the mask of split `train` has 2 modalities, expected 1"
+    );
 }

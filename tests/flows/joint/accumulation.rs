@@ -25,7 +25,8 @@ fn two_unequal_parts_end_where_the_whole_does() {
         let device = device.autodiff();
         for kind in ALL {
             let build = || {
-                let mut model = joint(kind, 3, JointConfig::new(), &device);
+                let config = JointConfig::new().with_accumulation(true);
+                let mut model = joint(kind, 3, config, &device);
                 if kind == Kind::Qmf {
                     let config = QmfConfig::new(FEATURES.to_vec(), N_CLASSES, N_DATA);
                     let head = config.with_ranking_weight(1e-30).init(&device).unwrap();
@@ -60,7 +61,8 @@ fn two_unequal_parts_end_where_the_whole_does() {
 fn one_micro_batch_is_a_batch() {
     for device in devices() {
         let device = device.autodiff();
-        let build = || joint(Kind::Qmf, 2, JointConfig::new(), &device);
+        let config = JointConfig::new().with_accumulation(true);
+        let build = || joint(Kind::Qmf, 2, config.clone(), &device);
         let (mut direct, mut summed) = (build(), build());
         update(&mut direct, &mut sgd(), 0.1, batch_of(8, 2, 0, &device));
         let output = summed.try_step(batch_of(8, 2, 0, &device)).unwrap();
@@ -68,6 +70,30 @@ fn one_micro_batch_is_a_batch() {
         sum.accumulate(&summed, output.grads);
         summed.try_optimize(&mut sgd(), 0.1, sum.grads()).unwrap();
         assert_eq!(state(&summed), state(&direct));
+    }
+}
+
+/// A sum of gradients drops what QMF observed, unless the model is told to sum it, too.
+#[test]
+fn a_sum_without_its_observations_is_refused() {
+    for device in devices() {
+        let device = device.autodiff();
+        for kind in ALL {
+            let mut model = joint(kind, 2, JointConfig::new(), &device);
+            let before = state(&model);
+            let mut sum = GradientsAccumulator::new();
+            for seed in 0..2 {
+                let output = model.try_step(batch_of(4, 2, seed, &device)).unwrap();
+                sum.accumulate(&model, output.grads);
+            }
+            let updated = model.try_optimize(&mut sgd(), 0.1, sum.grads());
+            if kind == Kind::Qmf {
+                assert_eq!(updated, Err(MlaError::ObservationsLost));
+                assert_eq!(state(&model), before);
+            } else {
+                assert_eq!(updated, Ok(()), "{kind:?}");
+            }
+        }
     }
 }
 

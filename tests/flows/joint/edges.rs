@@ -23,10 +23,14 @@ fn what_is_not_finite_names_its_modality() {
                 batch.inputs[modality] = Some(ModalityInput::all(input));
                 assert_eq!(
                     model.try_step(batch).map(|_| ()).unwrap_err(),
-                    MlaError::NonFinite {
-                        what: NonFinite::Features,
-                        modality,
-                        step: 1
+                    MlaError::Sample {
+                        sample: 1,
+                        position: Some(1),
+                        problem: Box::new(MlaError::NonFinite {
+                            what: NonFinite::Features,
+                            modality,
+                            step: 1
+                        })
                     },
                     "{kind:?}"
                 );
@@ -81,6 +85,7 @@ fn batches_that_do_not_fit_are_refused() {
             };
             let mut batch = batch_of(3, 3, 0, &device);
             batch.targets = Targets::from_labels(vec![0, N_CLASSES as i64, -1], &device);
+            batch.samples = None;
             assert_eq!(
                 refused(batch),
                 MlaError::LabelOutOfRange {
@@ -95,12 +100,13 @@ fn batches_that_do_not_fit_are_refused() {
             );
             let mut batch = batch_of(3, 3, 0, &device);
             batch.targets = Targets::new([0, 1], &device);
+            batch.samples = None;
             assert!(matches!(
                 refused(batch),
-                MlaError::Size {
-                    expected: 2,
-                    got: 3,
-                    ..
+                MlaError::EncoderOutput {
+                    modality: 0,
+                    expected: [2, _],
+                    found: [3, _],
                 }
             ));
             let mut batch = batch_of(3, 3, 0, &device);
@@ -157,7 +163,8 @@ fn models_that_do_not_fit_are_refused() {
 fn heads_out_of_range_are_refused() {
     let device = Device::flex();
     for kind in [Kind::Sum, Kind::Concat, Kind::LateFusion, Kind::Film] {
-        for (widths, n_classes) in [(vec![], 2), (vec![3, 0], 2), (vec![3, 4], 0)] {
+        let far = (vec![usize::MAX, 4], 2);
+        for (widths, n_classes) in [(vec![], 2), (vec![3, 0], 2), (vec![3, 4], 0), far] {
             let error = match kind {
                 Kind::Sum => SumConfig::new(widths, n_classes).init(&device).map(|_| ()),
                 Kind::Concat => ConcatConfig::new(widths, n_classes)

@@ -183,3 +183,37 @@ fn values_out_of_range_are_refused() {
         "n_data must be at least 1, got 0"
     );
 }
+
+/// Shortest time of a step and its update.
+fn time_of_a_step(n_data: usize, device: &Device) -> std::time::Duration {
+    let head = QmfConfig::new(FEATURES[..2].to_vec(), N_CLASSES, n_data);
+    let head = AnyHead::Qmf(head.init(device).unwrap());
+    let mut model = JointConfig::new().init(encoders(2, device), head).unwrap();
+    let mut optimizer = sgd();
+    let mut step = |seed| {
+        let batch = batch_of(16, 2, seed, device);
+        let batch = batch.with_samples((0..16).map(|i| i * 7919 % n_data).collect());
+        let start = std::time::Instant::now();
+        update(&mut model, &mut optimizer, 0.05, batch);
+        start.elapsed()
+    };
+    (0..8).map(&mut step).min().unwrap()
+}
+
+/// When each step went through the whole history, the second took 80 times as long.
+#[test]
+fn a_step_costs_the_same_however_many_samples_there_are() {
+    for device in devices() {
+        let device = device.autodiff();
+        let few = time_of_a_step(1000, &device);
+        let many = time_of_a_step(1_000_000, &device);
+        assert!(many < 5 * few, "{few:?} and {many:?}");
+    }
+}
+
+#[test]
+fn a_history_that_fits_no_memory_is_refused() {
+    let config = QmfConfig::new(vec![3, 4], 2, usize::MAX);
+    let error = config.init(&Device::flex()).map(|_| ()).unwrap_err();
+    assert!(error.to_string().starts_with("n_data must be"), "{error}");
+}

@@ -307,7 +307,11 @@ fn a_sample_with_nothing_is_named() {
         ModalityInput::rows(Tensor::zeros([samples.len(), width], &device), samples)
     };
     batch.inputs = vec![rows(INPUTS[0], vec![0]), rows(INPUTS[1], vec![2, 0])];
-    let error = MlaError::NothingPresent { sample: 1 };
+    let error = MlaError::Sample {
+        sample: 1,
+        position: Some(1),
+        problem: Box::new(MlaError::NothingPresent { sample: 1 }),
+    };
     assert_eq!(
         model.try_step(batch.clone()).map(|_| ()),
         Err(error.clone())

@@ -9,11 +9,12 @@ mod history;
 mod missing;
 mod modulation;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use burn_mla::baseline::*;
 use burn_mla::modality::Presence;
+use burn_mla::module::Buffer;
 use burn_mla::prelude::*;
 
 use crate::common::*;
@@ -67,11 +68,11 @@ impl JointHead for AnyHead {
     fn check(&self, d_features: &[usize]) -> Result<()> {
         delegate!(self, head => head.check(d_features))
     }
-    fn memory(&self) -> Option<ParamId> {
+    fn memory(&self) -> Option<&Buffer<2>> {
         delegate!(self, head => head.memory())
     }
-    fn remember(&mut self, observed: Tensor<2>) {
-        delegate!(self, head => head.remember(observed))
+    fn remember(&mut self, at: Tensor<1, Int>, observed: Tensor<2>) {
+        delegate!(self, head => head.remember(at, observed))
     }
 }
 

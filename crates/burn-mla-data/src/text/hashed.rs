@@ -2,6 +2,8 @@
 
 use burn::config::Config;
 use burn::tensor::{Device, Tensor, TensorData};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use crate::error::{DataError, Result};
 
@@ -32,8 +34,12 @@ pub struct HashedTextConfig {
 /// and scaled to length 1.
 ///
 /// The hashing trick (Weinberger et al., ICML 2009) needs no vocabulary. N-grams are within a word
-/// with its ends marked, as in fastText. Words are runs of letters and digits in lower case. The hash
-/// is 64-bit FNV-1a, which makes vectors the same on every machine.
+/// with its ends marked, as in fastText. The hash is 64-bit FNV-1a, which makes vectors the same on
+/// every machine.
+///
+/// Texts are compared in Unicode's normalization form C and in lower case: a letter with an accent is
+/// the same whether it is one character or two. Words are runs of letters and digits with their
+/// combining marks, such as the vowel signs of Hindi. Joiners of zero width are ignored.
 ///
 /// ```
 /// use burn_mla_data::text::HashedTextConfig;
@@ -143,12 +149,7 @@ impl HashedText {
         let mut count = |kind: u8, term: &[char]| {
             counts[(fnv1a(kind, term) % self.d_output as u64) as usize] += 1.0;
         };
-        let lower = text.to_lowercase();
-        for word in lower
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-        {
-            let letters: Vec<char> = word.chars().collect();
+        for letters in words(text) {
             if self.words {
                 count(b'w', &letters);
             }
@@ -159,6 +160,26 @@ impl HashedText {
         }
         counts
     }
+}
+
+/// The words of a text, each as its characters.
+fn words(text: &str) -> Vec<Vec<char>> {
+    const JOINERS: [char; 2] = ['\u{200c}', '\u{200d}'];
+    // Composed before and after, because lower case may decompose.
+    let lower = text.nfc().collect::<String>().to_lowercase();
+    let mut words: Vec<Vec<char>> = vec![];
+    let mut inside = false;
+    for c in lower.nfc().filter(|c| !JOINERS.contains(c)) {
+        match words.last_mut().filter(|_| inside) {
+            Some(word) if c.is_alphanumeric() || is_combining_mark(c) => word.push(c),
+            None if c.is_alphanumeric() => {
+                words.push(vec![c]);
+                inside = true;
+            }
+            _ => inside = false,
+        }
+    }
+    words
 }
 
 /// Computes the 64-bit FNV-1a hash of a kind of term and its characters.
@@ -180,6 +201,38 @@ mod tests {
         let hashed = HashedTextConfig::new(4096).init(&["a b", "c"]).unwrap();
         assert_eq!(hashed.vector("Red, Apple!"), hashed.vector("red apple"));
         assert_ne!(hashed.vector("red apple"), hashed.vector("red pear"));
+    }
+
+    fn joined(text: &str) -> Vec<String> {
+        let words = words(text).into_iter();
+        words.map(|word| word.into_iter().collect()).collect()
+    }
+
+    #[test]
+    fn marks_stay_within_words() {
+        // Vowel signs and a virama, a decomposed accent, the dot of a lower-case İ, Hebrew points.
+        assert_eq!(joined("हिन्दी भाषा"), ["हिन्दी", "भाषा"]);
+        assert_eq!(joined("cafe\u{301} noir"), ["café", "noir"]);
+        assert_eq!(joined("İstanbul"), ["i\u{307}stanbul"]);
+        assert_eq!(joined("שָׁלוֹם"), ["שָׁלוֹם".nfc().collect::<String>()]);
+        // A joiner of zero width, and marks that follow no letter.
+        assert_eq!(joined("می\u{200c}خواهم"), ["میخواهم"]);
+        assert_eq!(joined("\u{301}a ❤\u{fe0f} b"), ["a", "b"]);
+        assert_eq!(joined("Red, 2 apples!"), ["red", "2", "apples"]);
+        assert!(joined("?! \u{301}").is_empty());
+    }
+
+    #[test]
+    fn composed_and_decomposed_texts_have_the_same_vector() {
+        let hashed = HashedTextConfig::new(4096).init::<&str>(&[]).unwrap();
+        for (composed, decomposed) in [
+            ("Ärger", "A\u{308}rger"),
+            ("Việt", "Vie\u{323}\u{302}t"),
+            ("한글", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}"),
+        ] {
+            assert_eq!(hashed.vector(composed), hashed.vector(decomposed));
+            assert!(hashed.vector(composed).iter().any(|&x| x > 0.0));
+        }
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! QMF: late fusion weighted by energies, which a ranking loss ties to the loss of each sample.
 
+mod history;
 mod ranking;
 
 use burn::config::Config;
-use burn::module::{Module, ParamId};
-use burn::tensor::{DType, Device, Tensor};
+use burn::module::Module;
+use burn::tensor::{DType, Device, Int, Tensor};
 
 use crate::baseline::joint::heads::{Heads, masked, sum_of};
 use crate::baseline::joint::late_fusion::unimodal_losses;
-use crate::baseline::joint::qmf::ranking::{LossHistory, observed, ranking_loss};
+use crate::baseline::joint::qmf::history::{Means, add, unseen_ranges, update_level};
+use crate::baseline::joint::qmf::ranking::{observed, ranking_loss};
 use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{MlaError, Result, at_least_one, not_negative, same_size};
 use crate::modality::SelectRows;
@@ -20,7 +22,7 @@ use crate::module::Buffer;
 /// |---|---|---|---|
 /// | `d_features` | required | feature width of each modality | each >= 1 |
 /// | `n_classes` | required | number of classes | >= 1 |
-/// | `n_data` | required | number of samples of the training data, whose losses are recorded | >= 1 |
+/// | `n_data` | required | number of samples of the training data, whose losses are recorded | >= 1, `8 M` bytes each |
 /// | `ranking_weight` | 1 | weight of the ranking losses; 0 records no losses | `[0, inf)` |
 #[derive(Config, Debug)]
 pub struct QmfConfig {
@@ -54,12 +56,18 @@ pub struct QmfConfig {
 /// The history of losses is part of the model's record, in f32 whatever the precision of the model.
 /// Batches must have the positions of their [samples](crate::modality::MultimodalBatch::samples).
 ///
+/// Memory and record grow with `n_data`, `8 M` bytes per sample. The time of a step and an update does
+/// not, except with [`accumulation`](crate::baseline::JointConfig::accumulation), and for the first
+/// update after the model was cloned, which copies the history.
+///
 /// A missing modality has no term in the fused logits, no loss, and no place among neighbours. The
 /// unimodal prediction is the output of the modality's head.
 #[derive(Module, Debug)]
 pub struct Qmf {
     heads: Heads,
     history: Buffer<2>,
+    /// Ranges of the mean losses, from blocks of samples to all of them.
+    ranges: Vec<Buffer<2>>,
     ranking_weight: f64,
 }
 
@@ -74,11 +82,22 @@ impl QmfConfig {
     /// [`MlaError`] for a value outside of the ranges above, or no modality.
     pub fn init(&self, device: &Device) -> Result<Qmf> {
         at_least_one("n_data", self.n_data)?;
+        let n_modalities = self.d_features.len();
+        let row = n_modalities.saturating_mul(2 * size_of::<f32>()).max(1);
+        if self.n_data > isize::MAX as usize / row {
+            return Err(MlaError::HyperParameter {
+                name: "n_data",
+                requirement: "small enough for the memory of the device",
+                value: self.n_data as f64,
+            });
+        }
         let heads = Heads::init(&self.d_features, self.n_classes, device)?;
-        let shape = [self.n_data, 2 * self.d_features.len()];
+        let shape = [self.n_data, 2 * n_modalities];
+        let ranges = unseen_ranges(self.n_data, n_modalities, device);
         Ok(Qmf {
             heads,
             history: Buffer::new(Tensor::zeros(shape, (device, DType::F32))),
+            ranges: ranges.into_iter().map(Buffer::new).collect(),
             ranking_weight: not_negative("ranking_weight", self.ranking_weight)?,
         })
     }
@@ -108,9 +127,10 @@ impl Qmf {
         each: &[Tensor<2>],
         batch: &JointSamples,
         at: &[usize],
-        history: Tensor<2>,
+        added: Tensor<2>,
     ) -> Result<Option<Tensor<1>>> {
-        let history = LossHistory::new(history);
+        let ranges: Vec<Tensor<2>> = self.ranges.iter().map(Buffer::get).collect();
+        let history = Means::after(&self.history.get(), &ranges, at, added);
         let mut sum: Option<Tensor<1>> = None;
         for (modality, logits) in each.iter().enumerate() {
             let rows = batch.features.presence().rows(modality);
@@ -171,9 +191,8 @@ impl JointHead for Qmf {
         let mut seen = None;
         if self.ranking_weight > 0.0 {
             let at = self.places(batch)?;
-            let added = observed(&each, batch, at, self.history.dims()[0]);
-            let history = self.history.get() + added.clone();
-            if let Some(ranks) = self.ranking_losses(&each, batch, at, history)? {
+            let added = observed(&each, batch);
+            if let Some(ranks) = self.ranking_losses(&each, batch, at, added.clone())? {
                 loss = loss + ranks * self.ranking_weight;
             }
             seen = Some(added);
@@ -193,11 +212,22 @@ impl JointHead for Qmf {
         self.heads.check(d_features)
     }
 
-    fn memory(&self) -> Option<ParamId> {
-        (self.ranking_weight > 0.0).then(|| self.history.id())
+    fn memory(&self) -> Option<&Buffer<2>> {
+        (self.ranking_weight > 0.0).then_some(&self.history)
     }
 
-    fn remember(&mut self, observed: Tensor<2>) {
-        self.history.set(self.history.get() + observed);
+    fn remember(&mut self, at: Tensor<1, Int>, observed: Tensor<2>) {
+        self.history
+            .update(|history| add(history, at.clone(), observed));
+        let mut below = self.history.get();
+        let mut at = at;
+        for (i, level) in self.ranges.iter_mut().enumerate() {
+            level.update(|old| {
+                let (new, changed) = update_level(&below, i == 0, old, at.clone());
+                at = changed;
+                new
+            });
+            below = level.get();
+        }
     }
 }

@@ -121,6 +121,19 @@ impl EmojiEncoder {
 impl Encoder for EmojiEncoder {
     type Input = EmojiInput;
 
+    fn check(&self, input: &EmojiInput) -> Result<()> {
+        match (self, input) {
+            (Self::Image(encoder), EmojiInput::Image(image)) => encoder.check(image),
+            (Self::Vector(encoder), EmojiInput::Vector(vector)) => encoder.check(vector),
+            (Self::Image(_), EmojiInput::Vector(vector)) => {
+                Err(MlaError::input_shape(vector.dims(), "images"))
+            }
+            (Self::Vector(_), EmojiInput::Image(image)) => {
+                Err(MlaError::input_shape(image.dims(), "vectors"))
+            }
+        }
+    }
+
     fn encode(&self, input: EmojiInput) -> Tensor<2> {
         match (self, input) {
             (Self::Image(encoder), EmojiInput::Image(image)) => encoder.encode(image),
