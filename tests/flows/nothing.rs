@@ -89,7 +89,7 @@ fn training_data_without_samples_is_an_error() {
         let device = device.autodiff();
         let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
         let error = model
-            .training_loader(loader(0, &device), vec![])
+            .training_loader(loader(0, &device).into())
             .map(|_| ());
         assert!(
             matches!(error, Err(MlaError::NoSamples { .. })),
@@ -99,7 +99,7 @@ fn training_data_without_samples_is_an_error() {
         let head = head.init(&device).unwrap();
         let joint = JointConfig::new().init(mlps(&device), head).unwrap();
         let error = joint
-            .training_loader(loader(0, &device), vec![])
+            .training_loader(loader(0, &device).into())
             .map(|_| ());
         assert!(
             matches!(error, Err(MlaError::NoSamples { .. })),
