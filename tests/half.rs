@@ -41,13 +41,7 @@ fn a_model_in_half_precision_keeps_its_projector_in_f32() {
     let encoder = || MlpEncoderConfig::new(8, D_FEATURE).init(&device).unwrap();
     let head = LinearHeadConfig::new(D_FEATURE, 5).init(&device).unwrap();
     let rule = RlsProjectorConfig::new().init().unwrap();
-    let mut model = Mla::new(
-        (encoder(), encoder()),
-        head,
-        rule.clone(),
-        MeanFusion::new(),
-    )
-    .unwrap();
+    let mut model = Mla::new((encoder(), encoder()), head, rule, MeanFusion::new()).unwrap();
     assert_eq!(model.head.linear().weight.val().dtype(), DType::BF16);
 
     let targets = Targets::new((0..N_SAMPLES).map(|i| i % 5), &device);

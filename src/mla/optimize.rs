@@ -50,7 +50,6 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         Parameters::of(&self.encoders, &self.head).divide(&mut gradients, &carried.n_samples);
         let modality = carried.modality;
         self.check_head_gradients(&protected, &gradients, modality)?;
-        self.projection.stabilize()?;
 
         let projected = self.projection.advance(modality, &carried.sums);
         match self.projection.config().target {

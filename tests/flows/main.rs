@@ -3,7 +3,6 @@
 mod averages;
 mod burn_loop;
 mod common;
-mod conditioning;
 mod drawn;
 mod edges;
 mod factors;

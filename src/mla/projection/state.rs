@@ -13,8 +13,6 @@ use crate::module::{Buffer, Counter, module_fields};
 #[cfg(feature = "train")]
 use crate::projector::Gains;
 use crate::projector::OrthogonalProjector;
-#[cfg(feature = "train")]
-use crate::projector::Watch;
 
 /// A projector within a model: its rule, its options, and its state for each protected layer.
 ///
@@ -26,8 +24,6 @@ pub struct Projection<P: OrthogonalProjector> {
     pub(in crate::mla) n_steps: Counter,
     pub(in crate::mla) last_modality: Counter,
     pub(in crate::mla) layers: Vec<LayerProjection<P::State>>,
-    #[cfg(feature = "train")]
-    pub(in crate::mla) watch: Watch,
     /// The [carrier] of a head without protected layers.
     pub(in crate::mla) samples: Option<Param<Tensor<1>>>,
 }
@@ -87,8 +83,6 @@ impl<P: OrthogonalProjector> Projection<P> {
             n_steps: Counter::new(0, device),
             last_modality: Counter::new(0, device),
             layers,
-            #[cfg(feature = "train")]
-            watch: Watch::default(),
             samples: protected.is_empty().then(|| carrier(0, device)),
         })
     }
@@ -142,7 +136,7 @@ module_fields! {
 
 module_fields! {
     impl[P: OrthogonalProjector] Projection[P]
-    modules: [n_steps, last_modality, layers, samples], others: [rule, config, #[cfg(feature = "train")] watch]
+    modules: [n_steps, last_modality, layers, samples], others: [rule, config]
 }
 
 impl<P: OrthogonalProjector> ModuleDisplayDefault for Projection<P> {
