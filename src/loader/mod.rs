@@ -6,12 +6,14 @@ mod position;
 mod schedule;
 mod seed;
 mod seeded;
+mod training_data;
 mod unpaired;
 
 pub use alternating::{AlternatingLoader, EpochLength};
 pub use masked::{IndexedBatch, MappedLoader, WithIndex};
 pub use position::{LoaderHandle, LoaderPosition, Passes};
 pub use schedule::{Blocks, FixedOrder, RoundRobin, Schedule};
-pub(crate) use seed::derived;
+pub(crate) use seed::{derived, generator, shuffle};
 pub use seeded::SeededLoader;
+pub use training_data::TrainingData;
 pub use unpaired::UnpairedLoaders;

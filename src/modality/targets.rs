@@ -14,6 +14,14 @@ pub struct Targets {
 }
 
 impl Targets {
+    /// The label of a sample without a label: -1.
+    pub const NO_LABEL: i64 = -1;
+
+    /// Targets of samples without labels, for prediction.
+    pub fn unlabelled(n_samples: usize, device: &Device) -> Self {
+        Self::from_labels(vec![Self::NO_LABEL; n_samples], device)
+    }
+
     /// Targets from class indices, counted from 0, on `device`.
     pub fn new(labels: impl IntoIterator<Item = usize>, device: &Device) -> Self {
         Self::from_labels(
@@ -75,11 +83,15 @@ impl Targets {
     ///
     /// # Errors
     ///
-    /// [`MlaError::LabelOutOfRange`] for the first label that is not.
+    /// [`MlaError::LabelOutOfRange`] for the first label that is not, [`MlaError::NoLabel`] if it is
+    /// [`NO_LABEL`](Self::NO_LABEL).
     pub fn check(&self, n_classes: usize) -> Result<()> {
         let outside = |label: &i64| *label < 0 || *label as u64 >= n_classes as u64;
         match self.labels.iter().position(outside) {
             None => Ok(()),
+            Some(sample) if self.labels[sample] == Self::NO_LABEL => {
+                Err(MlaError::NoLabel { sample })
+            }
             Some(sample) => Err(MlaError::LabelOutOfRange {
                 label: self.labels[sample],
                 sample,

@@ -102,6 +102,18 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     /// [`MlaError`](crate::MlaError) for another number of modalities or another width.
     fn check(&self, d_features: &[usize]) -> Result<()>;
 
+    /// Replaces the temperatures that divide each modality's logits before the head combines them, and
+    /// returns whether the head has temperatures. The default has none and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for another number of modalities, or a temperature that is not
+    /// positive and finite. The head is then unchanged.
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        let _ = temperatures;
+        Ok(false)
+    }
+
     /// The id of the head's [`Buffer`](crate::module::Buffer) for [observations](JointLoss::observed)
     /// of training steps, if it has one. Observations have the shape of the buffer.
     fn memory(&self) -> Option<ParamId> {

@@ -6,8 +6,10 @@ use burn::tensor::{Device, Tensor};
 
 use crate::baseline::joint::heads::{Heads, masked, mean_of_present};
 use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
-use crate::error::Result;
+use crate::error::{MlaError, Result};
+use crate::fusion::temperatures;
 use crate::modality::SelectRows;
+use crate::module::Buffer;
 
 /// Configuration of [`LateFusion`].
 ///
@@ -36,9 +38,13 @@ pub struct LateFusionConfig {
 /// the model is an ensemble of unimodal models.
 ///
 /// The unimodal prediction is the output of the modality's head.
+///
+/// [`calibrate`](crate::evaluation::calibrate) and `fit` find one temperature per modality. They divide
+/// the logits before the mean is taken.
 #[derive(Module, Debug)]
 pub struct LateFusion {
     heads: Heads,
+    calibration: Buffer<1>,
     unimodal_losses: bool,
 }
 
@@ -51,6 +57,7 @@ impl LateFusionConfig {
     pub fn init(&self, device: &Device) -> Result<LateFusion> {
         Ok(LateFusion {
             heads: Heads::init(&self.d_features, self.n_classes, device)?,
+            calibration: temperatures::uncalibrated(self.d_features.len(), device)?,
             unimodal_losses: self.unimodal_losses,
         })
     }
@@ -58,7 +65,9 @@ impl LateFusionConfig {
 
 impl JointHead for LateFusion {
     fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
-        let each = masked(self.heads.each(features), features);
+        let each = self.heads.each(features).into_iter().enumerate();
+        let each = each.map(|(m, logits)| temperatures::divide(&self.calibration, m, logits));
+        let each = masked(each.collect(), features);
         JointLogits::unweighted(mean_of_present(each, features))
     }
 
@@ -81,6 +90,19 @@ impl JointHead for LateFusion {
             logits,
             observed: None,
         })
+    }
+
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        let [expected] = self.calibration.dims();
+        if temperatures.len() != expected {
+            return Err(MlaError::ModalityCount {
+                what: "a late fusion",
+                expected,
+                got: temperatures.len(),
+            });
+        }
+        temperatures::replace(&mut self.calibration, temperatures)?;
+        Ok(true)
     }
 
     fn n_classes(&self) -> usize {

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::{Encoders, run_placed};
 use crate::error::{MlaError, NonFinite, Result};
-use crate::fusion::ModalityLogits;
+use crate::fusion::{ModalityLogits, temperatures};
 use crate::modality::{MultimodalBatch, ZeroRows};
 use crate::module::{Buffer, Counter, check_distinct, module_fields};
 use crate::numeric::first_not_finite;
@@ -68,6 +68,8 @@ pub struct Joint<E, H> {
     pub head: H,
     /// Its gradient is the number of backward passes in a sum of gradients.
     pub(crate) passes: Buffer<1>,
+    /// Divides the fused logits in predictions, `[1]`.
+    pub(crate) temperature: Buffer<1>,
     pub(crate) n_steps: Counter,
     /// Marks the gradients of a single backward pass. A sum of gradients does not contain it.
     pub(crate) single_pass: ParamId,
@@ -78,7 +80,7 @@ pub struct Joint<E, H> {
 
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
-    modules: [encoders, head, passes, n_steps],
+    modules: [encoders, head, passes, temperature, n_steps],
     others: [single_pass, config, #[cfg(feature = "train")] interruption]
 }
 
@@ -106,7 +108,7 @@ impl<E: Module + ModuleDisplay, H: Module + ModuleDisplay> fmt::Display for Join
 pub struct JointPrediction {
     /// The logits from each modality alone, 0 where it is missing.
     pub modalities: ModalityLogits,
-    /// The logits from all modalities together, `[n_samples, n_classes]`.
+    /// The logits from all modalities together, after calibration, `[n_samples, n_classes]`.
     pub fused: Tensor<2>,
     /// The weight of each modality, `[n_samples, n_modalities]`, for a method that has weights. They
     /// do not have to sum to 1.
@@ -139,6 +141,7 @@ impl JointConfig {
             encoders,
             head,
             passes: Buffer::new(Tensor::zeros([1], &device)),
+            temperature: temperatures::uncalibrated(1, &device)?,
             n_steps: Counter::new(0, &device),
             single_pass: ParamId::new(),
             config: self.clone(),
@@ -246,8 +249,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         Ok(JointPrediction {
             modalities: ModalityLogits::new(each, presence.clone())?,
             weights: fused.weights,
-            fused: fused.logits,
+            fused: self.calibrated(fused.logits),
         })
+    }
+
+    /// The fused logits divided by their temperature, `[n_samples, n_classes]`.
+    fn calibrated(&self, fused: Tensor<2>) -> Tensor<2> {
+        temperatures::divide(&self.temperature, 0, fused)
     }
 
     fn check_finite(&self, each: &[Option<Tensor<2>>], fused: &Tensor<2>) -> Result<()> {

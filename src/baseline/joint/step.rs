@@ -12,13 +12,14 @@ use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result};
+use crate::fusion::temperatures;
 use crate::loader::{LoaderHandle, Passes};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
     TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets};
-use crate::module::discard_pending_updates;
+use crate::module::{Buffer, discard_pending_updates};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
@@ -150,6 +151,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let prediction = self.predict_features(&features)?;
         let predictor = JointSubsets {
             head: self.head.clone(),
+            temperature: self.temperature.clone(),
             features,
         };
         Ok(EvaluationOutput::new(
@@ -190,6 +192,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
 /// Predictions of an evaluated batch from subsets of its modalities.
 struct JointSubsets<H> {
     head: H,
+    temperature: Buffer<1>,
     features: ModalityFeatures,
 }
 
@@ -200,7 +203,8 @@ impl<H: JointHead> SubsetPredictor for JointSubsets<H> {
 
     fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
         let subset = self.features.restricted(rows, modalities)?;
-        Ok(self.head.fuse(&subset).logits)
+        let fused = self.head.fuse(&subset).logits;
+        Ok(temperatures::divide(&self.temperature, 0, fused))
     }
 }
 
@@ -253,6 +257,15 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         gradients: GradientsParams,
     ) -> Result<()> {
         self.try_optimize(optimizer, learning_rate, gradients)
+    }
+
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        self.head.set_temperatures(temperatures)
+    }
+
+    fn set_fused_temperature(&mut self, temperature: f64) -> Result<bool> {
+        temperatures::replace(&mut self.temperature, &[temperature])?;
+        Ok(true)
     }
 
     fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
