@@ -243,7 +243,9 @@ impl<In: TakeSamples> InMemory<In> {
         device: &Device,
     ) -> Result<TrainingData<In>> {
         let loader = SeededLoader::new(self.positions(), self.batcher(), batch_size, seed, device)?;
-        TrainingData::wrap(loader, |loader| Ok(MappedLoader::new(loader, |batch| batch)))
+        TrainingData::wrap(loader, |loader| {
+            Ok(MappedLoader::new(loader, |batch| batch))
+        })
     }
 
     /// Batches of `batch_size` samples on `device`, in order, to evaluate or to predict.

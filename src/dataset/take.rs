@@ -131,7 +131,9 @@ fn take<I: TakeRows>(
 impl<I: TakeRows> TakeSamples for Vec<Option<ModalityInput<I>>> {
     fn take_samples(&self, taken: &[Taken], device: &Device) -> Result<Self> {
         let pairs = self.iter().zip(taken);
-        pairs.map(|(part, taken)| take(part, taken, device)).collect()
+        pairs
+            .map(|(part, taken)| take(part, taken, device))
+            .collect()
     }
 }
 

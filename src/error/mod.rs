@@ -4,7 +4,9 @@ mod checks;
 mod mla_error;
 mod non_finite;
 
-pub(crate) use checks::{at_least_one, between_0_and_1, check_order, fraction, not_negative, positive, same_size};
+pub(crate) use checks::{
+    at_least_one, between_0_and_1, check_order, fraction, not_negative, positive, same_size,
+};
 pub use mla_error::MlaError;
 pub use non_finite::NonFinite;
 

@@ -41,9 +41,8 @@ const PRIOR_SAMPLES: f64 = 16.0;
 pub fn fit_temperature(logits: Tensor<2>, targets: &Targets) -> Result<f64> {
     let split = Split::read(logits, targets)?;
     let deviation = split.labels.len() as f64 / PRIOR_SAMPLES;
-    let loss = |log_t: f64| {
-        split.negative_log_likelihood(log_t.exp()) + 0.5 * (log_t / deviation).powi(2)
-    };
+    let loss =
+        |log_t: f64| split.negative_log_likelihood(log_t.exp()) + 0.5 * (log_t / deviation).powi(2);
     let step = LOG_RANGE / f64::from(HALF_GRID);
     // Equally good points: the one closest to T = 1.
     let mut grid: Vec<i32> = (-HALF_GRID..=HALF_GRID).collect();

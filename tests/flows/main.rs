@@ -3,8 +3,10 @@
 mod burn_loop;
 mod common;
 mod conditioning;
+mod dataset;
 mod edges;
 mod factors;
+mod fit;
 mod frozen;
 mod fusion_laws;
 mod golden;
