@@ -2,7 +2,6 @@
 
 mod burn_loop;
 mod common;
-mod conditioning;
 mod dataset;
 mod edges;
 mod factors;
