@@ -33,7 +33,7 @@ use crate::modality::{MultimodalBatch, PairedInputs, Presence, Rows, Targets, ch
 /// let data = InMemory::new((Some(audio), text), [0, 1, 0, 1])?;
 ///
 /// let train = data.shuffled(2, 7, &device.clone().autodiff())?;
-/// for batch in train.loader().iter() {
+/// for batch in train.batches.loader.iter() {
 ///     let batch = batch?;
 ///     println!("{:?} {:?}", batch.samples, batch.presence()?);
 /// }
@@ -243,9 +243,9 @@ impl<In: TakeSamples> InMemory<In> {
         device: &Device,
     ) -> Result<TrainingData<In>> {
         let loader = SeededLoader::new(self.positions(), self.batcher(), batch_size, seed, device)?;
-        TrainingData::wrap(loader, |loader| {
-            Ok(MappedLoader::new(loader, |batch| batch))
-        })
+        let n_batches = loader.n_batches();
+        let batches = MappedLoader::new(Arc::new(loader), |batch| batch);
+        Ok(TrainingData::new(Arc::new(batches), n_batches))
     }
 
     /// Batches of `batch_size` samples on `device`, in order, to evaluate or to predict.

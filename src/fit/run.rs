@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::train::{Learner, LearningResult, SupervisedTraining};
+use burn::train::{LearningResult, SupervisedTraining};
 
 use crate::checkpoint::{CheckpointError, CheckpointStore, History, ResumableTraining};
 use crate::error::{MlaError, same_size};
@@ -73,7 +73,7 @@ pub fn fit<M: MultimodalMethod>(
 ) -> Result<Fitted<M>, FitError> {
     config.check()?;
     let train = train.into();
-    let n_samples = train.loader().num_items();
+    let n_samples = train.batches.loader.num_items();
     check_items("the training data", n_samples)?;
     check_items("the validation data", valid.num_items())?;
     let names = names(config, MultimodalMethod::n_modalities(&model))?;
@@ -96,8 +96,8 @@ pub fn fit<M: MultimodalMethod>(
     let store = CheckpointStore::open(directory)?;
     let latest = store.latest()?;
 
-    let training = model.training_loader(train.loader(), vec![train.passes()])?;
-    let per_epoch = train.n_batches() * training.loader.num_items() / n_samples;
+    let training = model.training_loader(train.batches)?;
+    let per_epoch = train.n_batches * training.loader.num_items() / n_samples;
     let scheduler = scheduler(
         config,
         Turns {
@@ -117,8 +117,8 @@ pub fn fit<M: MultimodalMethod>(
         resumable = resumable.with_patience(patience)?;
     }
     let paradigm = supervised(config, directory, &names, training.loader, valid.clone())?;
-    let learner = Learner::new(model, config.optimizer.clone(), scheduler);
-    let (result, history) = resumable.launch(paradigm, learner)?;
+    let optimizer = config.optimizer.clone();
+    let (result, history) = resumable.launch(paradigm, model, optimizer, scheduler)?;
 
     let (model, ending) = end(result, &history, config)?;
     let (model, epoch) = select(model, &history, &store, config)?;

@@ -2,61 +2,31 @@
 
 use std::sync::Arc;
 
-use burn::data::dataloader::DataLoader;
-
-use crate::loader::{Passes, SeededLoader};
+use crate::loader::{SeededLoader, SourceLoader};
 use crate::modality::{ModalityInputs, MultimodalBatch};
 
-/// Batches to train on, whose order is a function of the pass, with the count of passes and the number
-/// of batches. [`fit`](crate::fit::fit) takes it.
+/// Batches to train on and their number in a pass, which learning-rate schedules need.
+/// [`fit`](crate::fit::fit) takes it.
 ///
-/// A [`SeededLoader`] of batches converts into it, and so does a data set in memory
-/// ([`InMemory::shuffled`](crate::dataset::InMemory::shuffled)). For a loader that wraps a seeded one,
-/// such as [`MappedLoader`](crate::loader::MappedLoader), use [`wrap`](Self::wrap).
+/// A [`SeededLoader`] of batches converts into it, and
+/// [`InMemory::shuffled`](crate::dataset::InMemory::shuffled) returns it. For other loaders use
+/// [`new`](Self::new).
 pub struct TrainingData<In: ModalityInputs> {
-    batches: Arc<dyn DataLoader<MultimodalBatch<In>>>,
-    passes: Passes,
-    n_batches: usize,
+    /// The loader of batches, with the sources of its order.
+    pub batches: SourceLoader<MultimodalBatch<In>>,
+    /// Number of batches of a pass.
+    pub n_batches: usize,
 }
 
 impl<In: ModalityInputs> TrainingData<In> {
-    /// Training data from a seeded loader and a function that wraps it, for example in a
-    /// [`MappedLoader`](crate::loader::MappedLoader). The wrapped loader must have as many batches as
-    /// the inner one, in the same order.
-    ///
-    /// # Errors
-    ///
-    /// Those of `wrap`.
-    pub fn wrap<I, O, L>(
-        loader: SeededLoader<I, O>,
-        wrap: impl FnOnce(Arc<dyn DataLoader<O>>) -> crate::Result<L>,
-    ) -> crate::Result<Self>
-    where
-        I: Send + Sync + 'static,
-        O: Send + 'static,
-        L: DataLoader<MultimodalBatch<In>> + 'static,
-    {
-        Ok(Self {
-            passes: loader.passes(),
-            n_batches: loader.n_batches(),
-            batches: Arc::new(wrap(Arc::new(loader))?),
-        })
-    }
-
-    /// The loader of batches.
-    pub fn loader(&self) -> Arc<dyn DataLoader<MultimodalBatch<In>>> {
-        self.batches.clone()
-    }
-
-    /// The count of started passes, for
-    /// [`AlternatingLoader::with_passes`](crate::loader::AlternatingLoader::with_passes).
-    pub fn passes(&self) -> Passes {
-        self.passes.clone()
-    }
-
-    /// Number of batches of a pass.
-    pub fn n_batches(&self) -> usize {
-        self.n_batches
+    /// Training data from a loader with `n_batches` batches in a pass. A training can resume if it is a
+    /// [`ResumableLoader`](crate::loader::ResumableLoader), such as a
+    /// [`MappedLoader`](crate::loader::MappedLoader) around a [`SeededLoader`].
+    pub fn new(batches: impl Into<SourceLoader<MultimodalBatch<In>>>, n_batches: usize) -> Self {
+        Self {
+            batches: batches.into(),
+            n_batches,
+        }
     }
 }
 
@@ -66,10 +36,7 @@ where
     In: ModalityInputs,
 {
     fn from(loader: SeededLoader<I, MultimodalBatch<In>>) -> Self {
-        Self {
-            passes: loader.passes(),
-            n_batches: loader.n_batches(),
-            batches: Arc::new(loader),
-        }
+        let n_batches = loader.n_batches();
+        Self::new(Arc::new(loader), n_batches)
     }
 }

@@ -7,7 +7,7 @@ use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
-use burn::train::{Interrupter, Learner, SupervisedTraining};
+use burn::train::{Interrupter, SupervisedTraining};
 use burn_mla::baseline::{ConcatConfig, JointConfig, JointHead, LateFusionConfig, QmfConfig};
 use burn_mla::checkpoint::{CheckpointError, CheckpointStore, Monitor, ResumableTraining};
 use burn_mla::dataset::InMemory;
@@ -61,8 +61,7 @@ fn by_hand(n_epochs: usize, device: &Device) -> Model {
     let device = device.clone().autodiff();
     let folder = tempfile::tempdir().unwrap();
     let (model, batches) = (model(&device), train(&device));
-    let turns = AlternatingLoader::paired(batches.loader(), 2, RoundRobin).unwrap();
-    let turns = turns.with_passes([batches.passes()]);
+    let turns = AlternatingLoader::paired(batches.batches, 2, RoundRobin).unwrap();
     let store = CheckpointStore::open(folder.path()).unwrap();
     let resumable = ResumableTraining::new(&device, store, turns.handle());
     // Four batches of each of two modalities.
@@ -70,8 +69,8 @@ fn by_hand(n_epochs: usize, device: &Device) -> Model {
     let training = SupervisedTraining::new(folder.path(), Arc::new(turns), valid(&device))
         .with_application_logger(None)
         .num_epochs(n_epochs);
-    let learner = Learner::new(model, AdamWConfig::new().init(), schedule.init().unwrap());
-    let (result, _) = resumable.launch(training, learner).unwrap();
+    let (optimizer, schedule) = (AdamWConfig::new().init(), schedule.init().unwrap());
+    let (result, _) = resumable.launch(training, model, optimizer, schedule).unwrap();
     assert!(result.error.is_none());
     result.model
 }
