@@ -20,6 +20,7 @@ pub mod head;
 pub mod loader;
 #[cfg(feature = "train")]
 pub mod logger;
+pub mod loss;
 #[cfg(feature = "train")]
 pub mod method;
 #[cfg(feature = "train")]

@@ -84,6 +84,12 @@ pub enum MlaError {
         /// Position of the sample.
         sample: usize,
     },
+    /// Targets with several labels per sample where one is needed.
+    #[error("{what} takes one label per sample, and the targets have sets of labels")]
+    SeveralLabels {
+        /// The function that takes one.
+        what: &'static str,
+    },
     /// A number of rows, samples or columns that differs from the expected one.
     #[error("{what}: expected {expected}, got {got}")]
     Size {

@@ -1,6 +1,5 @@
 //! The forward and backward pass of a step: Eq. 2 and 4.
 
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
@@ -9,10 +8,11 @@ use crate::encoder::{Encoders, check_rows};
 use crate::error::{MlaError, NonFinite, Result, same_size};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
+use crate::loss::TrainingLoss;
 use crate::method::StepOutput;
 use crate::mla::carried::{Carried, Factors, FeatureSum};
 use crate::mla::{Mla, ProjectionTarget};
-use crate::modality::{ModalityInputs, Turn};
+use crate::modality::{ModalityInputs, Targets, Turn};
 use crate::module::{ParamValues, discard_pending_updates};
 use crate::projector::OrthogonalProjector;
 
@@ -31,7 +31,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ///
     /// - [`MlaError::ModalityOutOfRange`] for a turn of a modality that does not exist;
     /// - [`MlaError::Empty`] for a turn without samples;
-    /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head;
+    /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head, and those of the
+    ///   [loss](crate::loss::TrainingLoss);
     /// - [`MlaError::Size`] when the number of the encoder's rows is not that of the labels, or
     ///   when the number or a width of the head's inputs is not that of its protected layers;
     /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
@@ -76,14 +77,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             Some((_, zeros)) => output.logits.clone() + zeros.clone(),
             None => output.logits.clone(),
         };
-        let loss = CrossEntropyLossConfig::new()
-            .with_smoothing(
-                self.config
-                    .label_smoothing
-                    .map(|smoothing| smoothing as f32),
-            )
-            .init(&features.device())
-            .forward(logits, targets.tensor());
+        let loss = self.loss(logits, &targets).map_err(refused)?;
         let sums = self.feature_sums(&output.inputs).map_err(refused)?;
         self.check_numbers(&features, &sums, &loss, modality)
             .map_err(refused)?;
@@ -113,6 +107,14 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
                 targets,
             },
         })
+    }
+
+    /// The loss of the turn, `[1]`.
+    fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<Tensor<1>> {
+        match &self.loss {
+            Some(loss) => loss.loss(logits, targets),
+            None => self.config.cross_entropy()?.loss(logits, targets),
+        }
     }
 
     /// Zeros to add to the logits, whose gradient is that of the logits, and the protected layer

@@ -70,7 +70,9 @@ fn by_hand(n_epochs: usize, device: &Device) -> Model {
         .with_application_logger(None)
         .num_epochs(n_epochs);
     let (optimizer, schedule) = (AdamWConfig::new().init(), schedule.init().unwrap());
-    let (result, _) = resumable.launch(training, model, optimizer, schedule).unwrap();
+    let (result, _) = resumable
+        .launch(training, model, optimizer, schedule)
+        .unwrap();
     assert!(result.error.is_none());
     result.model
 }

@@ -13,6 +13,7 @@ mod health;
 mod isolation;
 mod joint;
 mod loader;
+mod loss;
 mod many;
 mod metrics;
 mod missing;

@@ -32,9 +32,8 @@ pub struct LateFusionConfig {
 /// Late fusion: one head per modality. The prediction is the mean of their logits over the modalities
 /// present.
 ///
-/// The loss is the cross-entropy of that mean. With
-/// [`unimodal_losses`](LateFusionConfig::unimodal_losses) it is the sum of the cross-entropies of the
-/// heads, each over the samples that have its modality. The encoders then train independently, and
+/// The loss is that of that mean. With
+/// [`unimodal_losses`](LateFusionConfig::unimodal_losses) it is the sum of the losses of the heads, each over the samples that have its modality. The encoders then train independently, and
 /// the model is an ensemble of unimodal models.
 ///
 /// The unimodal prediction is the output of the modality's head.
@@ -78,15 +77,14 @@ impl JointHead for LateFusion {
     fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
         let features = &samples.features;
         let each = self.heads.each(features);
-        let unimodal = if self.unimodal_losses {
-            Some(unimodal_losses(&each, samples)?)
+        let logits = mean_of_present(masked(each.clone(), features), features);
+        let loss = if self.unimodal_losses {
+            unimodal_losses(&each, samples)?
         } else {
-            None
+            samples.loss(logits.clone(), samples.targets)?
         };
-        let logits = mean_of_present(masked(each, features), features);
-        let fused = || samples.cross_entropy(logits.clone(), samples.targets);
         Ok(JointLoss {
-            loss: unimodal.unwrap_or_else(fused),
+            loss,
             logits,
             observed: None,
         })
@@ -114,7 +112,7 @@ impl JointHead for LateFusion {
     }
 }
 
-/// Sum of the mean cross-entropies of the modalities, each over the samples that have the modality.
+/// Sum of the mean losses of the modalities, each over the samples that have the modality.
 pub(super) fn unimodal_losses(each: &[Tensor<2>], samples: &JointSamples) -> Result<Tensor<1>> {
     let presence = samples.features.presence();
     let mut sum: Option<Tensor<1>> = None;
@@ -122,12 +120,10 @@ pub(super) fn unimodal_losses(each: &[Tensor<2>], samples: &JointSamples) -> Res
         let rows = presence.rows(modality);
         let loss = match rows.len() {
             0 => continue,
-            n if n == presence.n_samples() => {
-                samples.cross_entropy(logits.clone(), samples.targets)
-            }
+            n if n == presence.n_samples() => samples.loss(logits.clone(), samples.targets)?,
             _ => {
                 let logits = logits.clone().select_rows(&rows)?;
-                samples.cross_entropy(logits, &samples.targets.select(&rows))
+                samples.loss(logits, &samples.targets.select(&rows))?
             }
         };
         sum = Some(match sum {

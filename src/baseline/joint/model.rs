@@ -1,6 +1,7 @@
 //! The joint model: encoders and a head in one module, its options and its prediction.
 
 use std::fmt;
+use std::sync::Arc;
 
 use burn::config::Config;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId};
@@ -10,6 +11,7 @@ use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::{Encoders, run_placed};
 use crate::error::{MlaError, NonFinite, Result};
 use crate::fusion::{ModalityLogits, temperatures};
+use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
 use crate::modality::{MultimodalBatch, ZeroRows};
 use crate::module::{Buffer, Counter, check_distinct, module_fields};
 use crate::numeric::first_not_finite;
@@ -19,12 +21,15 @@ use crate::numeric::first_not_finite;
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
+/// | `class_weights` | none | weight of each class in the loss | each (0, inf), one per class |
 /// | `modulation` | none | OGM or OGM-GE | |
 /// | `finite_check` | true | reads a few numbers per step from the device and rejects a step whose features or loss are not finite; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct JointConfig {
     /// Smooths the labels of the training loss.
     pub label_smoothing: Option<f64>,
+    /// Weight of each class in the training loss.
+    pub class_weights: Option<Vec<f64>>,
     /// Modulates the gradients of the encoders.
     pub modulation: Option<OgmConfig>,
     /// Whether a step with non-finite features or loss is rejected.
@@ -74,6 +79,8 @@ pub struct Joint<E, H> {
     /// Marks the gradients of a single backward pass. A sum of gradients does not contain it.
     pub(crate) single_pass: ParamId,
     pub(crate) config: JointConfig,
+    /// Replaces the cross-entropy of the configuration.
+    pub(crate) loss: Option<Arc<dyn TrainingLoss>>,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
 }
@@ -81,7 +88,7 @@ pub struct Joint<E, H> {
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
     modules: [encoders, head, passes, temperature, n_steps],
-    others: [single_pass, config, #[cfg(feature = "train")] interruption]
+    others: [single_pass, config, loss, #[cfg(feature = "train")] interruption]
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
@@ -91,6 +98,7 @@ impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
             .add("encoders", &self.encoders)
             .add("head", &self.head)
             .add_debug_attribute("config", &self.config)
+            .add_debug_attribute("loss", &self.loss)
             .optional()
     }
 }
@@ -124,11 +132,10 @@ impl JointConfig {
     /// - [`MlaError::NoModalities`] without an encoder;
     /// - as [`JointHead::check`] when the head does not fit the encoders;
     /// - [`MlaError::SharedParameter`] when two encoders, or an encoder and the head, are clones;
-    /// - [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    /// - [`MlaError::HyperParameter`] for a value outside of the ranges above;
+    /// - [`MlaError::Size`] for another number of class weights than classes.
     pub fn init<E: Encoders, H: JointHead>(&self, encoders: E, head: H) -> Result<Joint<E, H>> {
-        if let Some(smoothing) = self.label_smoothing {
-            crate::error::fraction("label_smoothing", smoothing)?;
-        }
+        self.cross_entropy()?.check(head.n_classes())?;
         if let Some(modulation) = &self.modulation {
             modulation.check()?;
         }
@@ -146,13 +153,35 @@ impl JointConfig {
             n_steps: Counter::new(0, &device),
             single_pass: ParamId::new(),
             config: self.clone(),
+            loss: None,
             #[cfg(feature = "train")]
             interruption: Default::default(),
         })
     }
 }
 
+impl JointConfig {
+    /// The loss of the options.
+    pub(crate) fn cross_entropy(&self) -> Result<CrossEntropy> {
+        CrossEntropyConfig::new()
+            .with_label_smoothing(self.label_smoothing)
+            .with_class_weights(self.class_weights.clone())
+            .init()
+    }
+}
+
 impl<E: Encoders, H: JointHead> Joint<E, H> {
+    /// Trains with `loss` instead of the cross-entropy of the options.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrainingLoss::check`].
+    pub fn with_loss(mut self, loss: impl TrainingLoss) -> Result<Self> {
+        loss.check(self.n_classes())?;
+        self.loss = Some(Arc::new(loss));
+        Ok(self)
+    }
+
     /// Number of modalities.
     pub fn n_modalities(&self) -> usize {
         self.encoders.n_modalities()

@@ -53,6 +53,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     pub fn try_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
         let targets = batch.targets.clone();
         targets.check(self.n_classes())?;
+        if self.config.modulation.is_some() {
+            targets.check_single("OGM")?;
+        }
         let at = batch.samples.clone();
         let mut ran = vec![];
         let features = self.encode(batch, &mut ran);
@@ -65,11 +68,12 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             discard_encoders(error)
         };
         let features = features.map_err(discard_encoders)?;
+        let cross_entropy = self.config.cross_entropy().map_err(discard_all)?;
         let samples = JointSamples {
             features,
             targets: &targets,
             samples: at.as_deref(),
-            label_smoothing: self.config.label_smoothing,
+            training_loss: self.loss.as_deref().unwrap_or(&cross_entropy),
         };
         let found = self.head.loss(&samples).map_err(discard_all)?;
         let features = samples.features.without_autodiff();
@@ -143,6 +147,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// As [`predict`](Self::predict), and [`MlaError::LabelOutOfRange`].
     pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         let targets = batch.targets.clone();
+        targets.check_single("the evaluation")?;
         targets.check(self.n_classes())?;
         let features = self.features(batch)?;
         let prediction = self.predict_features(&features)?;
