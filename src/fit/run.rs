@@ -26,7 +26,8 @@ use crate::modality::MultimodalBatch;
 /// [`MultimodalMethod`]. The training has the [usual metrics](ModalityMetrics), a line of progress per
 /// epoch, a table of metrics, and checkpoints. With a
 /// [directory](FitConfig::with_directory), the same call resumes a training that was stopped or killed
-/// as if it had never stopped ([`ResumableTraining`]), also with more epochs.
+/// as if it had never stopped ([`ResumableTraining`]), also with more epochs if the learning rates stay
+/// the same.
 ///
 /// Training starts on the device of the model. Both loaders are moved to it. An alternating training
 /// takes turns in the order of [`RoundRobin`](crate::loader::RoundRobin); for other schedules, unpaired
@@ -243,7 +244,7 @@ fn select<M: MultimodalMethod>(
             directory: store.directory().to_path_buf(),
         });
     };
-    let restored = best.restore_model(model).map_err(|problem| {
+    let restored = best.load_model(model).map_err(|problem| {
         let path = best.path.as_deref().unwrap_or(store.directory());
         CheckpointError::unusable(path, problem)
     })?;
