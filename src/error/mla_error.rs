@@ -78,6 +78,18 @@ pub enum MlaError {
         /// Number of classes of the head.
         n_classes: usize,
     },
+    /// A sample without a label where one is needed.
+    #[error("sample {sample} has no label: it can be predicted, but not trained on or evaluated")]
+    NoLabel {
+        /// Position of the sample.
+        sample: usize,
+    },
+    /// Targets with several labels per sample where one is needed.
+    #[error("{what} takes one label per sample, and the targets have sets of labels")]
+    SeveralLabels {
+        /// The function that takes one.
+        what: &'static str,
+    },
     /// A number of rows, samples or columns that differs from the expected one.
     #[error("{what}: expected {expected}, got {got}")]
     Size {
@@ -290,6 +302,25 @@ pub enum MlaError {
         path: String,
         /// The problem.
         message: String,
+    },
+    /// A loader whose order cannot be repeated, which means that no training can resume with it.
+    #[error(
+        "{what} cannot be repeated, and a training with it cannot resume: use a `SeededLoader`, or \
+         wrap a loader whose passes are all alike in `InOrder`"
+    )]
+    NotRepeatable {
+        /// The order.
+        what: &'static str,
+    },
+    /// A loader that differs from the one whose position was saved.
+    #[error("the position is that of a loader with {at} = {saved}, but now {at} = {given}")]
+    OtherLoader {
+        /// Path of the first value that differs.
+        at: String,
+        /// Its value in the saved position.
+        saved: String,
+        /// Its value in this loader.
+        given: String,
     },
     /// A data loader failed.
     #[error("data: {message}")]

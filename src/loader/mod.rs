@@ -3,15 +3,19 @@
 mod alternating;
 mod masked;
 mod position;
+mod resumable;
 mod schedule;
 mod seed;
 mod seeded;
+mod training_data;
 mod unpaired;
 
 pub use alternating::{AlternatingLoader, EpochLength};
 pub use masked::{IndexedBatch, MappedLoader, WithIndex};
-pub use position::{LoaderHandle, LoaderPosition, Passes};
+pub use position::{LoaderHandle, LoaderPosition, SourcePosition};
+pub use resumable::{InOrder, LoaderSource, Passes, ResumableLoader, SourceLoader};
 pub use schedule::{Blocks, FixedOrder, RoundRobin, Schedule};
-pub(crate) use seed::derived;
+pub(crate) use seed::{derived, generator, shuffle};
 pub use seeded::SeededLoader;
+pub use training_data::TrainingData;
 pub use unpaired::UnpairedLoaders;

@@ -10,13 +10,13 @@ use burn::train::{InferenceStep, LearnerModel, TrainOutput, TrainStep};
 #[cfg(doc)]
 use crate::Mla;
 use crate::error::Result;
-use crate::loader::{LoaderHandle, Passes};
+use crate::loader::{LoaderHandle, SourceLoader};
 use crate::method::{EvaluationOutput, Interruption, StepOutput};
 use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 
 /// A multimodal model and the way it is trained.
 ///
-/// [`ResumableTraining`], [`evaluate`], [`evaluate_subsets`] and [`fit_temperatures`] take any method.
+/// [`fit`], [`ResumableTraining`], [`evaluate`], [`evaluate_subsets`] and [`calibrate`] take any method.
 /// [`Mla`] is one, and so is [`Joint`](crate::baseline::Joint) with any of its heads. All methods share
 /// the training loop, the checkpoints and the metrics. [`burn_steps!`](crate::burn_steps) implements
 /// the supertraits `TrainStep` and `InferenceStep`.
@@ -26,9 +26,6 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 /// A joint model that is trained on the text only:
 ///
 /// ```
-/// use std::sync::Arc;
-///
-/// use burn::data::dataloader::DataLoader;
 /// use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 /// use burn::module::Module;
 /// use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
@@ -37,7 +34,7 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 /// use burn_mla::baseline::{Joint, JointConfig, Sum, SumConfig};
 /// use burn_mla::encoder::Encoders;
 /// use burn_mla::prelude::*;
-/// use burn_mla::loader::Passes;
+/// use burn_mla::loader::SourceLoader;
 /// use burn_mla::method::{
 ///     EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader,
 /// };
@@ -64,10 +61,9 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 ///     }
 ///     fn training_loader(
 ///         &self,
-///         batches: Arc<dyn DataLoader<Batch>>,
-///         passes: Vec<Passes>,
+///         batches: SourceLoader<Batch>,
 ///     ) -> Result<TrainingLoader<Batch>> {
-///         self.model.training_loader(batches, passes)
+///         self.model.training_loader(batches)
 ///     }
 ///     fn modality(_: &Batch) -> Option<usize> {
 ///         Some(1)
@@ -77,6 +73,9 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 ///     }
 ///     fn interruption(&self) -> &Interruption {
 ///         self.model.interruption()
+///     }
+///     fn interruption_mut(&mut self) -> &mut Interruption {
+///         self.model.interruption_mut()
 ///     }
 ///     fn try_train_step(&self, mut batch: Batch) -> Result<TrainOutput<StepOutput>> {
 ///         batch.inputs.0 = None;
@@ -122,7 +121,8 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 /// [`ResumableTraining`]: crate::checkpoint::ResumableTraining
 /// [`evaluate`]: crate::evaluation::evaluate
 /// [`evaluate_subsets`]: crate::evaluation::evaluate_subsets
-/// [`fit_temperatures`]: crate::evaluation::fit_temperatures
+/// [`calibrate`]: crate::evaluation::calibrate
+/// [`fit`]: crate::fit::fit
 pub trait MultimodalMethod:
     LearnerModel
     + TrainStep<Input = Self::TrainingInput, Output = StepOutput>
@@ -140,18 +140,15 @@ pub trait MultimodalMethod:
     /// Number of classes.
     fn n_classes(&self) -> usize;
 
-    /// Makes the loader of training inputs from a loader of paired data.
-    ///
-    /// `passes` counts the passes over `batches`, as
-    /// [`SeededLoader::passes`](crate::loader::SeededLoader::passes) does.
+    /// Makes the loader of training inputs from a loader of paired data, such as
+    /// `Arc::new(SeededLoader::new(..)?).into()`.
     ///
     /// # Errors
     ///
     /// Those of the method.
     fn training_loader(
         &self,
-        batches: Arc<dyn DataLoader<MultimodalBatch<Self::Inputs>>>,
-        passes: Vec<Passes>,
+        batches: SourceLoader<MultimodalBatch<Self::Inputs>>,
     ) -> Result<TrainingLoader<Self::TrainingInput>>;
 
     /// The modality of a training input, `None` for a step of all modalities at once.
@@ -164,6 +161,19 @@ pub trait MultimodalMethod:
 
     /// The interruption of the training, through which an error stops Burn's loop.
     fn interruption(&self) -> &Interruption;
+
+    /// The same [`interruption`](Self::interruption), to be replaced for a training.
+    fn interruption_mut(&mut self) -> &mut Interruption;
+
+    /// Checks the numbers of a model that was loaded from a checkpoint against each other. The
+    /// default accepts all.
+    ///
+    /// # Errors
+    ///
+    /// Those of the method.
+    fn check_restored(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Runs the forward and backward pass of a training input.
     ///
@@ -184,6 +194,30 @@ pub trait MultimodalMethod:
         learning_rate: ModuleLearningRate,
         gradients: GradientsParams,
     ) -> Result<()>;
+
+    /// Replaces the temperatures that divide each modality's logits before they are combined, and
+    /// returns whether the method has temperatures. The default has none and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for another number of modalities, or a temperature that is not
+    /// positive and finite. The model is then unchanged.
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        let _ = temperatures;
+        Ok(false)
+    }
+
+    /// Replaces the temperature that divides the fused logits, and returns whether the method has
+    /// one. The default has none and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for a temperature that is not positive and finite. The model is
+    /// then unchanged.
+    fn set_fused_temperature(&mut self, temperature: f64) -> Result<bool> {
+        let _ = temperature;
+        Ok(false)
+    }
 
     /// Computes the predictions for a batch and their loss.
     ///

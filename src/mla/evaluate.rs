@@ -26,6 +26,7 @@ where
     /// [`MlaError::LabelOutOfRange`](crate::MlaError::LabelOutOfRange).
     pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         let targets = batch.targets.clone();
+        targets.check_single("the evaluation")?;
         targets.check(self.n_classes())?;
         let prediction = self.predict(batch)?;
         let predictor = EvaluatedLogits {

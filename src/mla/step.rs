@@ -1,6 +1,5 @@
 //! The forward and backward pass of a step: Eq. 2 and 4.
 
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
@@ -9,10 +8,11 @@ use crate::encoder::{Encoders, check_rows};
 use crate::error::{MlaError, NonFinite, Result, same_size};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
+use crate::loss::TrainingLoss;
 use crate::method::StepOutput;
 use crate::mla::carried::{Carried, Factors, FeatureSum};
 use crate::mla::{Mla, ProjectionTarget};
-use crate::modality::{ModalityInputs, Turn};
+use crate::modality::{ModalityInputs, Targets, Turn};
 use crate::module::{ParamValues, discard_pending_updates};
 use crate::projector::OrthogonalProjector;
 
@@ -32,7 +32,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ///
     /// - [`MlaError::ModalityOutOfRange`] for a turn of a modality that does not exist;
     /// - [`MlaError::Empty`] for a turn without samples;
-    /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head;
+    /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head, and those of the
+    ///   [loss](crate::loss::TrainingLoss);
     /// - [`MlaError::Size`] when the number of the encoder's rows is not that of the labels, or
     ///   when the number or a width of the head's inputs is not that of its protected layers;
     /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
@@ -77,22 +78,15 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             Some((_, zeros)) => output.logits.clone() + zeros.clone(),
             None => output.logits.clone(),
         };
-        let loss = CrossEntropyLossConfig::new()
-            .with_smoothing(
-                self.config
-                    .label_smoothing
-                    .map(|smoothing| smoothing as f32),
-            )
-            .init(&features.device())
-            .forward(logits, targets.tensor());
+        let loss = self.loss(logits, &targets).map_err(refused)?;
         let sums = self.feature_sums(&output.inputs).map_err(refused)?;
         self.check_numbers(&features, &sums, &loss, modality)
             .map_err(refused)?;
 
-        let n_samples = targets.len();
-        let mut carried = Carried::new(modality, sums, n_samples, &features.device());
+        let weight = self.weight(&targets).map_err(refused)?;
+        let mut carried = Carried::new(modality, sums, weight, &features.device());
         // Gradients of a sum can be added up over batches of different sizes.
-        let sum_of_losses = loss.clone().cast(DType::F32) * n_samples as f32;
+        let sum_of_losses = loss.clone().cast(DType::F32) * weight as f32;
         let mut gradients = (sum_of_losses + carried.term(&self.projection)).backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
         if let Some((layer, zeros)) = errors {
@@ -100,7 +94,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             // Factors are of a single pass, whose mean they give at once.
             carried.factors[layer] = errors.map(|errors| Factors {
                 inputs: output.inputs[layer].clone().without_autodiff(),
-                errors: errors.cast(DType::F32) / n_samples as f32,
+                errors: errors.cast(DType::F32) / weight as f32,
             });
         }
         let loss = loss.without_autodiff();
@@ -114,6 +108,22 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
                 targets,
             },
         })
+    }
+
+    /// The loss of the turn, `[1]`.
+    fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<Tensor<1>> {
+        match &self.loss {
+            Some(loss) => loss.loss(logits, targets),
+            None => self.config.cross_entropy()?.loss(logits, targets),
+        }
+    }
+
+    /// The total weight of the targets in the loss.
+    fn weight(&self, targets: &Targets) -> Result<f64> {
+        match &self.loss {
+            Some(loss) => Ok(loss.weight(targets)),
+            None => Ok(self.config.cross_entropy()?.weight(targets)),
+        }
     }
 
     /// Zeros to add to the logits, whose gradient is that of the logits, and the protected layer

@@ -1,6 +1,7 @@
 //! The joint model: encoders and a head in one module, its options and its prediction.
 
 use std::fmt;
+use std::sync::Arc;
 
 use burn::config::Config;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault};
@@ -9,7 +10,8 @@ use burn::tensor::{DType, Tensor};
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::{Encoders, run_placed};
 use crate::error::{MlaError, NonFinite, Result};
-use crate::fusion::ModalityLogits;
+use crate::fusion::{ModalityLogits, temperatures};
+use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
 use crate::modality::{MultimodalBatch, ZeroRows};
 use crate::module::{Buffer, Counter, check_distinct, draw_parameters, module_fields};
 use crate::numeric::first_not_finite;
@@ -19,12 +21,15 @@ use crate::numeric::first_not_finite;
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
+/// | `class_weights` | none | weight of each class in the loss | each (0, inf), one per class |
 /// | `modulation` | none | OGM or OGM-GE | |
 /// | `finite_check` | true | reads a few numbers per step from the device and rejects a step whose features or loss are not finite; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct JointConfig {
     /// Smooths the labels of the training loss.
     pub label_smoothing: Option<f64>,
+    /// Weight of each class in the training loss.
+    pub class_weights: Option<Vec<f64>>,
     /// Modulates the gradients of the encoders.
     pub modulation: Option<OgmConfig>,
     /// Whether a step with non-finite features or loss is rejected.
@@ -66,18 +71,22 @@ pub struct Joint<E, H> {
     pub encoders: E,
     /// The head.
     pub head: H,
-    /// Its gradient is the number of samples that the gradients are sums over.
-    pub(crate) samples: Buffer<1>,
+    /// Its gradient is the total weight of the samples in the loss that the gradients are sums over.
+    pub(crate) weight: Buffer<1>,
+    /// Divides the fused logits in predictions, `[1]`.
+    pub(crate) temperature: Buffer<1>,
     pub(crate) n_steps: Counter,
     pub(crate) config: JointConfig,
+    /// Replaces the cross-entropy of the configuration.
+    pub(crate) loss: Option<Arc<dyn TrainingLoss>>,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
 }
 
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
-    modules: [encoders, head, samples, n_steps],
-    others: [config, #[cfg(feature = "train")] interruption]
+    modules: [encoders, head, weight, temperature, n_steps],
+    others: [config, loss, #[cfg(feature = "train")] interruption]
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
@@ -86,6 +95,8 @@ impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
             .set_top_level_type("Joint")
             .add("encoders", &self.encoders)
             .add("head", &self.head)
+            .add_debug_attribute("config", &self.config)
+            .add_debug_attribute("loss", &self.loss)
             .optional()
     }
 }
@@ -104,7 +115,7 @@ impl<E: Module + ModuleDisplay, H: Module + ModuleDisplay> fmt::Display for Join
 pub struct JointPrediction {
     /// The logits from each modality alone, 0 where it is missing.
     pub modalities: ModalityLogits,
-    /// The logits from all modalities together, `[n_samples, n_classes]`.
+    /// The logits from all modalities together, after calibration, `[n_samples, n_classes]`.
     pub fused: Tensor<2>,
     /// The weight of each modality, `[n_samples, n_modalities]`, for a method that has weights. They
     /// do not have to sum to 1.
@@ -122,11 +133,10 @@ impl JointConfig {
     /// - [`MlaError::NoModalities`] without an encoder;
     /// - as [`JointHead::check`] when the head does not fit the encoders;
     /// - [`MlaError::SharedParameter`] when two encoders, or an encoder and the head, are clones;
-    /// - [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    /// - [`MlaError::HyperParameter`] for a value outside of the ranges above;
+    /// - [`MlaError::Size`] for another number of class weights than classes.
     pub fn init<E: Encoders, H: JointHead>(&self, encoders: E, head: H) -> Result<Joint<E, H>> {
-        if let Some(smoothing) = self.label_smoothing {
-            crate::error::fraction("label_smoothing", smoothing)?;
-        }
+        self.cross_entropy()?.check(head.n_classes())?;
         if let Some(modulation) = &self.modulation {
             modulation.check()?;
         }
@@ -140,16 +150,39 @@ impl JointConfig {
         Ok(Joint {
             encoders,
             head,
-            samples: Buffer::new(Tensor::zeros([1], (&device, DType::F32))),
+            weight: Buffer::new(Tensor::zeros([1], (&device, DType::F32))),
+            temperature: temperatures::uncalibrated(1, &device)?,
             n_steps: Counter::new(0, &device),
             config: self.clone(),
+            loss: None,
             #[cfg(feature = "train")]
             interruption: Default::default(),
         })
     }
 }
 
+impl JointConfig {
+    /// The loss of the options.
+    pub(crate) fn cross_entropy(&self) -> Result<CrossEntropy> {
+        CrossEntropyConfig::new()
+            .with_label_smoothing(self.label_smoothing)
+            .with_class_weights(self.class_weights.clone())
+            .init()
+    }
+}
+
 impl<E: Encoders, H: JointHead> Joint<E, H> {
+    /// Trains with `loss` instead of the cross-entropy of the options.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrainingLoss::check`].
+    pub fn with_loss(mut self, loss: impl TrainingLoss) -> Result<Self> {
+        loss.check(self.n_classes())?;
+        self.loss = Some(Arc::new(loss));
+        Ok(self)
+    }
+
     /// Number of modalities.
     pub fn n_modalities(&self) -> usize {
         self.encoders.n_modalities()
@@ -247,8 +280,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         Ok(JointPrediction {
             modalities: ModalityLogits::new(each, presence.clone())?,
             weights: fused.weights,
-            fused: fused.logits,
+            fused: self.calibrated(fused.logits),
         })
+    }
+
+    /// The fused logits divided by their temperature, `[n_samples, n_classes]`.
+    fn calibrated(&self, fused: Tensor<2>) -> Tensor<2> {
+        temperatures::divide(&self.temperature, 0, fused)
     }
 
     fn check_finite(&self, each: &[Option<Tensor<2>>], fused: &Tensor<2>) -> Result<()> {

@@ -1,8 +1,5 @@
 //! Training of a joint model: step, update, evaluation, and its `MultimodalMethod`.
 
-use std::sync::Arc;
-
-use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
@@ -12,13 +9,14 @@ use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result};
-use crate::loader::{LoaderHandle, Passes};
+use crate::fusion::temperatures;
+use crate::loader::{LoaderHandle, SourceLoader};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
     TrainingLoader,
 };
-use crate::modality::{MultimodalBatch, Presence, Targets};
-use crate::module::discard_pending_updates;
+use crate::modality::{MultimodalBatch, Presence, Targets, ZeroRows};
+use crate::module::{Buffer, discard_pending_updates};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
@@ -55,6 +53,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     pub fn try_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
         let targets = batch.targets.clone();
         targets.check(self.n_classes())?;
+        if self.config.modulation.is_some() {
+            targets.check_single("OGM")?;
+        }
         let at = batch.samples.clone();
         let mut ran = vec![];
         let features = self.encode(batch, &mut ran);
@@ -67,11 +68,12 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             discard_encoders(error)
         };
         let features = features.map_err(discard_encoders)?;
+        let cross_entropy = self.config.cross_entropy().map_err(discard_all)?;
         let samples = JointSamples {
             features,
             targets: &targets,
             samples: at.as_deref(),
-            label_smoothing: self.config.label_smoothing,
+            training_loss: self.loss.as_deref().unwrap_or(&cross_entropy),
         };
         let found = self.head.loss(&samples).map_err(discard_all)?;
         let features = samples.features.without_autodiff();
@@ -79,8 +81,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             .map_err(discard_all)?;
 
         // Gradients of a sum can be added up over batches of different sizes.
-        let n_samples = targets.len() as f32;
-        let mut gradients = (found.loss.clone().cast(DType::F32) * n_samples).backward();
+        let weight = samples.training_loss.weight(&targets) as f32;
+        let mut gradients = (found.loss.clone().cast(DType::F32) * weight).backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
         let modulation = self.config.modulation.as_ref();
         if let Some(ogm) = modulation.filter(|ogm| ogm.is_active(self.n_steps())) {
@@ -96,8 +98,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         if let Some((id, observed)) = self.head.memory().zip(found.observed) {
             grads.register(id, observed.without_autodiff());
         }
-        let count = Tensor::<1>::full([1], n_samples, (&loss.device(), DType::F32));
-        grads.register(self.samples.id(), count);
+        let weight = Tensor::<1>::full([1], weight, (&loss.device(), DType::F32));
+        grads.register(self.weight.id(), weight);
         Ok(TrainOutput {
             grads,
             item: StepOutput {
@@ -122,11 +124,11 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         learning_rate: impl Into<ModuleLearningRate>,
         mut gradients: GradientsParams,
     ) -> Result<()> {
-        let n_samples = gradients.remove::<1>(self.samples.id());
-        let n_samples = n_samples.ok_or(MlaError::NoStepGradients)?;
+        let weight = gradients.remove::<1>(self.weight.id());
+        let weight = weight.ok_or(MlaError::NoStepGradients)?;
         let observed = self.head.memory().and_then(|id| gradients.remove::<2>(id));
         let parameters = Parameters::of(&self.encoders, &self.head);
-        parameters.divide(&mut gradients, &n_samples);
+        parameters.divide(&mut gradients, &weight);
         let parameters = optimizer.step(learning_rate.into(), parameters, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
@@ -144,11 +146,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// As [`predict`](Self::predict), and [`MlaError::LabelOutOfRange`].
     pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         let targets = batch.targets.clone();
+        targets.check_single("the evaluation")?;
         targets.check(self.n_classes())?;
         let features = self.features(batch)?;
         let prediction = self.predict_features(&features)?;
         let predictor = JointSubsets {
             head: self.head.clone(),
+            temperature: self.temperature.clone(),
             features,
         };
         Ok(EvaluationOutput::new(
@@ -189,7 +193,18 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
 /// Predictions of an evaluated batch from subsets of its modalities.
 struct JointSubsets<H> {
     head: H,
+    temperature: Buffer<1>,
     features: ModalityFeatures,
+}
+
+impl<H: JointHead> JointSubsets<H> {
+    /// The head with all temperatures 1, and whether it has temperatures.
+    fn uncalibrated_head(&self) -> Option<(H, bool)> {
+        let mut head = self.head.clone();
+        let ones = vec![1.0; self.presence().n_modalities()];
+        let has_temperatures = head.set_temperatures(&ones).ok()?;
+        Some((head, has_temperatures))
+    }
 }
 
 impl<H: JointHead> SubsetPredictor for JointSubsets<H> {
@@ -199,7 +214,26 @@ impl<H: JointHead> SubsetPredictor for JointSubsets<H> {
 
     fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
         let subset = self.features.restricted(rows, modalities)?;
-        Ok(self.head.fuse(&subset).logits)
+        let fused = self.head.fuse(&subset).logits;
+        Ok(temperatures::divide(&self.temperature, 0, fused))
+    }
+
+    /// What the head with its temperatures makes of the modality alone.
+    fn calibrated(&self, modality: usize) -> Option<Tensor<2>> {
+        let presence = self.presence();
+        let rows = (modality < presence.n_modalities()).then(|| presence.rows(modality))?;
+        let (_, has_temperatures) = self.uncalibrated_head()?;
+        if rows.is_empty() || !has_temperatures {
+            return None;
+        }
+        let alone = self.features.restricted(&rows, &[modality]).ok()?;
+        let logits = self.head.fuse(&alone).logits;
+        logits.place_rows(&rows, presence.n_samples()).ok()
+    }
+
+    fn uncalibrated(&self) -> Option<Tensor<2>> {
+        let (head, _) = self.uncalibrated_head()?;
+        Some(head.fuse(&self.features).logits)
     }
 }
 
@@ -224,16 +258,15 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
     /// [`MlaError::NoSamples`] for a loader without items.
     fn training_loader(
         &self,
-        batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
-        passes: Vec<Passes>,
+        batches: SourceLoader<MultimodalBatch<E::Inputs>>,
     ) -> Result<TrainingLoader<Self::TrainingInput>> {
-        if batches.num_items() == 0 {
+        if batches.loader.num_items() == 0 {
             let what = "the training data";
             return Err(MlaError::NoSamples { what });
         }
         Ok(TrainingLoader {
-            loader: batches,
-            handle: LoaderHandle::of_passes(passes),
+            loader: batches.loader,
+            handle: LoaderHandle::of_sources(batches.sources),
         })
     }
 
@@ -249,6 +282,10 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         &self.interruption
     }
 
+    fn interruption_mut(&mut self) -> &mut Interruption {
+        &mut self.interruption
+    }
+
     fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
         self.try_step(batch)
     }
@@ -260,6 +297,15 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         gradients: GradientsParams,
     ) -> Result<()> {
         self.try_optimize(optimizer, learning_rate, gradients)
+    }
+
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        self.head.set_temperatures(temperatures)
+    }
+
+    fn set_fused_temperature(&mut self, temperature: f64) -> Result<bool> {
+        temperatures::replace(&mut self.temperature, &[temperature])?;
+        Ok(true)
     }
 
     fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {

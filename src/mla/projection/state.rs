@@ -3,11 +3,13 @@
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
 use burn::tensor::{DType, Device, Tensor};
 
+#[cfg(feature = "train")]
+use crate::error::MlaError;
 use crate::error::Result;
 use crate::head::ProtectedLayer;
 #[cfg(feature = "train")]
 use crate::mla::carried::FactorIds;
-use crate::mla::carried::carrier;
+use crate::mla::carried::{carrier, weight_carrier};
 use crate::mla::{FeatureMean, FeatureSource, ProjectionConfig};
 use crate::module::{Buffer, Counter, module_fields};
 #[cfg(feature = "train")]
@@ -24,8 +26,8 @@ pub struct Projection<P: OrthogonalProjector> {
     pub(in crate::mla) n_steps: Counter,
     pub(in crate::mla) last_modality: Counter,
     pub(in crate::mla) layers: Vec<LayerProjection<P::State>>,
-    /// The [carrier] of a head without protected layers.
-    pub(in crate::mla) samples: Option<Param<Tensor<1>>>,
+    /// The [`weight_carrier`] of a head without protected layers.
+    pub(in crate::mla) weight: Option<Param<Tensor<1>>>,
 }
 
 /// The state of the projection of one layer.
@@ -83,7 +85,7 @@ impl<P: OrthogonalProjector> Projection<P> {
             n_steps: Counter::new(0, device),
             last_modality: Counter::new(0, device),
             layers,
-            samples: protected.is_empty().then(|| carrier(0, device)),
+            weight: protected.is_empty().then(|| weight_carrier(device)),
         })
     }
 
@@ -116,6 +118,20 @@ impl<P: OrthogonalProjector> Projection<P> {
         &self.layers[layer].state
     }
 
+    /// Checks that the last modality of a loaded state exists.
+    #[cfg(feature = "train")]
+    pub(in crate::mla) fn check(&self) -> Result<()> {
+        let n_modalities = self.layers.first().map_or(1, |layer| layer.carriers.len());
+        let last = self.last_modality.get();
+        if last < n_modalities as u64 {
+            return Ok(());
+        }
+        Err(MlaError::ModalityOutOfRange {
+            modality: last.try_into().unwrap_or(usize::MAX),
+            n_modalities,
+        })
+    }
+
     /// The gains of a protected layer's projector for a modality; `None` where there is no such
     /// layer or modality.
     #[cfg(feature = "train")]
@@ -136,7 +152,7 @@ module_fields! {
 
 module_fields! {
     impl[P: OrthogonalProjector] Projection[P]
-    modules: [n_steps, last_modality, layers, samples], others: [rule, config]
+    modules: [n_steps, last_modality, layers, weight], others: [rule, config]
 }
 
 impl<P: OrthogonalProjector> ModuleDisplayDefault for Projection<P> {
