@@ -33,23 +33,20 @@ impl<E: Module, H: Module> Parameters<E, H> {
     /// Divides the gradients of the parameters by a number, `[1]` in f32.
     pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: &Tensor<1>) {
         // A read is free on the host only.
-        let by = if is_host(&by.device()) {
-            Divisor::Host(Numbers::of(by.clone()).get()[0])
-        } else {
-            Divisor::Device(by.clone())
+        let on_host = is_host(&by.device()).then(|| Numbers::of(by.clone()).get()[0]);
+        let mut divide = Divide {
+            gradients,
+            by,
+            on_host,
         };
-        visit(self, &mut Divide { gradients, by });
+        visit(self, &mut divide);
     }
 }
 
 struct Divide<'a> {
     gradients: &'a mut GradientsParams,
-    by: Divisor,
-}
-
-enum Divisor {
-    Host(f32),
-    Device(Tensor<1>),
+    by: &'a Tensor<1>,
+    on_host: Option<f32>,
 }
 
 impl ParamVisitor for Divide<'_> {
@@ -58,10 +55,10 @@ impl ParamVisitor for Divide<'_> {
             let dtype = gradient.dtype();
             // Half precision cannot represent every number of samples.
             let gradient = gradient.cast(DType::F32);
-            let mean = match &self.by {
-                Divisor::Host(by) => gradient / *by,
-                Divisor::Device(by) => {
-                    let by = by.clone().to_device(&gradient.device());
+            let mean = match self.on_host {
+                Some(by) => gradient / by,
+                None => {
+                    let by = self.by.clone().to_device(&gradient.device());
                     gradient / by.reshape([1; D])
                 }
             };
