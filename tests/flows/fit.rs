@@ -349,3 +349,40 @@ fn what_cannot_be_trained_is_refused() {
         "{error}"
     );
 }
+
+#[test]
+fn options_reach_the_training() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("checkpoints");
+    let table = folder.path().join("table.csv");
+    let config = quiet(1)
+        .with_directory(&directory)
+        .with_table(&table)
+        .with_names(["audio", "text"])
+        .with_every(3)
+        .with_configuration(&"first")
+        .unwrap();
+    let first = run(&config, &device).unwrap();
+    let text = std::fs::read_to_string(table).unwrap();
+    for metric in ["Accuracy audio", "Loss text", "ECE fused"] {
+        assert!(text.contains(metric), "{metric}");
+    }
+    assert!(!directory.join("metrics.csv").exists());
+    // Turns 3, 6 and, after the epoch, 8, of which two are kept.
+    let store = CheckpointStore::open(&directory).unwrap();
+    let turns = store.list().unwrap().into_iter().map(|path| {
+        let snapshot = CheckpointStore::load(path).unwrap();
+        snapshot.progress.turns
+    });
+    assert_eq!(turns.collect::<Vec<_>>(), [6, 8]);
+
+    let refused = |config: &FitConfig| run(config, &device).unwrap_err().to_string();
+    let other = config.clone().with_configuration(&"second").unwrap();
+    assert!(refused(&other).contains("configuration"));
+    assert!(refused(&config.clone().with_seed(9)).contains("seed"));
+    let other = run(&quiet(1).with_optimizer(sgd()), &device).unwrap();
+    assert_ne!(state(&other.model), state(&first.model));
+    let slower = run(&quiet(1).with_learning_rate(1e-4), &device).unwrap();
+    assert_ne!(state(&slower.model), state(&first.model));
+}
