@@ -3,10 +3,12 @@
 
 use std::sync::OnceLock;
 
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, SgdConfig};
+use burn::optim::{AdamConfig, AdamWConfig, GradientsAccumulator, SgdConfig};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use burn_mla::baseline::{JointConfig, OgmConfig, QmfConfig};
+use burn_mla::checkpoint::{Snapshot, TrainingProgress};
 use burn_mla::fusion::MeanFusion;
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
@@ -33,6 +35,27 @@ fn device() -> Device {
         device.autodiff()
     };
     DEVICE.get_or_init(configured).clone()
+}
+
+#[test]
+fn a_snapshot_in_half_precision_knows_its_optimizer() {
+    let device = device();
+    let encoder = || MlpEncoderConfig::new(8, D_FEATURE).init(&device).unwrap();
+    let model = || {
+        let head = LinearHeadConfig::new(D_FEATURE, 5).init(&device).unwrap();
+        let rule = RlsProjectorConfig::new().init().unwrap();
+        Mla::new((encoder(), encoder()), head, rule, MeanFusion::new()).unwrap()
+    };
+    let (optimizer, scheduler) = (AdamWConfig::new().init(), ModuleLrScheduler::from(0.1));
+    let progress = TrainingProgress::new(0);
+    let snapshot = Snapshot::new(&model(), &optimizer, &scheduler, progress).unwrap();
+    snapshot.restore_model(model()).unwrap();
+    snapshot.restore_optimizer(optimizer).unwrap();
+    assert!(
+        snapshot
+            .restore_optimizer(AdamConfig::new().init())
+            .is_err()
+    );
 }
 
 #[test]
