@@ -86,6 +86,36 @@ pub(super) fn text_of<M: ModuleDisplay>(model: &M) -> String {
     model.format(DisplaySettings::default())
 }
 
+/// The fields of a value on one line, such as `Dropout {prob: 0.5}`; the text of one without fields.
+fn fields(text: &str) -> Value {
+    let inner = text
+        .strip_suffix('}')
+        .and_then(|text| text.split_once(" {"));
+    let Some((kind, inner)) = inner else {
+        return Value::from(text);
+    };
+    let mut fields = Map::from_iter([("type".to_string(), Value::from(kind))]);
+    let mut depth = 0;
+    let parts = inner.split(|c| {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    for part in parts {
+        let field = part.split_once(": ");
+        let field =
+            field.map(|(name, value)| (name.trim().to_string(), self::fields(value.trim())));
+        let added = field.map(|(name, value)| fields.insert(name, value));
+        if added != Some(None) {
+            return Value::from(text);
+        }
+    }
+    Value::from(fields)
+}
+
 /// The nested attributes of a module's text in Burn's display format.
 fn outline(text: &str) -> Value {
     let mut lines = text.lines();
@@ -101,7 +131,7 @@ fn outline(text: &str) -> Value {
                 Some(kind) => open.push((name, module(kind))),
                 None => {
                     let (_, inner) = open.last_mut().expect("the outermost module stays open");
-                    inner.insert(name.to_string(), Value::from(value));
+                    inner.insert(name.to_string(), fields(value));
                 }
             },
             None if line == "}" && open.len() > 1 => {
@@ -135,9 +165,25 @@ mod tests {
                 "bias": "false",
                 "params": "6",
             },
-            "params": "6",
         });
         assert_eq!(outline, expected);
+    }
+
+    #[test]
+    fn what_has_no_plain_fields_is_compared_as_a_text() {
+        let nested = "Rule { config: Config { a: 0.1, b: [1, 2], c: Some(C { d: 3 }) } }";
+        let config = json!({"type": "Config", "a": "0.1", "b": "[1, 2]", "c": "Some(C { d: 3 })"});
+        assert_eq!(fields(nested), json!({"type": "Rule", "config": config}));
+        for text in [
+            "1",
+            "Unit",
+            "Some(1)",
+            "A { a: 1, a: 2 }",
+            "A { 1, 2 }",
+            "A {}",
+        ] {
+            assert_eq!(fields(text), Value::from(text));
+        }
     }
 
     #[test]

@@ -153,6 +153,8 @@ impl fmt::Display for CheckpointProblem {
     }
 }
 
+impl std::error::Error for CheckpointProblem {}
+
 fn offer(previous: &Option<PathBuf>) -> String {
     match previous {
         None => String::new(),

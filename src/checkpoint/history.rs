@@ -31,8 +31,8 @@ pub struct EpochRecord {
 impl EpochRecord {
     /// Number of turns and joint steps.
     pub(super) fn n_turns(&self) -> u64 {
-        let modalities = self.training.iter().map(|modality| modality.turns);
-        modalities.sum::<u64>() + self.joint.turns
+        let each = self.training.iter().chain([&self.joint]);
+        each.fold(0, |sum, of| sum.saturating_add(of.turns))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{CheckpointProblem, History, Monitor};
+use crate::checkpoint::{CheckpointProblem, EpochRecord, History, Monitor};
 use crate::error::Difference;
 use crate::loader::LoaderPosition;
 
@@ -119,7 +119,10 @@ impl TrainingProgress {
                 epochs.len()
             ));
         }
-        let n_turns = |epochs: &[_]| epochs.iter().map(super::EpochRecord::n_turns).sum::<u64>();
+        let n_turns = |epochs: &[EpochRecord]| {
+            let each = epochs.iter().map(EpochRecord::n_turns);
+            each.fold(0, u64::saturating_add)
+        };
         let (all, current) = (
             n_turns(epochs),
             n_turns(&epochs[(epoch - 1).min(epochs.len())..]),
@@ -171,7 +174,7 @@ pub(crate) fn same_option<T: PartialEq + std::fmt::Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::{EpochRecord, TurnStatistics, ValidationRecord};
+    use crate::checkpoint::{TurnStatistics, ValidationRecord};
     use serde_json::json;
 
     #[test]

@@ -50,7 +50,7 @@ pub struct InMemory<In> {
 
 #[derive(Debug)]
 struct Whole<In> {
-    inputs: In,
+    inputs: Arc<In>,
     labels: Vec<i64>,
     presence: Presence,
     /// The row of each sample, by modality; `None` if row `i` is that of sample `i`.
@@ -117,7 +117,7 @@ impl<In: TakeSamples> InMemory<In> {
             origins: (0..n_samples).collect(),
             whole: Arc::new(Whole {
                 rows: rows.collect(),
-                inputs,
+                inputs: Arc::new(inputs),
                 labels,
                 presence,
             }),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::tensor::Device;
 use burn::train::{LearningResult, SupervisedTraining};
 
 use crate::checkpoint::{CheckpointError, CheckpointStore, History, ResumableTraining};
@@ -78,12 +79,13 @@ pub fn fit<M: MultimodalMethod>(
     check_items("the training data", n_samples)?;
     check_items("the validation data", valid.num_items())?;
     let names = names(config, MultimodalMethod::n_modalities(&model))?;
-    let device = model.devices().into_iter().next().unwrap_or_default();
-    let model = if device.is_autodiff() {
+    let devices = model.devices();
+    let model = if devices.iter().any(Device::is_autodiff) {
         model
     } else {
         model.train()
     };
+    let device = devices.into_iter().next().unwrap_or_default();
     let valid = valid.to_device(&device.clone().without_autodiff());
 
     let temporary;

@@ -19,7 +19,11 @@ use crate::modality::Targets;
 pub struct BinaryCrossEntropy;
 
 impl TrainingLoss for BinaryCrossEntropy {
+    /// # Errors
+    ///
+    /// As [`Targets::check`].
     fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<Tensor<1>> {
+        targets.check(logits.dims()[1])?;
         let wanted = targets.multi_hot(logits.dims()[1], &logits.device());
         let wanted = wanted.cast(logits.dtype());
         // max(z, 0) - z y + log(1 + exp(-|z|)): no overflow for large logits.

@@ -61,9 +61,11 @@ impl CrossEntropyConfig {
 impl TrainingLoss for CrossEntropy {
     /// # Errors
     ///
-    /// [`MlaError::SeveralLabels`](crate::MlaError::SeveralLabels) for targets with several labels.
+    /// [`MlaError::SeveralLabels`](crate::MlaError::SeveralLabels) for targets with several labels, and
+    /// those of [`Targets::check`].
     fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<Tensor<1>> {
         targets.check_single("the cross-entropy")?;
+        targets.check(logits.dims()[1])?;
         let loss = self.inner.init(&logits.device());
         Ok(loss.forward(logits, targets.tensor()))
     }

@@ -25,6 +25,9 @@ where
 {
     /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
     /// interrupter a failed step panics, because Burn's steps cannot return errors.
+    ///
+    /// Clones made from then on stop the same training. Give a clone for another training an
+    /// interrupter of its own.
     pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
         self.interruption = Interruption::new(interrupter);
         self

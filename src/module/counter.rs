@@ -6,6 +6,9 @@ use burn::module::{
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+#[cfg(feature = "train")]
+use crate::error::{MlaError, Result};
+
 /// A count that lives on the host and is saved and loaded with its module.
 ///
 /// Reading it costs no device read: a tensor exists only while the module is visited or mapped.
@@ -34,6 +37,19 @@ impl Counter {
 
     pub(crate) fn set(&mut self, value: u64) {
         self.value = value;
+    }
+
+    /// Checks a count that was loaded from a record. No training gets beyond 2^48.
+    #[cfg(feature = "train")]
+    pub(crate) fn check(&self, name: &'static str) -> Result<()> {
+        if self.value <= 1 << 48 {
+            return Ok(());
+        }
+        Err(MlaError::HyperParameter {
+            name,
+            requirement: "a count of at most 2^48",
+            value: self.value as f64,
+        })
     }
 
     fn to_param(&self) -> Param<Tensor<1, Int>> {
@@ -104,6 +120,16 @@ mod tests {
             let record = Counter::new(count, &Device::flex()).into_record();
             let loaded = Counter::new(7, &Device::flex()).load_record(record);
             assert_eq!(loaded.get(), count);
+            #[cfg(feature = "train")]
+            assert!(loaded.check("count").is_ok());
         }
+    }
+
+    #[cfg(feature = "train")]
+    #[test]
+    fn an_impossible_count_is_refused() {
+        let error = Counter::new(u64::MAX, &Device::flex()).check("n_steps");
+        let text = error.unwrap_err().to_string();
+        assert!(text.starts_with("n_steps must be a count"), "{text}");
     }
 }

@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, ClassReduction, LossMetric, RecallMetric};
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use burn_mla::MlaError;
+use burn_mla::method::MultimodalMethod;
 use burn_mla::prelude::*;
 
 use crate::common::*;
@@ -106,6 +107,37 @@ fn an_error_stops_burns_loop_with_its_name() {
             2,
             "the good turns before it were taken"
         );
+    }
+}
+
+#[test]
+fn a_clone_with_its_own_interrupter_stops_only_its_training() {
+    use burn::train::TrainStep;
+    for device in devices() {
+        let device = device.autodiff();
+        let [mine, theirs] = [Interrupter::new(), Interrupter::new()];
+        let base = mlp_mla(MlaConfig::new(), rls(0.1), &device);
+        let model = base.clone().with_interrupter(mine.clone());
+        let mut other = model.clone();
+        other.interruption_mut().attach(&theirs);
+        let mut bad = turn(0, 1, 0, &device);
+        bad.targets = Targets::from_labels(vec![7], &device);
+        // Burn's loop works on clones.
+        TrainStep::step(&other.clone(), bad);
+        assert!(theirs.error().is_some() && other.fault().is_some());
+        assert!(mine.error().is_none() && model.fault().is_none());
+        assert!(base.fault().is_none());
+        let step = |model: &Model| TrainStep::step(model, turn(0, 4, 0, &device)).grads;
+        let gradients = [step(&model), step(&other)];
+        let [trained, stopped] = [model, other]
+            .into_iter()
+            .zip(gradients)
+            .map(|(model, gradients)| TrainStep::optimize(model, &mut sgd(), 0.1.into(), gradients))
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap();
+        assert_eq!(trained.projection().n_steps(), 1);
+        assert_eq!(stopped.projection().n_steps(), 0);
     }
 }
 

@@ -27,4 +27,5 @@ mod projection;
 mod projector_laws;
 mod record;
 mod safetensors;
+mod snapshot;
 mod table_log;

@@ -320,12 +320,12 @@ fn another_model_optimizer_or_schedule_is_refused() {
             ..Plan::new(1)
         };
         for (other, named) in [
-            ("alpha", "alpha: 10.0"),
-            ("leak", "leak: 0.1"),
-            ("fusion", "temperature = \"2\""),
-            ("score", "NormalizedEntropy"),
-            ("label smoothing", "label_smoothing: Some(0.1)"),
-            ("target", "target: Update"),
+            ("alpha", "alpha = \"10.0\""),
+            ("leak", "leak = \"0.1\""),
+            ("fusion", "temperature = \"2.0\""),
+            ("score", "score = \"NormalizedEntropy\""),
+            ("label smoothing", "label_smoothing = \"Some(0.1)\""),
+            ("target", "target = \"Update\""),
             ("dropout", "prob = \"0.5\""),
             ("frozen", "training of encoders.0"),
             ("sgd", "the optimizer does not fit: it updates encoders.0"),
@@ -440,6 +440,20 @@ fn a_loader_that_cannot_be_repeated_is_refused() {
     assert!(error.to_string().contains("SeededLoader"), "{error}");
 }
 
+#[test]
+fn the_handle_of_another_loader_is_refused() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan {
+        other: "handle",
+        ..Plan::new(2)
+    };
+    let outcome = plan.run(folder.path(), &Device::flex()).unwrap();
+    let error = outcome.error.unwrap();
+    assert!(error.contains("that of another loader"), "{error}");
+    assert_eq!(outcome.turns, TURNS_PER_EPOCH);
+}
+
 /// A folder of another training, of which only the best checkpoint is left.
 #[test]
 fn a_new_training_leaves_the_best_checkpoint_of_another_one() {
@@ -493,6 +507,26 @@ fn a_best_checkpoint_that_cannot_be_read_stays() {
             "{error}"
         );
         assert_eq!(std::fs::read(&best).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_training_does_not_stop_that_of_a_clone() {
+    let _alone = alone();
+    for device in devices() {
+        let base = Plan::new(1).model(&device.clone().autodiff());
+        let plan = |bad_label_at| Plan {
+            base: Some(base.clone()),
+            bad_label_at,
+            ..Plan::new(1)
+        };
+        let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let failed = plan(Some(2)).run(first.path(), &device).unwrap();
+        assert!(failed.fault && failed.error.is_some());
+        assert!(base.fault().is_none());
+        let other = plan(None).run(second.path(), &device).unwrap();
+        assert!(!other.fault && other.error.is_none());
+        assert_eq!(other.turns, TURNS_PER_EPOCH);
     }
 }
 

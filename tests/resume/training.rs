@@ -41,7 +41,7 @@ pub type Inputs = (
     Option<ModalityInput<Tensor<4>>>,
     Option<ModalityInput<Tensor<2>>>,
 );
-type Model = Mla<Pair, MlpHead, LeakyRlsProjector, EntropyFusion>;
+pub type Model = Mla<Pair, MlpHead, LeakyRlsProjector, EntropyFusion>;
 
 #[derive(Clone)]
 pub struct Plan {
@@ -70,6 +70,8 @@ pub struct Plan {
     /// What differs from the usual training, such as `sgd`; empty for nothing.
     pub other: &'static str,
     pub data: Data,
+    /// The model to train, a clone of it.
+    pub base: Option<Model>,
 }
 
 /// Final state of a training.
@@ -120,10 +122,11 @@ impl Plan {
             bad_label_at: None,
             other: "",
             data: Data::USUAL,
+            base: None,
         }
     }
 
-    fn model(&self, device: &Device) -> Model {
+    pub fn model(&self, device: &Device) -> Model {
         let dropout = if self.other == "dropout" { 0.5 } else { 0.3 };
         let image = CnnEncoderConfig::new(1, D_FEATURE)
             .with_stages(vec![3])
@@ -163,7 +166,8 @@ impl Plan {
     pub fn run(&self, folder: &Path, device: &Device) -> Result<Outcome, CheckpointError> {
         device.seed(3);
         let training_device = device.clone().autodiff();
-        let model = self.model(&training_device);
+        let model = self.base.clone();
+        let model = model.unwrap_or_else(|| self.model(&training_device));
         let schedule = Blocks::new(self.accumulation).unwrap();
         let train = if self.unpaired {
             self.data.unpaired(schedule, &training_device)
@@ -180,7 +184,11 @@ impl Plan {
         let store = CheckpointStore::open(folder.join("checkpoints"))?;
         let start = if self.new { None } else { store.latest()? };
         let interrupter = Interrupter::new();
-        let handle = train.handle();
+        let handle = if self.other == "handle" {
+            self.data.paired(schedule, &training_device).handle()
+        } else {
+            train.handle()
+        };
         let watched = Watched {
             loader: Arc::new(train),
             turns: Arc::new(AtomicU64::new(0)),

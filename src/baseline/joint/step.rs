@@ -21,6 +21,9 @@ use crate::module::{Buffer, discard_pending_updates};
 impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
     /// interrupter a failed step panics, because Burn's steps cannot return errors.
+    ///
+    /// Clones made from then on stop the same training. Give a clone for another training an
+    /// interrupter of its own.
     pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
         self.interruption = Interruption::new(interrupter);
         self
@@ -284,6 +287,10 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
 
     fn interruption_mut(&mut self) -> &mut Interruption {
         &mut self.interruption
+    }
+
+    fn check_restored(&self) -> Result<()> {
+        self.n_steps.check("n_steps")
     }
 
     fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {

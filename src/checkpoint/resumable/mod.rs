@@ -51,6 +51,9 @@ use crate::method::MultimodalMethod;
 ///   turns already taken in the epoch;
 /// - seed, monitor, accumulation and [configuration](Self::with_configuration).
 ///
+/// Fields of your modules are compared by their `Debug` format, unless Burn's display format leaves them
+/// out. It must be the same in each process.
+///
 /// Values that are part of the state are those of the checkpoint, such as parameters and calibration
 /// temperatures. The number of epochs, the patience and the turns between checkpoints may change. To
 /// continue with other options, start a new training from

@@ -353,13 +353,20 @@ impl<M: MultimodalMethod> Run<'_, M> {
 
     fn finish_epoch(&mut self) {
         let epoch = self.progress.epoch;
+        let position = match self.plan.loader.position() {
+            Ok(position) => position,
+            Err(error) => return self.fail(error.to_string()),
+        };
+        let stands_still = position == self.progress.loader && self.progress.turns_in_epoch > 0;
+        if stands_still && !position.schedule.is_null() {
+            let message = "the handle of the training is that of another loader: its position has \
+                           not changed";
+            return self.fail(message.to_string());
+        }
+        self.progress.loader = position;
         self.progress.epoch += 1;
         self.progress.turns_in_epoch = 0;
         self.progress.turns_checksum = 0;
-        match self.plan.loader.position() {
-            Ok(position) => self.progress.loader = position,
-            Err(error) => return self.fail(error.to_string()),
-        }
         let is_best = self.progress.history.best_epoch(self.plan.monitor) == Some(epoch);
         self.checkpoint(is_best);
     }

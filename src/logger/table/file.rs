@@ -1,7 +1,7 @@
 //! A file of rows, which are kept in memory as well.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file;
@@ -30,14 +30,17 @@ impl TableFile {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(io())?;
         }
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(path)
             .map_err(io())?;
-        let bytes = fs::read(path).map_err(io())?;
+        // Another writer of the table may be in the middle of a line.
+        lock(&file).map_err(io())?;
+        let mut bytes = vec![];
+        file.read_to_end(&mut bytes).map_err(io())?;
         let end = bytes.iter().rposition(|&byte| byte == b'\n');
         let end = end.map_or(0, |end| end + 1);
         let foreign = |(line, message)| TableLogError::Foreign {
@@ -45,10 +48,12 @@ impl TableFile {
             line,
             message,
         };
-        if end == 0 && !format.may_begin_with(&bytes) {
+        let mark = bytes.len() - without_mark(&bytes).len();
+        if end == 0 && !format.may_begin_with(&bytes[mark..]) {
             return Err(foreign((1, "unexpected start".to_string())));
         }
-        let rows = format.parse(&bytes[..end]).map_err(foreign)?;
+        let lines = without_mark(&bytes[..end]);
+        let rows = format.parse(lines).map_err(foreign)?;
         if end < bytes.len() {
             log::warn!("{}: the torn last line is dropped", path.display());
             file.set_len(end as u64).map_err(io())?;
@@ -62,7 +67,8 @@ impl TableFile {
             stale: false,
         };
         if end == 0 {
-            table.write(format.header().into_bytes()).map_err(io())?;
+            let header = format.header().into_bytes();
+            table.append(&mut file, &header).map_err(io())?;
         }
         Ok(table)
     }
@@ -98,6 +104,8 @@ impl TableFile {
     /// Writes what the file lacks. After an error the next call tries again.
     pub fn flush(&mut self) -> io::Result<()> {
         if self.stale {
+            // Closed before its file is replaced, which Windows demands.
+            drop(self.locked()?);
             let mut bytes = self.format.header().into_bytes();
             bytes.extend(self.format.lines(&self.rows)?);
             atomic_file::write(&self.target, &bytes)?;
@@ -106,24 +114,35 @@ impl TableFile {
             return Ok(());
         }
         let (n_rows, _) = self.written;
-        self.write(self.format.lines(&self.rows[n_rows..])?)?;
+        let lines = self.format.lines(&self.rows[n_rows..])?;
+        if !lines.is_empty() {
+            let mut file = self.locked()?;
+            self.append(&mut file, &lines)?;
+        }
         self.written.0 = self.rows.len();
         Ok(())
     }
 
-    fn write(&mut self, bytes: Vec<u8>) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
+    /// The file, locked for other writers until it is dropped, if it is as this table left it.
+    fn locked(&self) -> io::Result<File> {
         let (_, end) = self.written;
-        let mut file = OpenOptions::new().write(true).open(&self.target)?;
-        if file.metadata()?.len() < end {
-            let message = "another program has changed the table: it is shorter";
-            return Err(io::Error::other(message));
+        let file = OpenOptions::new().write(true).open(&self.target)?;
+        lock(&file)?;
+        let length = file.metadata()?.len();
+        if length == end {
+            return Ok(file);
         }
+        let message = "another program has changed the table";
+        Err(io::Error::other(format!(
+            "{message}: it has {length} bytes instead of {end}"
+        )))
+    }
+
+    fn append(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        let (_, end) = self.written;
         file.seek(SeekFrom::Start(end))?;
-        if let Err(error) = file.write_all(&bytes) {
-            // Only whole lines remain for readers; the next write begins here in any case.
+        if let Err(error) = file.write_all(bytes) {
+            // Only whole lines remain for readers; the next write begins here.
             let _ = file.set_len(end);
             return Err(error);
         }
@@ -135,6 +154,20 @@ impl TableFile {
     pub fn sync(&self) -> io::Result<()> {
         let file = OpenOptions::new().write(true).open(&self.target)?;
         file.sync_data()
+    }
+}
+
+/// The bytes after a byte-order mark, which some programs write.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// Waits until no other writer is in the middle of a line. A file system without locks is used without
+/// one.
+fn lock(file: &File) -> io::Result<()> {
+    match file.lock() {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        locked => locked,
     }
 }
 
@@ -205,6 +238,7 @@ mod tests {
             (Format::Csv, 1, "{\"epoch\":1}\n".to_string()),
             (Format::JsonLines, 1, "notes".to_string()),
             (Format::JsonLines, 1, "\n".to_string()),
+            (Format::JsonLines, 1, "{\"epoch\":1,\"loss\":2}".to_string()),
             (Format::JsonLines, 1, ours),
         ] {
             fs::write(&path, &content).unwrap();
@@ -277,6 +311,53 @@ mod tests {
         fs::write(&path, Format::Csv.header()).unwrap();
         table.push(row(3, "train", 1.0));
         let error = table.flush().unwrap_err();
-        assert!(error.to_string().ends_with("it is shorter"), "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with("another program has changed"), "{text}");
+    }
+
+    #[test]
+    fn of_two_writers_of_a_table_one_goes_on() {
+        for format in FORMATS {
+            for replaces in [false, true] {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("table");
+                let mut first = table(&path, format);
+                let mut second = TableFile::open(&path, format).unwrap();
+                first.push(row(3, "train", 1.0));
+                first.flush().unwrap();
+                let expected = fs::read(&path).unwrap();
+                if replaces {
+                    second.remove_from(2, "train");
+                }
+                second.push(row(3, "train", 2.0));
+                second.flush().unwrap_err();
+                assert_eq!(fs::read(&path).unwrap(), expected);
+                first.push(row(4, "train", 1.0));
+                first.flush().unwrap();
+                let read = TableFile::open(&path, format).unwrap();
+                assert_eq!(values(&read, 4, "train"), [1.0]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_read() {
+        for format in FORMATS {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("table");
+            table(&path, format);
+            let marked = [b"\xef\xbb\xbf".to_vec(), fs::read(&path).unwrap()].concat();
+            fs::write(&path, marked).unwrap();
+            let mut table = TableFile::open(&path, format).unwrap();
+            assert_eq!(values(&table, 2, "valid"), [2.0, 0.5]);
+            table.push(row(3, "train", 1.0));
+            table.flush().unwrap();
+            table.remove_from(3, "train");
+            table.flush().unwrap();
+            assert_eq!(
+                values(&TableFile::open(&path, format).unwrap(), 2, "valid"),
+                [2.0, 0.5]
+            );
+        }
     }
 }

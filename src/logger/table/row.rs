@@ -63,7 +63,11 @@ impl Format {
             Self::Csv => self.header().as_bytes().starts_with(torn),
             Self::JsonLines => {
                 let start = &b"{\"epoch\":"[..];
-                start.starts_with(torn) || torn.starts_with(start)
+                let is_torn_row = || match serde_json::from_slice::<Row<Value>>(torn) {
+                    Ok(_) => true,
+                    Err(error) => error.is_eof(),
+                };
+                start.starts_with(torn) || torn.starts_with(start) && is_torn_row()
             }
         }
     }
@@ -257,5 +261,6 @@ mod tests {
         assert!(Format::JsonLines.may_begin_with(b"{\"epoch\":1,\"sp"));
         assert!(Format::JsonLines.may_begin_with(b"{\"ep"));
         assert!(!Format::JsonLines.may_begin_with(b"{\"loss"));
+        assert!(!Format::JsonLines.may_begin_with(b"{\"epoch\":1,\"loss\":2}"));
     }
 }

@@ -118,9 +118,10 @@ impl<P: OrthogonalProjector> Projection<P> {
         &self.layers[layer].state
     }
 
-    /// Checks that the last modality of a loaded state exists.
+    /// Checks the counts of a loaded state, and that its last modality exists.
     #[cfg(feature = "train")]
     pub(in crate::mla) fn check(&self) -> Result<()> {
+        self.n_steps.check("n_steps")?;
         let n_modalities = self.layers.first().map_or(1, |layer| layer.carriers.len());
         let last = self.last_modality.get();
         if last < n_modalities as u64 {

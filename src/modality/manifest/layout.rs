@@ -7,12 +7,17 @@ use crate::error::MlaError;
 use crate::modality::manifest::check_samples;
 use crate::modality::{ManifestProblem, MissingManifest, MissingRate, Presence};
 
+/// In UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 pub(super) const FORMAT: &str = "burn-mla missing modalities";
 /// To be raised with every change that an older version would misread.
 const VERSION: u64 = 1;
 
 impl MissingManifest {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, ManifestProblem> {
+        // JSON allows no byte-order mark, but some editors write one.
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let header: Header = serde_json::from_slice(bytes).map_err(|error| {
             let message = error.to_string();
             match error.classify() {

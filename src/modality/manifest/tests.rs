@@ -189,6 +189,36 @@ fn foreign_truncated_and_absent_files_are_refused_by_name() {
 }
 
 #[test]
+fn a_byte_order_mark_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing.json");
+    let saved = manifest(0.3);
+    saved.save(&path).unwrap();
+    let marked = [b"\xef\xbb\xbf".to_vec(), fs::read(&path).unwrap()].concat();
+    fs::write(&path, marked).unwrap();
+    assert_eq!(MissingManifest::load(&path).unwrap(), saved);
+}
+
+#[test]
+fn writers_of_one_file_do_not_tear_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing.json");
+    let manifests: Vec<_> = (0..4)
+        .map(|tenths| manifest(f64::from(tenths) / 10.0))
+        .collect();
+    std::thread::scope(|scope| {
+        for manifest in &manifests {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    manifest.save(&path).unwrap();
+                    assert!(manifests.contains(&MissingManifest::load(&path).unwrap()));
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn saving_that_fails_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let occupied = folder.path().join("missing.json");
