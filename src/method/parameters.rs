@@ -1,10 +1,11 @@
 //! The part of a model that an optimizer updates.
 
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, Param};
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
-use crate::module::{FloatParam, ParamVisitor, module_fields, visit};
+use crate::module::{FloatParam, ParamVisitor, module_fields, take_updates, unshared, visit};
 
 /// The parameters that an optimizer updates, under the same paths as in the model.
 ///
@@ -18,7 +19,7 @@ pub(crate) struct Parameters<E, H> {
 
 module_fields! {
     impl[E: Module, H: Module] Parameters[E, H]
-    modules: [encoders, head], others: []
+    modules: [encoders by unshared, head by unshared], others: []
 }
 
 impl<E: Module, H: Module> Parameters<E, H> {
@@ -26,6 +27,23 @@ impl<E: Module, H: Module> Parameters<E, H> {
         Self {
             encoders: encoders.clone(),
             head: head.clone(),
+        }
+    }
+
+    /// The parameters after a step of the optimizer, and the running statistics that the gradients
+    /// carry.
+    pub(crate) fn step(
+        self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
+        mut gradients: GradientsParams,
+    ) -> Self {
+        let statistics = take_updates(&self, &mut gradients);
+        let stepped = optimizer.step(learning_rate, self, gradients);
+        if statistics.is_empty() {
+            stepped
+        } else {
+            statistics.write(stepped)
         }
     }
 

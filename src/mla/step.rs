@@ -13,7 +13,7 @@ use crate::method::StepOutput;
 use crate::mla::carried::{Carried, Factors, FeatureSum};
 use crate::mla::{Mla, ProjectionTarget};
 use crate::modality::{ModalityInputs, Turn};
-use crate::module::{ParamValues, discard_pending_updates};
+use crate::module::{ParamValues, carry_updates, unshared};
 use crate::projector::OrthogonalProjector;
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
@@ -27,6 +27,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// samples the factors of the gradient are projected in its place (see
     /// [`prefers_factors`](OrthogonalProjector::prefers_factors)).
     ///
+    /// The model does not change. Updates of running statistics, those of batch normalization,
+    /// travel with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean.
+    ///
     /// # Errors
     ///
     /// - [`MlaError::ModalityOutOfRange`] for a turn of a modality that does not exist;
@@ -38,8 +41,6 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ///   that the squared norm of their mean is not;
     /// - [`MlaError::IllConditioned`] for features that endanger the projector in f32, if its
     ///   policy is to refuse them.
-    ///
-    /// After an error the model is unchanged, including its running statistics.
     ///
     /// # Panics
     ///
@@ -62,17 +63,11 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
         targets.check(self.n_classes())?;
 
-        let encoder_refused = |error| {
-            discard_pending_updates(&self.encoders, Some(&[modality]));
-            error
-        };
-        let refused = |error| {
-            discard_pending_updates(&self.head, None);
-            encoder_refused(error)
-        };
-        let features = self.encoders.encode(input);
-        check_rows(&features, targets.len()).map_err(encoder_refused)?;
-        let output = self.head.forward(features.clone());
+        // Forward passes change the running statistics of these copies only.
+        let (encoders, head) = (unshared(&self.encoders), unshared(&self.head));
+        let features = encoders.encode(input);
+        check_rows(&features, targets.len())?;
+        let output = head.forward(features.clone());
         let errors = self.errors(&output);
         let logits = match &errors {
             Some((_, zeros)) => output.logits.clone() + zeros.clone(),
@@ -86,9 +81,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             )
             .init(&features.device())
             .forward(logits, targets.tensor());
-        let sums = self.feature_sums(&output.inputs).map_err(refused)?;
-        self.check_numbers(&features, &sums, &loss, modality)
-            .map_err(refused)?;
+        let sums = self.feature_sums(&output.inputs)?;
+        self.check_numbers(&features, &sums, &loss, modality)?;
 
         let mut carried = Carried::new(modality, sums);
         let total = match carried.term(&self.projection) {
@@ -106,6 +100,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
         let loss = loss.without_autodiff();
         carried.write(&self.projection, &mut grads, loss.clone());
+        carry_updates(&encoders, &mut grads);
+        carry_updates(&head, &mut grads);
         Ok(TrainOutput {
             grads,
             item: StepOutput {

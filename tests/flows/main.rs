@@ -22,4 +22,5 @@ mod projection;
 mod projector_laws;
 mod record;
 mod safetensors;
+mod statistics;
 mod table_log;

@@ -8,6 +8,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::{Interrupter, TrainOutput};
 
+use crate::baseline::joint::model::encode;
 use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
@@ -18,7 +19,7 @@ use crate::method::{
     TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets};
-use crate::module::discard_pending_updates;
+use crate::module::{carry_updates, unshared};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
@@ -39,6 +40,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// [`try_optimize`](Self::try_optimize), unchanged or summed over several batches by Burn's
     /// `GradientsAccumulator`. It averages a sum.
     ///
+    /// The model does not change. Updates of running statistics, those of batch normalization, travel
+    /// with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean.
+    ///
     /// # Errors
     ///
     /// - as [`features`](Self::features);
@@ -47,8 +51,6 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// - [`MlaError::NonFinite`] for features that are not finite, [`MlaError::NonFiniteLoss`] for
     ///   such a loss, unless the check is off.
     ///
-    /// An error leaves the model unchanged, including its running statistics.
-    ///
     /// # Panics
     ///
     /// Without autodiff, and where an encoder panics on an unsupported shape.
@@ -56,40 +58,27 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let targets = batch.targets.clone();
         targets.check(self.n_classes())?;
         let at = batch.samples.clone();
-        let mut ran = vec![];
-        let features = self.encode(batch, &mut ran);
-        let discard_encoders = |error| {
-            discard_pending_updates(&self.encoders, Some(&ran));
-            error
-        };
-        let discard_all = |error| {
-            discard_pending_updates(&self.head, None);
-            discard_encoders(error)
-        };
-        let features = features.map_err(discard_encoders)?;
+        // Forward passes change the running statistics of these copies only.
+        let (encoders, head) = (unshared(&self.encoders), unshared(&self.head));
         let samples = JointSamples {
-            features,
+            features: encode(&encoders, batch)?,
             targets: &targets,
             samples: at.as_deref(),
             label_smoothing: self.config.label_smoothing,
         };
-        let found = self.head.loss(&samples).map_err(discard_all)?;
+        let found = head.loss(&samples)?;
         let features = samples.features.without_autodiff();
-        self.check_numbers(&features, &found.loss)
-            .map_err(discard_all)?;
+        self.check_numbers(&features, &found.loss)?;
 
         let mut gradients = found.loss.backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
         let modulation = self.config.modulation.as_ref();
         if let Some(ogm) = modulation.filter(|ogm| ogm.is_active(self.n_steps())) {
             let found = coefficients(ogm, &self.head.valid(), &features, &targets);
-            modulate(
-                ogm,
-                &self.encoders,
-                &found.map_err(discard_all)?,
-                &mut grads,
-            );
+            modulate(ogm, &self.encoders, &found?, &mut grads);
         }
+        carry_updates(&encoders, &mut grads);
+        carry_updates(&head, &mut grads);
         let loss = found.loss.without_autodiff();
         if let Some((id, observed)) = self.head.memory().zip(found.observed) {
             grads.register(id, observed.without_autodiff());
@@ -128,7 +117,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         if accumulated {
             parameters.divide(&mut gradients, passes);
         }
-        let parameters = optimizer.step(learning_rate.into(), parameters, gradients);
+        let parameters = parameters.step(optimizer, learning_rate.into(), gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
         if let Some(observed) = observed {
