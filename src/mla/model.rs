@@ -12,7 +12,7 @@ use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
 use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
 use crate::mla::{Projection, ProjectionConfig};
-use crate::module::{check_distinct, draw_parameters, float_params, module_fields};
+use crate::module::{check_distinct, draw_parameters, float_params, module_fields, unshared};
 use crate::projector::OrthogonalProjector;
 
 /// Options of an [`Mla`] model. The defaults are the paper's.
@@ -70,7 +70,7 @@ pub struct MlaConfig {
 /// assert_eq!(prediction.weights.dims(), [5, 2]);
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Mla<E, H, P: OrthogonalProjector, F> {
     /// The encoders.
     pub encoders: E,
@@ -88,8 +88,24 @@ pub struct Mla<E, H, P: OrthogonalProjector, F> {
 
 module_fields! {
     impl[E: Module, H: Module, P: OrthogonalProjector, F: Module] Mla[E, H, P, F]
-    modules: [encoders, head, fusion, projection],
+    modules: [encoders by unshared, head by unshared, fusion, projection],
     others: [config, loss, #[cfg(feature = "train")] interruption]
+}
+
+/// Unlike clones of Burn's batch normalization, clones of a model share no running statistics.
+impl<E: Module, H: Module, P: OrthogonalProjector, F: Module> Clone for Mla<E, H, P, F> {
+    fn clone(&self) -> Self {
+        Self {
+            encoders: unshared(&self.encoders),
+            head: unshared(&self.head),
+            fusion: self.fusion.clone(),
+            projection: self.projection.clone(),
+            config: self.config.clone(),
+            loss: self.loss.clone(),
+            #[cfg(feature = "train")]
+            interruption: self.interruption.clone(),
+        }
+    }
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay, P: OrthogonalProjector, F: ModuleDisplay>

@@ -74,7 +74,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         gradients: GradientsParams,
     ) {
         let parameters = Parameters::of(&self.encoders, &self.head);
-        let parameters = optimizer.step(learning_rate, parameters, gradients);
+        let parameters = parameters.step(optimizer, learning_rate, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
     }

@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
 
 use crate::encoder::{Encoders, check_rows};
-use crate::error::{MlaError, NonFinite, Result, same_size};
+use crate::error::{MlaError, NonFinite, Result, positive, same_size};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
 use crate::loss::TrainingLoss;
@@ -13,7 +13,7 @@ use crate::method::StepOutput;
 use crate::mla::carried::{Carried, Factors, FeatureSum};
 use crate::mla::{Mla, ProjectionTarget};
 use crate::modality::{ModalityInputs, Targets, Turn};
-use crate::module::{ParamValues, discard_pending_updates};
+use crate::module::{ParamValues, carry_updates, unshared};
 use crate::projector::OrthogonalProjector;
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
@@ -28,6 +28,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// samples the factors of the gradient are projected in its place (see
     /// [`prefers_factors`](OrthogonalProjector::prefers_factors)).
     ///
+    /// The model does not change. Updates of running statistics, those of batch normalization,
+    /// travel with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean.
+    ///
     /// # Errors
     ///
     /// - [`MlaError::ModalityOutOfRange`] for a turn of a modality that does not exist;
@@ -38,8 +41,6 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ///   when the number or a width of the head's inputs is not that of its protected layers;
     /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
     ///   that the squared norm of their mean is not.
-    ///
-    /// After an error the model is unchanged, including its running statistics.
     ///
     /// # Panics
     ///
@@ -62,28 +63,21 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
         targets.check(self.n_classes())?;
 
-        let encoder_refused = |error| {
-            discard_pending_updates(&self.encoders, Some(&[modality]));
-            error
-        };
-        let refused = |error| {
-            discard_pending_updates(&self.head, None);
-            encoder_refused(error)
-        };
-        let features = self.encoders.encode(input);
-        check_rows(&features, targets.len()).map_err(encoder_refused)?;
-        let output = self.head.forward(features.clone());
+        // Forward passes change the running statistics of these copies only.
+        let (encoders, head) = (unshared(&self.encoders), unshared(&self.head));
+        let features = encoders.encode(input);
+        check_rows(&features, targets.len())?;
+        let output = head.forward(features.clone());
         let errors = self.errors(&output);
         let logits = match &errors {
             Some((_, zeros)) => output.logits.clone() + zeros.clone(),
             None => output.logits.clone(),
         };
-        let loss = self.loss(logits, &targets).map_err(refused)?;
-        let sums = self.feature_sums(&output.inputs).map_err(refused)?;
-        self.check_numbers(&features, &sums, &loss, modality)
-            .map_err(refused)?;
+        let loss = self.loss(logits, &targets)?;
+        let sums = self.feature_sums(&output.inputs)?;
+        self.check_numbers(&features, &sums, &loss, modality)?;
 
-        let weight = self.weight(&targets).map_err(refused)?;
+        let weight = self.weight(&targets)?;
         let mut carried = Carried::new(modality, sums, weight, &features.device());
         // Gradients of a sum can be added up over batches of different sizes.
         let sum_of_losses = loss.clone().cast(DType::F32) * weight as f32;
@@ -99,6 +93,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
         let loss = loss.without_autodiff();
         carried.write(&self.projection, &mut grads);
+        carry_updates(&encoders, &mut grads);
+        carry_updates(&head, &mut grads);
         Ok(TrainOutput {
             grads,
             item: StepOutput {
@@ -120,10 +116,11 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
 
     /// The total weight of the targets in the loss.
     fn weight(&self, targets: &Targets) -> Result<f64> {
-        match &self.loss {
-            Some(loss) => Ok(loss.weight(targets)),
-            None => Ok(self.config.cross_entropy()?.weight(targets)),
-        }
+        let weight = match &self.loss {
+            Some(loss) => loss.weight(targets),
+            None => self.config.cross_entropy()?.weight(targets),
+        };
+        positive("weight of the samples in the loss", weight)
     }
 
     /// Zeros to add to the logits, whose gradient is that of the logits, and the protected layer

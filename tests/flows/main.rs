@@ -28,4 +28,5 @@ mod projector_laws;
 mod record;
 mod safetensors;
 mod snapshot;
+mod statistics;
 mod table_log;

@@ -13,7 +13,7 @@ use crate::error::{MlaError, NonFinite, Result};
 use crate::fusion::{ModalityLogits, temperatures};
 use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
 use crate::modality::{MultimodalBatch, ZeroRows};
-use crate::module::{Buffer, Counter, check_distinct, draw_parameters, module_fields};
+use crate::module::{Buffer, Counter, check_distinct, draw_parameters, module_fields, unshared};
 use crate::numeric::first_not_finite;
 
 /// Options of a [`Joint`] model.
@@ -65,7 +65,7 @@ pub struct JointConfig {
 /// assert_eq!(prediction.modalities.modality(1).dims(), [5, 8]);
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Joint<E, H> {
     /// The encoders.
     pub encoders: E,
@@ -85,8 +85,25 @@ pub struct Joint<E, H> {
 
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
-    modules: [encoders, head, weight, temperature, n_steps],
+    modules: [encoders by unshared, head by unshared, weight, temperature, n_steps],
     others: [config, loss, #[cfg(feature = "train")] interruption]
+}
+
+/// Unlike clones of Burn's batch normalization, clones of a model share no running statistics.
+impl<E: Module, H: Module> Clone for Joint<E, H> {
+    fn clone(&self) -> Self {
+        Self {
+            encoders: unshared(&self.encoders),
+            head: unshared(&self.head),
+            weight: self.weight.clone(),
+            temperature: self.temperature.clone(),
+            n_steps: self.n_steps.clone(),
+            config: self.config.clone(),
+            loss: self.loss.clone(),
+            #[cfg(feature = "train")]
+            interruption: self.interruption.clone(),
+        }
+    }
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
@@ -212,30 +229,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// - [`MlaError::ModalityCount`] when it has another number of modalities;
     /// - [`MlaError::Size`] when an encoder returns another number of rows than it was given.
     pub fn features(&self, batch: MultimodalBatch<E::Inputs>) -> Result<ModalityFeatures> {
-        self.encode(batch, &mut vec![])
-    }
-
-    /// Computes [`features`](Self::features) and appends to `ran` the modalities whose encoders ran,
-    /// also when an error follows.
-    pub(crate) fn encode(
-        &self,
-        batch: MultimodalBatch<E::Inputs>,
-        ran: &mut Vec<usize>,
-    ) -> Result<ModalityFeatures> {
-        let (found, presence) = run_placed(batch, self.n_modalities(), |modality, input| {
-            ran.push(modality);
-            self.encoders.encode(input)
-        })?;
-        let like = found.iter().flatten().next();
-        let like = like.ok_or(MlaError::NothingPresent { sample: 0 })?;
-        let options = (&like.device(), like.dtype());
-        let n_samples = presence.n_samples();
-        let features = found.iter().zip(self.encoders.d_features());
-        let features = features.map(|(features, width)| {
-            let zeros = || Tensor::zeros([n_samples, width], options);
-            features.clone().unwrap_or_else(zeros)
-        });
-        ModalityFeatures::new(features.collect(), presence)
+        encode(&self.encoders, batch)
     }
 
     /// Predicts the samples of a batch, jointly and from each modality they have. It ignores the
@@ -302,6 +296,26 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             Some(_) => Err(non_finite_sample(fused)?),
         }
     }
+}
+
+/// The features of a batch; see [`Joint::features`].
+pub(super) fn encode<E: Encoders>(
+    encoders: &E,
+    batch: MultimodalBatch<E::Inputs>,
+) -> Result<ModalityFeatures> {
+    let (found, presence) = run_placed(batch, encoders.n_modalities(), |_, input| {
+        encoders.encode(input)
+    })?;
+    let like = found.iter().flatten().next();
+    let like = like.ok_or(MlaError::NothingPresent { sample: 0 })?;
+    let options = (&like.device(), like.dtype());
+    let n_samples = presence.n_samples();
+    let features = found.iter().zip(encoders.d_features());
+    let features = features.map(|(features, width)| {
+        let zeros = || Tensor::zeros([n_samples, width], options);
+        features.clone().unwrap_or_else(zeros)
+    });
+    ModalityFeatures::new(features.collect(), presence)
 }
 
 /// The error that names the first sample with a logit that is not finite.

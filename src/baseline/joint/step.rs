@@ -5,10 +5,11 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::{Interrupter, TrainOutput};
 
+use crate::baseline::joint::model::encode;
 use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
-use crate::error::{MlaError, NonFinite, Result};
+use crate::error::{MlaError, NonFinite, Result, positive};
 use crate::fusion::temperatures;
 use crate::loader::{LoaderHandle, SourceLoader};
 use crate::method::{
@@ -16,7 +17,7 @@ use crate::method::{
     TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets, ZeroRows};
-use crate::module::{Buffer, discard_pending_updates};
+use crate::module::{Buffer, carry_updates, unshared};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// Stops training through `interrupter` when a step fails in Burn's training loop. Without an
@@ -40,6 +41,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// of samples. Pass them to [`try_optimize`](Self::try_optimize), which divides by the number of
     /// samples, unchanged or summed over several batches by Burn's `GradientsAccumulator`.
     ///
+    /// The model does not change. Updates of running statistics, those of batch normalization, travel
+    /// with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean.
+    ///
     /// # Errors
     ///
     /// - as [`features`](Self::features);
@@ -47,8 +51,6 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// - those of [`JointHead::loss`];
     /// - [`MlaError::NonFinite`] for features that are not finite, [`MlaError::NonFiniteLoss`] for
     ///   such a loss, unless the check is off.
-    ///
-    /// An error leaves the model unchanged, including its running statistics.
     ///
     /// # Panics
     ///
@@ -60,43 +62,31 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             targets.check_single("OGM")?;
         }
         let at = batch.samples.clone();
-        let mut ran = vec![];
-        let features = self.encode(batch, &mut ran);
-        let discard_encoders = |error| {
-            discard_pending_updates(&self.encoders, Some(&ran));
-            error
-        };
-        let discard_all = |error| {
-            discard_pending_updates(&self.head, None);
-            discard_encoders(error)
-        };
-        let features = features.map_err(discard_encoders)?;
-        let cross_entropy = self.config.cross_entropy().map_err(discard_all)?;
+        let cross_entropy = self.config.cross_entropy()?;
+        // Forward passes change the running statistics of these copies only.
+        let (encoders, head) = (unshared(&self.encoders), unshared(&self.head));
         let samples = JointSamples {
-            features,
+            features: encode(&encoders, batch)?,
             targets: &targets,
             samples: at.as_deref(),
             training_loss: self.loss.as_deref().unwrap_or(&cross_entropy),
         };
-        let found = self.head.loss(&samples).map_err(discard_all)?;
+        let found = head.loss(&samples)?;
         let features = samples.features.without_autodiff();
-        self.check_numbers(&features, &found.loss)
-            .map_err(discard_all)?;
+        self.check_numbers(&features, &found.loss)?;
 
         // Gradients of a sum can be added up over batches of different sizes.
-        let weight = samples.training_loss.weight(&targets) as f32;
+        let weight = samples.training_loss.weight(&targets);
+        let weight = positive("weight of the samples in the loss", weight)? as f32;
         let mut gradients = (found.loss.clone().cast(DType::F32) * weight).backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
         let modulation = self.config.modulation.as_ref();
         if let Some(ogm) = modulation.filter(|ogm| ogm.is_active(self.n_steps())) {
             let found = coefficients(ogm, &self.head.valid(), &features, &targets);
-            modulate(
-                ogm,
-                &self.encoders,
-                &found.map_err(discard_all)?,
-                &mut grads,
-            );
+            modulate(ogm, &self.encoders, &found?, &mut grads);
         }
+        carry_updates(&encoders, &mut grads);
+        carry_updates(&head, &mut grads);
         let loss = found.loss.without_autodiff();
         if let Some((id, observed)) = self.head.memory().zip(found.observed) {
             grads.register(id, observed.without_autodiff());
@@ -132,7 +122,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let observed = self.head.memory().and_then(|id| gradients.remove::<2>(id));
         let parameters = Parameters::of(&self.encoders, &self.head);
         parameters.divide(&mut gradients, &weight);
-        let parameters = optimizer.step(learning_rate.into(), parameters, gradients);
+        let parameters = parameters.step(optimizer, learning_rate.into(), gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
         if let Some(observed) = observed {
