@@ -7,15 +7,20 @@ mod atomic_file;
 pub mod baseline;
 #[cfg(feature = "train")]
 pub mod checkpoint;
+#[cfg(feature = "train")]
+pub mod dataset;
 pub mod encoder;
 mod error;
 pub mod evaluation;
+#[cfg(feature = "train")]
+pub mod fit;
 pub mod fusion;
 pub mod head;
 #[cfg(feature = "train")]
 pub mod loader;
 #[cfg(feature = "train")]
 pub mod logger;
+pub mod loss;
 #[cfg(feature = "train")]
 pub mod method;
 #[cfg(feature = "train")]
@@ -28,13 +33,15 @@ pub mod projector;
 
 pub use burn;
 pub use error::{MlaError, NonFinite, Result};
-pub use mla::{Mla, MlaConfig, Prediction};
+pub use mla::{DefaultMla, Mla, MlaConfig, PaperMla, Prediction};
 
 /// The names that most programs use.
 pub mod prelude {
     pub use crate::encoder::{CnnEncoderConfig, Encoder, MlpEncoder, MlpEncoderConfig};
     #[cfg(feature = "train")]
     pub use crate::evaluation::evaluate;
+    #[cfg(feature = "train")]
+    pub use crate::fit::{FitConfig, fit};
     pub use crate::fusion::{EntropyFusion, EntropyFusionConfig, UncertaintyFusion};
     pub use crate::head::{HeadOutput, LinearHead, LinearHeadConfig, ProtectedLayer, SharedHead};
     #[cfg(feature = "train")]
@@ -43,7 +50,7 @@ pub mod prelude {
     pub use crate::projector::{
         DefaultProjector, OrthogonalProjector, RlsProjector, RlsProjectorConfig,
     };
-    pub use crate::{Mla, MlaConfig, MlaError, Result};
+    pub use crate::{DefaultMla, Mla, MlaConfig, MlaError, PaperMla, Result};
     #[cfg(feature = "train")]
     pub use burn::data::dataloader::DataLoader;
 }

@@ -7,9 +7,13 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::optim::{AdamConfig, AdamWConfig, GradientsAccumulator, SgdConfig};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
-use burn_mla::baseline::{JointConfig, OgmConfig, QmfConfig};
+use burn_mla::baseline::{JointConfig, LateFusionConfig, OgmConfig, QmfConfig};
 use burn_mla::checkpoint::{Snapshot, TrainingProgress};
+use burn_mla::dataset::InMemory;
+use burn_mla::evaluation::calibrate;
 use burn_mla::fusion::MeanFusion;
+use burn_mla::loss::BinaryCrossEntropy;
+use burn_mla::method::MultimodalMethod;
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
 use burn_mla::projector::Gains;
@@ -303,4 +307,49 @@ fn history_of<M: Module>(model: &M) -> Tensor<2> {
     let mut find = Find(None);
     model.visit(&mut find);
     find.0.expect("the head has a history")
+}
+
+#[test]
+fn data_losses_and_temperatures_have_the_precision_of_the_device() {
+    let device = device();
+    let single = |width: usize| {
+        let values = vec![0.5_f32; 6 * width];
+        let options = (&Device::flex(), DType::F32);
+        Tensor::<2>::from_data(TensorData::new(values, [6, width]), options)
+    };
+    let data = InMemory::paired((single(8), single(8)), [0, 1, 2, 3, 4, 0]).unwrap();
+    let batch = |device: &Device| data.batch(&[5, 0, 2], device).unwrap();
+    let input = batch(&device).inputs.0.unwrap().input;
+    assert_eq!(input.dtype(), DType::BF16);
+
+    let encoder = || MlpEncoderConfig::new(8, D_FEATURE).init(&device).unwrap();
+    let head = LateFusionConfig::new(vec![D_FEATURE; 2], 5).init(&device);
+    let config = JointConfig::new().with_class_weights(Some(vec![1.0, 2.0, 3.0, 4.0, 5.0]));
+    let model = config.init((encoder(), encoder()), head.unwrap()).unwrap();
+    let loss = model.try_step(batch(&device)).unwrap().item.loss;
+    assert_eq!(loss.dtype(), DType::BF16);
+    let several = model.clone().with_loss(BinaryCrossEntropy).unwrap();
+    let mut sets = batch(&device);
+    sets.targets = Targets::several(vec![vec![0, 1], vec![], vec![4]], &device);
+    assert_eq!(
+        several.try_step(sets).unwrap().item.loss.dtype(),
+        DType::BF16
+    );
+
+    let mut model = model.valid();
+    let plain = model.predict(batch(&Device::flex())).unwrap().fused;
+    assert!(model.set_temperatures(&[0.5, 0.5]).unwrap());
+    let sharp = model.predict(batch(&Device::flex())).unwrap().fused;
+    assert_eq!(sharp.dtype(), DType::BF16);
+    let values =
+        |tensor: Tensor<2>| -> Vec<f32> { tensor.cast(DType::F32).into_data().iter().collect() };
+    for (sharp, plain) in values(sharp).into_iter().zip(values(plain)) {
+        assert!(
+            (sharp - 2.0 * plain).abs() <= 0.02 * plain.abs() + 1e-3,
+            "{sharp}, {plain}"
+        );
+    }
+    let valid = data.in_order(4, &Device::flex()).unwrap();
+    let (_, calibration) = calibrate(model, &*valid).unwrap();
+    assert!(calibration.fused.is_some_and(f64::is_finite));
 }

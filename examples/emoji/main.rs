@@ -1,8 +1,7 @@
 //! MLA on real images and texts, against joint training: `cargo run --release --example emoji`.
 //!
 //! Trains the same encoders with the same budget by alternating unimodal adaptation and jointly on
-//! concatenated features. Fits the temperatures of MLA's fusion on the validation split and scores
-//! the test split once. Prints a table, and writes `report.json`, the metrics of each epoch and the
+//! concatenated features. Fits temperatures on the validation split and scores the test split once. Prints a table, and writes `report.json`, the metrics of each epoch and the
 //! MLA model. Expect joint training to leave one modality far behind. Ctrl-C stops with a checkpoint.
 
 mod args;
@@ -16,13 +15,11 @@ use args::Args;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
-use burn::train::{Interrupter, SupervisedTraining};
+use burn::train::Interrupter;
 use burn_mla::baseline::{Concat, ConcatConfig, Joint, JointConfig};
-use burn_mla::checkpoint::{CheckpointStore, ResumableTraining};
-use burn_mla::evaluation::{Confusion, fit_temperatures};
-use burn_mla::logger::{PlainRenderer, TableLogger};
+use burn_mla::evaluation::Confusion;
+use burn_mla::fit::Ending;
 use burn_mla::method::MultimodalMethod;
-use burn_mla::metric::ModalityMetrics;
 use burn_mla::modality::MissingRate;
 use burn_mla::prelude::*;
 use burn_mla_data::dataset::Split;
@@ -36,20 +33,19 @@ use signal_hook::{consts::SIGINT, iterator::Signals};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-type EmojiMla = Mla<Vec<EmojiEncoder>, LinearHead, RlsProjector, EntropyFusion>;
+type EmojiMla = PaperMla<Vec<EmojiEncoder>, LinearHead>;
 type EmojiJoint = Joint<Vec<EmojiEncoder>, Concat>;
 
 /// Scores by modality, and of the fused prediction, by their names.
 type Scores = BTreeMap<&'static str, BTreeMap<&'static str, f64>>;
 
-/// The paper's model: linear head, Eq. 5, fusion by entropy.
+/// The paper's model with a linear head. Its fusion is calibrated after the training.
 fn mla(modalities: &[Modality], n_classes: usize, device: &Device) -> Result<EmojiMla> {
     let sizes = EncoderSizes::default();
     let encoders = EmojiEncoder::init_all(modalities, &sizes, device)?;
     let head = LinearHeadConfig::new(sizes.d_feature, n_classes).init(device)?;
-    let fusion = EntropyFusionConfig::new(modalities.len()).init(device)?;
     let config = MlaConfig::new().with_label_smoothing(Some(0.1));
-    config.init(encoders, head, RlsProjectorConfig::new().init()?, fusion)
+    config.init_paper(encoders, head)
 }
 
 fn joint(modalities: &[Modality], n_classes: usize, device: &Device) -> Result<EmojiJoint> {
@@ -96,9 +92,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut mla_scores, mut joint_scores) = (vec![], vec![]);
     for seed in 0..u64::from(args.seeds) {
         let model = run.train("MLA", seed, |device| mla(modalities, n_classes, device))?;
-        let temperatures = fit_temperatures(&model, &*run.loader(Split::Valid)?)?;
-        let fusion = model.fusion.clone().with_calibration(&temperatures)?;
-        let model = model.with_fusion(fusion)?;
         model.save_safetensors(args.out.join(format!("seed-{seed}.safetensors")))?;
         mla_scores.push(run.test(&model)?);
 
@@ -158,50 +151,32 @@ impl Run<'_> {
         seed: u64,
         init: impl Fn(&Device) -> Result<M>,
     ) -> Result<M, Box<dyn Error>> {
-        let (args, epochs) = (self.args, self.args.epochs as usize);
+        let args = self.args;
         self.device.seed(seed);
         let device = self.device.clone().autodiff();
-        let model = init(&device)?;
         let indices = self.batches.emoji.indices(Split::Train);
-        let (n_items, batch_size) = (indices.len(), self.batches.batch_size);
-        let batches = self.batches.shuffled(indices, seed, &device)?;
-        let train = model.training_loader(Arc::new(batches).into())?;
-        // An alternating epoch contains each batch once per modality.
-        let n_steps = epochs * n_items.div_ceil(batch_size) * train.loader.num_items() / n_items;
-        let schedule = CosineAnnealingLrSchedulerConfig::new(4e-3, n_steps).init()?;
-        let optimizer = AdamWConfig::new().with_weight_decay(0.05).init();
-
+        let train = self.batches.shuffled(indices, seed, &device)?;
         let name = format!("seed-{seed}-{}", method.to_lowercase());
-        let store = CheckpointStore::open(args.out.join("checkpoints").join(&name))?;
-        let latest = store.latest()?;
-        let mut resumable = ResumableTraining::new(&device, store, train.handle)
+        let mut config = FitConfig::new(args.epochs as usize)
+            .with_directory(args.out.join("checkpoints").join(&name))
+            .with_table(args.out.join(format!("metrics-{name}.csv")))
+            .with_optimizer(AdamWConfig::new().with_weight_decay(0.05).init())
+            .with_schedule(|turns| CosineAnnealingLrSchedulerConfig::new(4e-3, turns.total).init())
+            .with_best(false)
             .with_seed(seed)
             .with_configuration(&args.missing)?
-            .resume(latest);
+            .with_names(self.names[..args.modalities.len()].iter().copied())
+            .with_label(format!("{method:<5} seed {seed}"))
+            .with_interrupter(self.interrupter.clone());
         if let Some(every) = args.checkpoint_every {
-            resumable = resumable.with_every(every)?;
+            config = config.with_every(every);
         }
-        let shown = self.names.iter().map(|name| format!("Accuracy {name}"));
-        let renderer = PlainRenderer::default()
-            .with_label(&format!("{method:<5} seed {seed}"))
-            .with_metrics(shown);
-        let table = TableLogger::csv(args.out.join(format!("metrics-{name}.csv")))?;
-        let training = SupervisedTraining::new(&args.out, train.loader, self.loader(Split::Valid)?)
-            .with_application_logger(None)
-            .with_metric_logger(table)
-            .with_interrupter(self.interrupter.clone())
-            .renderer(Box::new(renderer))
-            .modality_metrics(model.n_modalities(), &self.names[..args.modalities.len()])?
-            .num_epochs(epochs);
-        let (result, _) = resumable.launch(training, model, optimizer, schedule)?;
-        if let Some(error) = result.error {
-            return Err(error.to_string().into());
-        }
-        if result.interrupted.is_some() {
+        let fitted = fit(init(&device)?, train, self.loader(Split::Valid)?, &config)?;
+        if let Ending::Interrupted(_) = fitted.ending {
             println!("stopped; resume with `-- --resume {}`", args.out.display());
             std::process::exit(130);
         }
-        Ok(result.model)
+        Ok(fitted.model)
     }
 
     fn test<M: MultimodalMethod<Inputs = EmojiInputs>>(&self, model: &M) -> Result<Scores> {

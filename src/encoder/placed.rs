@@ -50,8 +50,7 @@ pub(crate) fn run_placed<In: ModalityInputs>(
     Ok((outputs, presence))
 }
 
-/// Checks one modality's input and computes its features, `[n_samples, d_feature]`. Appends to `ran`
-/// the modality whose encoder ran, also when an error follows.
+/// Checks one modality's input and computes its features, `[n_samples, d_feature]`.
 ///
 /// # Errors
 ///
@@ -61,11 +60,9 @@ pub(crate) fn encode<E: Encoders>(
     encoders: &E,
     input: <E::Inputs as ModalityInputs>::One,
     n_samples: usize,
-    ran: &mut Vec<usize>,
 ) -> Result<Tensor<2>> {
     encoders.check(&input)?;
     let modality = E::Inputs::modality(&input);
-    ran.push(modality);
     let features = encoders.encode(input);
     let expected = [n_samples, encoders.d_features()[modality]];
     let found = features.dims();

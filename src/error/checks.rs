@@ -49,6 +49,11 @@ pub(crate) fn fraction(name: &'static str, value: f64) -> Result<f64> {
     check(name, value, "in [0, 1)", (0.0..1.0).contains(&value))
 }
 
+/// Checks that `value` lies in `(0, 1)`.
+pub(crate) fn between_0_and_1(name: &'static str, value: f64) -> Result<f64> {
+    check(name, value, "in (0, 1)", value > 0.0 && value < 1.0)
+}
+
 /// Checks that `value` is finite and at least zero, also as an f32.
 pub(crate) fn not_negative(name: &'static str, value: f64) -> Result<f64> {
     let holds = value >= 0.0 && (value as f32).is_finite();

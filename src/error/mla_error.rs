@@ -86,6 +86,18 @@ pub enum MlaError {
         /// Number of classes of the head.
         n_classes: usize,
     },
+    /// A sample without a label where one is needed.
+    #[error("sample {sample} has no label: it can be predicted, but not trained on or evaluated")]
+    NoLabel {
+        /// Position of the sample.
+        sample: usize,
+    },
+    /// Targets with several labels per sample where one is needed.
+    #[error("{what} takes one label per sample, and the targets have sets of labels")]
+    SeveralLabels {
+        /// The function that takes one.
+        what: &'static str,
+    },
     /// A number of rows, samples or columns that differs from the expected one.
     #[error("{what}: expected {expected}, got {got}")]
     Size {

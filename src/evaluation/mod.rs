@@ -20,4 +20,4 @@ pub(crate) use subsets::expected_correct;
 #[cfg(feature = "train")]
 pub use subsets::{SubsetEvaluation, SubsetScore, evaluate_subsets};
 #[cfg(feature = "train")]
-pub use temperatures::fit_temperatures;
+pub use temperatures::{Calibration, calibrate, fit_temperatures};

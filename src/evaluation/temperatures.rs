@@ -10,11 +10,106 @@ use crate::fusion::fit_temperature;
 use crate::method::MultimodalMethod;
 use crate::modality::{SelectRows, Targets};
 
+/// Temperatures fitted by [`calibrate`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Calibration {
+    /// The temperature of each modality's logits; `None` for a method without these temperatures.
+    pub modalities: Option<Vec<f64>>,
+    /// The temperature of the fused logits; `None` for a method without it.
+    pub fused: Option<f64>,
+}
+
+/// Fits the temperatures that a model has to the batches of a loader, and returns the model with
+/// them. Earlier temperatures are replaced.
+///
+/// An [`Mla`](crate::Mla) fused by scores and a [`Joint`](crate::baseline::Joint) model with
+/// [`LateFusion`](crate::baseline::LateFusion) have one temperature per modality, which changes the
+/// fused predictions. Every `Joint` model has a temperature of its fused logits in addition, which
+/// changes their confidence but not the predicted classes. Each is fitted by [`fit_temperature`],
+/// which also tells how small validation sets are treated.
+///
+/// Pass [`model.valid()`](burn::module::Module::valid) and validation data.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use burn::data::dataloader::batcher::Batcher;
+/// # use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+/// # use burn::data::dataset::InMemDataset;
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mla::evaluation::calibrate;
+/// # use burn_mla::modality::ModalityInput;
+/// use burn_mla::prelude::*;
+/// # type Inputs = (Option<ModalityInput<Tensor<2>>>, Option<ModalityInput<Tensor<2>>>);
+/// # struct Complete;
+/// # impl Batcher<usize, MultimodalBatch<Inputs>> for Complete {
+/// #     fn batch(&self, labels: Vec<usize>, device: &Device) -> MultimodalBatch<Inputs> {
+/// #         let input = |width| Tensor::ones([labels.len(), width], device);
+/// #         MultimodalBatch::paired((input(20), input(30)), Targets::new(labels, device))
+/// #     }
+/// # }
+///
+/// let device = Device::flex();
+/// let audio = MlpEncoderConfig::new(20, 16).init(&device)?;
+/// let text = MlpEncoderConfig::new(30, 16).init(&device)?;
+/// let head = LinearHeadConfig::new(16, 4).init(&device)?;
+/// let model = MlaConfig::new().init_default((audio, text), head)?;
+/// # let data = InMemDataset::new((0..20).map(|i| i % 4).collect());
+/// # let builder = DataLoaderBuilder::new(Complete).batch_size(8).set_device(device);
+/// # let valid: Arc<dyn DataLoader<MultimodalBatch<Inputs>>> = builder.build(data);
+/// let (model, calibration) = calibrate(model, &*valid)?;
+/// println!("{:?}", calibration.modalities);
+/// # let _ = model;
+/// # Ok::<(), MlaError>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`fit_temperatures`].
+pub fn calibrate<M: MultimodalMethod>(
+    mut model: M,
+    loader: &dyn DataLoader<<M as InferenceStep>::Input>,
+) -> Result<(M, Calibration)> {
+    let mut calibration = Calibration::default();
+    if model.set_temperatures(&vec![1.0; model.n_modalities()])? {
+        let temperatures = fit_temperatures(&model, loader)?;
+        model.set_temperatures(&temperatures)?;
+        calibration.modalities = Some(temperatures);
+    }
+    if model.set_fused_temperature(1.0)? {
+        let temperature = fit_fused(&model, loader)?;
+        model.set_fused_temperature(temperature)?;
+        calibration.fused = Some(temperature);
+    }
+    Ok((model, calibration))
+}
+
+/// The temperature of the fused logits.
+fn fit_fused<M: MultimodalMethod>(
+    model: &M,
+    loader: &dyn DataLoader<<M as InferenceStep>::Input>,
+) -> Result<f64> {
+    let (mut logits, mut labels) = (vec![], vec![]);
+    for_each_output(model, loader, |output| {
+        labels.extend_from_slice(output.targets.labels());
+        logits.push(output.logits);
+        Ok(())
+    })?;
+    fit_to(logits, labels, "the calibration data")
+}
+
+fn fit_to(logits: Vec<Tensor<2>>, labels: Vec<i64>, what: &'static str) -> Result<f64> {
+    let Some(first) = logits.first() else {
+        return Err(MlaError::Empty { what });
+    };
+    let targets = Targets::from_labels(labels, &first.device());
+    fit_temperature(Tensor::cat(logits, 0), &targets)
+}
+
 /// Fits one temperature per modality to the batches of a loader by [`fit_temperature`], over the
 /// samples that have the modality.
 ///
-/// Pass [`model.valid()`](burn::module::Module::valid) and validation data, and the result to
-/// [`ScoreFusion::with_calibration`](crate::fusion::ScoreFusion::with_calibration).
+/// Pass [`model.valid()`](burn::module::Module::valid) and validation data. [`calibrate`] fits and
+/// applies the temperatures of any method in one call; this function fits without applying them.
 ///
 /// # Errors
 ///
@@ -38,14 +133,6 @@ pub fn fit_temperatures<M: MultimodalMethod>(
         }
         Ok(())
     })?;
-    let fit = |(logits, labels): (Vec<Tensor<2>>, Vec<i64>)| {
-        let Some(first) = logits.first() else {
-            return Err(MlaError::Empty {
-                what: "the calibration data of a modality",
-            });
-        };
-        let targets = Targets::from_labels(labels, &first.device());
-        fit_temperature(Tensor::cat(logits, 0), &targets)
-    };
+    let fit = |(logits, labels)| fit_to(logits, labels, "the calibration data of a modality");
     seen.into_iter().map(fit).collect()
 }

@@ -9,14 +9,30 @@ use crate::modality::Targets;
 const LOG_RANGE: f64 = 3.912;
 const TOLERANCE: f64 = 1e-4;
 
-/// Fits the temperature `T` that minimises the negative log-likelihood of `softmax(logits / T)`.
+/// Half the number of intervals that the search divides the range into before it refines one.
+const HALF_GRID: i32 = 8;
+
+/// Number of samples at which the prior on `log T` has the standard deviation 1.
+const PRIOR_SAMPLES: f64 = 16.0;
+
+/// Fits the temperature `T` of `softmax(logits / T)` to labels, regularized toward 1 by the number
+/// of samples.
 ///
 /// Temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017):
-/// one number per modality. Fit it on validation data, never on test data. The loss is unimodal in
-/// `T`, and a golden-section search over `log T` finds its minimum, in f64 on the host.
+/// one number per modality. Fit it on validation data, never on test data. With `n` samples, logits
+/// `z_i` and labels `y_i`, the temperature minimizes
 ///
-/// The result lies in `[0.02, 50]`. Logits that are right for every sample end at the lower bound,
-/// uninformative logits at the upper bound.
+/// ```text
+/// mean_i -log softmax(z_i / T)[y_i]  +  (log T)^2 / (2 s^2),   s = n / 16
+/// ```
+///
+/// The second term is a log-normal prior around 1 whose standard deviation `s` grows with the number
+/// of samples. A handful of samples therefore hardly changes the logits, whatever they show. From
+/// 1000 samples on, the weight of the second term is below 0.0003, and the result is that of the
+/// likelihood alone. Flat logits have the temperature 1 for any number of samples.
+///
+/// The result lies in `[0.02, 50]`. The search is over `log T`, in f64 on the host: a grid, because
+/// the sum of both terms can have two minima, and a golden section around its best point.
 ///
 /// # Errors
 ///
@@ -24,23 +40,44 @@ const TOLERANCE: f64 = 1e-4;
 /// logits that are not finite.
 pub fn fit_temperature(logits: Tensor<2>, targets: &Targets) -> Result<f64> {
     let split = Split::read(logits, targets)?;
-    let nll = |log_t: f64| split.negative_log_likelihood(log_t.exp());
-    let ratio = (5f64.sqrt() - 1.0) / 2.0;
-    let (mut low, mut high) = (-LOG_RANGE, LOG_RANGE);
-    let (mut left, mut right) = (high - ratio * (high - low), low + ratio * (high - low));
-    let (mut nll_left, mut nll_right) = (nll(left), nll(right));
-    while high - low > TOLERANCE {
-        if nll_left <= nll_right {
-            (high, right, nll_right) = (right, left, nll_left);
-            left = high - ratio * (high - low);
-            nll_left = nll(left);
-        } else {
-            (low, left, nll_left) = (left, right, nll_right);
-            right = low + ratio * (high - low);
-            nll_right = nll(right);
+    let deviation = split.labels.len() as f64 / PRIOR_SAMPLES;
+    let loss =
+        |log_t: f64| split.negative_log_likelihood(log_t.exp()) + 0.5 * (log_t / deviation).powi(2);
+    let step = LOG_RANGE / f64::from(HALF_GRID);
+    // Equally good points: the one closest to T = 1.
+    let mut grid: Vec<i32> = (-HALF_GRID..=HALF_GRID).collect();
+    grid.sort_by_key(|point| point.abs());
+    let mut best = (f64::INFINITY, 0.0);
+    for log_t in grid.into_iter().map(|point| f64::from(point) * step) {
+        let loss = loss(log_t);
+        if loss < best.0 {
+            best = (loss, log_t);
         }
     }
-    Ok(((low + high) / 2.0).exp())
+    let low = (best.1 - step).max(-LOG_RANGE);
+    let high = (best.1 + step).min(LOG_RANGE);
+    let found = golden_section(low, high, loss);
+    let log_t = if loss(found) < best.0 { found } else { best.1 };
+    Ok(log_t.exp())
+}
+
+/// The point of `[low, high]` with the smallest value of a unimodal function, by golden sections.
+fn golden_section(mut low: f64, mut high: f64, value: impl Fn(f64) -> f64) -> f64 {
+    let ratio = (5f64.sqrt() - 1.0) / 2.0;
+    let (mut left, mut right) = (high - ratio * (high - low), low + ratio * (high - low));
+    let (mut value_left, mut value_right) = (value(left), value(right));
+    while high - low > TOLERANCE {
+        if value_left <= value_right {
+            (high, right, value_right) = (right, left, value_left);
+            left = high - ratio * (high - low);
+            value_left = value(left);
+        } else {
+            (low, left, value_left) = (left, right, value_right);
+            right = low + ratio * (high - low);
+            value_right = value(right);
+        }
+    }
+    (low + high) / 2.0
 }
 
 /// Mean negative log-likelihood of `softmax(logits / temperature)`, in nats.
@@ -147,12 +184,48 @@ mod tests {
         }
     }
 
-    #[test]
-    fn perfect_logits_end_at_the_lower_end_of_the_range() {
+    fn fit(rows: Vec<[f32; 2]>, labels: Vec<usize>) -> f64 {
         let device = Device::flex();
-        let logits = Tensor::from_floats([[5.0, 0.0], [0.0, 5.0]], &device);
-        let temperature = fit_temperature(logits, &Targets::new([0, 1], &device)).unwrap();
-        assert!((0.019..0.021).contains(&temperature), "{temperature}");
+        let n = rows.len();
+        let logits = Tensor::from_data(TensorData::new(rows.concat(), [n, 2]), &device);
+        fit_temperature(logits, &Targets::new(labels, &device)).unwrap()
+    }
+
+    /// `ln(0.52 / 0.48)`: the logit of p = 0.52.
+    #[test]
+    fn a_handful_of_samples_does_not_sharpen() {
+        let one = fit(vec![[0.080_04, 0.0]], vec![0]);
+        assert!((one - 1.0).abs() < 1e-3, "{one}");
+        // `ln(0.7 / 0.3)`: five of five are right.
+        let five = fit(vec![[0.847_3, 0.0]; 5], vec![0; 5]);
+        assert!((0.95..1.0).contains(&five), "{five}");
+        // Nor does it flatten: five of five are wrong.
+        let wrong = fit(vec![[0.847_3, 0.0]; 5], vec![1; 5]);
+        assert!((1.0..1.1).contains(&wrong), "{wrong}");
+    }
+
+    #[test]
+    fn flat_logits_have_the_temperature_1() {
+        for n in [1, 10, 5000] {
+            assert_eq!(fit(vec![[0.3, 0.3]; n], vec![0; n]), 1.0, "{n}");
+        }
+    }
+
+    /// Minima over 200,001 temperatures, in Python, of
+    /// `log1p(exp(-z / T)) + (16 / n)**2 * log(T)**2 / 2`: all samples right by `z`.
+    #[test]
+    fn the_prior_has_the_documented_strength() {
+        let cases = [
+            (20, 0.8473, 0.647_306),
+            (100, 2.0, 0.373_570),
+            (2000, 5.0, 0.407_448),
+            // A second minimum is near 1.
+            (1000, 0.001, 0.02),
+        ];
+        for (n, z, expected) in cases {
+            let found = fit(vec![[z, 0.0]; n], vec![0; n]);
+            assert!((found / expected - 1.0).abs() < 2e-4, "{n}: {found}");
+        }
     }
 
     #[test]

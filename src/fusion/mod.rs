@@ -7,7 +7,7 @@ mod fixed;
 mod logits;
 mod mean;
 mod score;
-mod temperatures;
+pub(crate) mod temperatures;
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
@@ -102,6 +102,19 @@ pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
             logits: weighted_sum(calibrated, weights.clone()),
             weights,
         }
+    }
+
+    /// Replaces the temperature of each modality, by which [`calibrated`](Self::calibrated) divides
+    /// its logits, and returns whether the rule has temperatures. The default has none and changes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for another number of modalities, or a temperature that is not
+    /// positive and finite. The rule is then unchanged.
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> crate::Result<bool> {
+        let _ = temperatures;
+        Ok(false)
     }
 
     /// Checks that the rule was made for this number of modalities.

@@ -67,8 +67,8 @@ pub struct ScoreFusionConfig {
 ///
 /// Beyond the paper, the logits of each modality can be divided by a calibration temperature before
 /// they are scored and summed ([`with_calibration`](Self::with_calibration)). An over-confident
-/// modality then no longer gets too much weight. Fit the temperatures on validation data with
-/// [`fit_temperature`](crate::fusion::fit_temperature). They are saved with the model.
+/// modality then no longer gets too much weight. `fit` and `calibrate` find the temperatures on
+/// validation data. They are saved with the model.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -173,8 +173,7 @@ impl ScoreFusion {
     /// [`MlaError::ModalityCount`] when the number of temperatures is not the number of modalities,
     /// [`MlaError::HyperParameter`] for a temperature that is not positive and finite.
     pub fn with_calibration(mut self, temperatures: &[f64]) -> Result<Self> {
-        self.check(temperatures.len())?;
-        temperatures::replace(&mut self.calibration, temperatures)?;
+        self.set_temperatures(temperatures)?;
         Ok(self)
     }
 
@@ -213,6 +212,12 @@ impl UncertaintyFusion for ScoreFusion {
         let mut rule = self.clone();
         rule.calibration.set(self.calibration.get().ones_like());
         rule
+    }
+
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        self.check(temperatures.len())?;
+        temperatures::replace(&mut self.calibration, temperatures)?;
+        Ok(true)
     }
 
     fn check(&self, n_modalities: usize) -> Result<()> {

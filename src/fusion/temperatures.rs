@@ -1,4 +1,5 @@
-//! The calibration temperatures of a fusion, one per modality, in a buffer that is saved with it.
+//! Calibration temperatures in a buffer that is saved with its module: one per modality of a fusion or
+//! a joint head, and one of the fused logits of a joint model.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -7,7 +8,7 @@ use crate::module::Buffer;
 use crate::numeric::{Numbers, is_host, widened};
 
 /// A temperature of 1 for each modality, which leaves logits unchanged.
-pub(super) fn uncalibrated(n_modalities: usize, device: &Device) -> Result<Buffer<1>> {
+pub(crate) fn uncalibrated(n_modalities: usize, device: &Device) -> Result<Buffer<1>> {
     at_least_one("n_modalities", n_modalities)?;
     Ok(Buffer::new(Tensor::ones(
         [n_modalities],
@@ -16,7 +17,7 @@ pub(super) fn uncalibrated(n_modalities: usize, device: &Device) -> Result<Buffe
 }
 
 /// Replaces the temperatures; each must be positive and finite.
-pub(super) fn replace(calibration: &mut Buffer<1>, temperatures: &[f64]) -> Result<()> {
+pub(crate) fn replace(calibration: &mut Buffer<1>, temperatures: &[f64]) -> Result<()> {
     let values = temperatures
         .iter()
         .map(|&value| positive("calibration temperature", value).map(|value| value as f32))
@@ -28,7 +29,7 @@ pub(super) fn replace(calibration: &mut Buffer<1>, temperatures: &[f64]) -> Resu
 }
 
 /// The logits of a modality divided by its temperature, `[n_samples, n_classes]`.
-pub(super) fn divide(calibration: &Buffer<1>, modality: usize, logits: Tensor<2>) -> Tensor<2> {
+pub(crate) fn divide(calibration: &Buffer<1>, modality: usize, logits: Tensor<2>) -> Tensor<2> {
     let temperature = calibration.get().slice([modality..modality + 1]);
     // A read is free on the host: logits divided by 1 are not copied.
     if is_host(&temperature.device())

@@ -7,6 +7,7 @@ mod resumable;
 mod schedule;
 mod seed;
 mod seeded;
+mod training_data;
 mod unpaired;
 
 pub use alternating::{AlternatingLoader, EpochLength};
@@ -14,6 +15,7 @@ pub use masked::{IndexedBatch, MappedLoader, WithIndex};
 pub use position::{LoaderHandle, LoaderPosition, SourcePosition};
 pub use resumable::{InOrder, LoaderSource, Passes, ResumableLoader, SourceLoader};
 pub use schedule::{Blocks, FixedOrder, RoundRobin, Schedule};
-pub(crate) use seed::derived;
+pub(crate) use seed::{derived, generator, shuffle};
 pub use seeded::SeededLoader;
+pub use training_data::TrainingData;
 pub use unpaired::UnpairedLoaders;

@@ -104,6 +104,12 @@ impl<I, O> SeededLoader<I, O> {
         self.passes.clone()
     }
 
+    /// Number of batches of a pass.
+    pub fn n_batches(&self) -> usize {
+        let (start, end) = self.range;
+        (end - start).div_ceil(self.batch_size)
+    }
+
     fn order(&self, pass: u64) -> Vec<usize> {
         let (start, end) = self.range;
         let mut order: Vec<usize> = (start..end).collect();
@@ -231,6 +237,7 @@ mod tests {
         }
         assert_ne!(first, second);
         assert_eq!(loader.passes().begun(), 2);
+        assert_eq!(loader.n_batches(), 5);
     }
 
     #[test]

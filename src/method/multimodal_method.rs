@@ -16,7 +16,7 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 
 /// A multimodal model and the way it is trained.
 ///
-/// [`ResumableTraining`], [`evaluate`], [`evaluate_subsets`] and [`fit_temperatures`] take any method.
+/// [`fit`], [`ResumableTraining`], [`evaluate`], [`evaluate_subsets`] and [`calibrate`] take any method.
 /// [`Mla`] is one, and so is [`Joint`](crate::baseline::Joint) with any of its heads. All methods share
 /// the training loop, the checkpoints and the metrics. [`burn_steps!`](crate::burn_steps) implements
 /// the supertraits `TrainStep` and `InferenceStep`.
@@ -121,7 +121,8 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 /// [`ResumableTraining`]: crate::checkpoint::ResumableTraining
 /// [`evaluate`]: crate::evaluation::evaluate
 /// [`evaluate_subsets`]: crate::evaluation::evaluate_subsets
-/// [`fit_temperatures`]: crate::evaluation::fit_temperatures
+/// [`calibrate`]: crate::evaluation::calibrate
+/// [`fit`]: crate::fit::fit
 pub trait MultimodalMethod:
     LearnerModel
     + TrainStep<Input = Self::TrainingInput, Output = StepOutput>
@@ -193,6 +194,30 @@ pub trait MultimodalMethod:
         learning_rate: ModuleLearningRate,
         gradients: GradientsParams,
     ) -> Result<()>;
+
+    /// Replaces the temperatures that divide each modality's logits before they are combined, and
+    /// returns whether the method has temperatures. The default has none and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for another number of modalities, or a temperature that is not
+    /// positive and finite. The model is then unchanged.
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        let _ = temperatures;
+        Ok(false)
+    }
+
+    /// Replaces the temperature that divides the fused logits, and returns whether the method has
+    /// one. The default has none and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for a temperature that is not positive and finite. The model is
+    /// then unchanged.
+    fn set_fused_temperature(&mut self, temperature: f64) -> Result<bool> {
+        let _ = temperature;
+        Ok(false)
+    }
 
     /// Computes the predictions for a batch and their loss.
     ///

@@ -1,10 +1,11 @@
 //! The part of a model that an optimizer updates.
 
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, Param};
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 
-use crate::module::{FloatParam, ParamVisitor, module_fields, visit};
+use crate::module::{FloatParam, ParamVisitor, module_fields, take_updates, unshared, visit};
 use crate::numeric::{Numbers, is_host};
 
 /// The parameters that an optimizer updates, under the same paths as in the model.
@@ -19,7 +20,7 @@ pub(crate) struct Parameters<E, H> {
 
 module_fields! {
     impl[E: Module, H: Module] Parameters[E, H]
-    modules: [encoders, head], others: []
+    modules: [encoders by unshared, head by unshared], others: []
 }
 
 impl<E: Module, H: Module> Parameters<E, H> {
@@ -30,7 +31,25 @@ impl<E: Module, H: Module> Parameters<E, H> {
         }
     }
 
-    /// Divides the gradients of the parameters by a number, `[1]` in f32.
+    /// The parameters after a step of the optimizer, and the running statistics that the gradients
+    /// carry.
+    pub(crate) fn step(
+        self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
+        mut gradients: GradientsParams,
+    ) -> Self {
+        let statistics = take_updates(&self, &mut gradients);
+        let stepped = optimizer.step(learning_rate, self, gradients);
+        if statistics.is_empty() {
+            stepped
+        } else {
+            statistics.write(stepped)
+        }
+    }
+
+    /// Divides the gradients of the parameters by a number, `[1]` in f32. Updates of running
+    /// statistics, which travel with the gradients, count their passes themselves.
     pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: &Tensor<1>) {
         // A read is free on the host only.
         let on_host = is_host(&by.device()).then(|| Numbers::of(by.clone()).get()[0]);
@@ -50,7 +69,10 @@ struct Divide<'a> {
 }
 
 impl ParamVisitor for Divide<'_> {
-    fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+        if !described.requires_grad {
+            return;
+        }
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             let dtype = gradient.dtype();
             // Half precision cannot represent every number of samples.

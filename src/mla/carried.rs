@@ -16,15 +16,21 @@ use crate::{
 /// The inputs of a protected layer summed over the samples of a step, `[d_input + 1]` in f32.
 ///
 /// The last entry is the number of samples. Gradients that are added up therefore carry the sums for
-/// the whole batch.
+/// the whole batch. A carrier adds the total weight of the samples in the loss.
 #[cfg(feature = "train")]
 #[derive(Debug, Clone)]
 pub(super) struct FeatureSum(Tensor<1>);
 
-/// A zero vector whose gradient is a [`FeatureSum`], for a layer of width `d_input`. With a width of
-/// 0 it carries the number of samples only.
+/// A zero vector whose gradient is a [`FeatureSum`] for a layer of width `d_input`, followed by the
+/// total weight of the samples.
 pub(super) fn carrier(d_input: usize, device: &Device) -> Param<Tensor<1>> {
-    Param::from_tensor(Tensor::zeros([d_input + 1], (device, DType::F32)))
+    Param::from_tensor(Tensor::zeros([d_input + 2], (device, DType::F32)))
+}
+
+/// A zero number whose gradient is the total weight of the samples, for a head without protected
+/// layers.
+pub(super) fn weight_carrier(device: &Device) -> Param<Tensor<1>> {
+    Param::from_tensor(Tensor::zeros([1], (device, DType::F32)))
 }
 
 #[cfg(feature = "train")]
@@ -95,37 +101,42 @@ pub(super) struct Carried {
     pub(super) sums: Vec<FeatureSum>,
     /// Factors of the gradient of each protected layer, where they are worth using.
     pub(super) factors: Vec<Option<Factors>>,
-    /// Number of samples, `[1]` in f32. The gradients are sums over them.
-    pub(super) n_samples: Tensor<1>,
+    /// Total weight of the samples in the loss, `[1]` in f32, by which the gradients have to be
+    /// divided: the number of samples unless the loss weighs them.
+    pub(super) weight: Tensor<1>,
 }
 
 #[cfg(feature = "train")]
 impl Carried {
-    /// The companions of a backward pass over `n_samples` samples.
+    /// The companions of a backward pass over samples of a total weight.
     pub(super) fn new(
         modality: usize,
         sums: Vec<FeatureSum>,
-        n_samples: usize,
+        weight: f64,
         device: &Device,
     ) -> Self {
         Self {
             modality,
             factors: sums.iter().map(|_| None).collect(),
             sums,
-            n_samples: Tensor::full([1], n_samples as f32, (device, DType::F32)),
+            weight: Tensor::full([1], weight as f32, (device, DType::F32)),
         }
     }
 
     /// A term of value 0 to add to the loss, `[1]` in f32. Its gradient carries the sums, through
     /// accumulation and across devices.
     pub(super) fn term<P: OrthogonalProjector>(&self, projection: &Projection<P>) -> Tensor<1> {
-        let term = |carrier: &Param<Tensor<1>>, sum: &Tensor<1>| {
-            (carrier.val().cast(DType::F32) * sum.clone()).sum()
+        let weight = self.weight.clone().without_autodiff();
+        let term = |carrier: &Param<Tensor<1>>, sum: Tensor<1>| {
+            (carrier.val().cast(DType::F32) * sum).sum()
         };
-        let alone = projection.samples.iter();
-        let alone = alone.map(|carrier| term(carrier, &self.n_samples));
+        let alone = projection.weight.iter();
+        let alone = alone.map(|carrier| term(carrier, weight.clone()));
         let layers = projection.layers.iter().zip(&self.sums);
-        let layers = layers.map(|(layer, sum)| term(&layer.carriers[self.modality], &sum.0));
+        let layers = layers.map(|(layer, sum)| {
+            let sum = Tensor::cat(vec![sum.0.clone(), weight.clone()], 0);
+            term(&layer.carriers[self.modality], sum)
+        });
         let total = alone.chain(layers).reduce(|total, term| total + term);
         total.expect("a projection has a carrier, with or without layers")
     }
@@ -155,21 +166,20 @@ impl Carried {
         gradients: &mut GradientsParams,
     ) -> Result<Self> {
         let layers = &projection.layers;
-        if let Some(carrier) = &projection.samples {
-            let n_samples = gradients.remove(carrier.id);
+        if let Some(carrier) = &projection.weight {
+            let weight = gradients.remove(carrier.id);
             return Ok(Self {
                 modality: 0,
                 sums: vec![],
                 factors: vec![],
-                n_samples: n_samples.ok_or(MlaError::NoStepGradients)?,
+                weight: weight.ok_or(MlaError::NoStepGradients)?,
             });
         }
-        let mut found: Option<(usize, Vec<FeatureSum>)> = None;
+        let mut found: Option<(usize, Vec<Tensor<1>>)> = None;
         for modality in 0..layers.first().map_or(0, |layer| layer.carriers.len()) {
-            let sums: Vec<FeatureSum> = layers
+            let sums: Vec<Tensor<1>> = layers
                 .iter()
                 .filter_map(|layer| gradients.remove(layer.carriers[modality].id))
-                .map(FeatureSum)
                 .collect();
             if sums.is_empty() {
                 continue;
@@ -190,11 +200,17 @@ impl Carried {
                 errors: gradients.remove(ids.errors)?,
             })
         };
+        let split = |sum: &Tensor<1>, at: usize| {
+            (sum.clone().slice([0..at]), sum.clone().slice([at..at + 1]))
+        };
+        let (_, weight) = split(&sums[0], layers[0].d_input + 1);
+        let sums = layers.iter().zip(&sums);
+        let sums = sums.map(|(layer, sum)| FeatureSum(split(sum, layer.d_input + 1).0));
         Ok(Self {
             modality,
-            n_samples: sums[0].n_samples(),
+            sums: sums.collect(),
             factors: layers.iter().map(|layer| factors(layer.factors)).collect(),
-            sums,
+            weight,
         })
     }
 }

@@ -26,6 +26,7 @@ where
     /// [`MlaError::LabelOutOfRange`](crate::MlaError::LabelOutOfRange).
     pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         let targets = batch.targets.clone();
+        targets.check_single("the evaluation")?;
         let labels = targets.check(self.n_classes());
         labels.map_err(|error| error.located(None, batch.samples.as_deref()))?;
         let prediction = self.predict(batch)?;

@@ -13,7 +13,6 @@ use crate::mla::carried::{Carried, FeatureSum};
 use crate::mla::projection::{LayerChange, LayerProjection};
 use crate::mla::{Mla, Projection};
 use crate::modality::{ModalityInputs, Turn};
-use crate::module::discard_pending_updates;
 use crate::projector::{Gains, OrthogonalProjector};
 
 /// Diagnostics of the projector of one protected layer, for one modality.
@@ -53,8 +52,6 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ) -> Result<Vec<ProjectorHealth>> {
         let modality = E::Inputs::modality(&turn.input);
         let output = self.try_step(turn);
-        discard_pending_updates(&self.encoders, Some(&[modality]));
-        discard_pending_updates(&self.head, None);
         let mut gradients = output?.grads;
 
         let protected = self.head.protected();

@@ -112,6 +112,10 @@ where
         self.try_optimize(optimizer, learning_rate, gradients)
     }
 
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        self.fusion.set_temperatures(temperatures)
+    }
+
     fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         self.try_evaluate(batch)
     }

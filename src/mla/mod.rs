@@ -13,6 +13,7 @@ mod model;
 #[cfg(feature = "train")]
 mod optimize;
 mod predict;
+mod preset;
 mod projection;
 #[cfg(feature = "safetensors")]
 mod safetensors;
@@ -25,4 +26,5 @@ pub use groups::{encoder_group, head_group};
 pub use health::ProjectorHealth;
 pub use model::{Mla, MlaConfig};
 pub use predict::Prediction;
+pub use preset::{DefaultMla, PaperMla};
 pub use projection::{FeatureMean, FeatureSource, Projection, ProjectionConfig, ProjectionTarget};

@@ -1,6 +1,7 @@
 //! The model: encoders, shared head, projector and fusion in one module.
 
 use std::fmt;
+use std::sync::Arc;
 
 use burn::config::Config;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId};
@@ -9,8 +10,9 @@ use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
+use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
 use crate::mla::{Projection, ProjectionConfig};
-use crate::module::{check_distinct, draw_parameters, float_params, module_fields};
+use crate::module::{check_distinct, draw_parameters, float_params, module_fields, unshared};
 use crate::projector::OrthogonalProjector;
 
 /// Options of an [`Mla`] model. The defaults are the paper's.
@@ -19,6 +21,7 @@ use crate::projector::OrthogonalProjector;
 /// |---|---|---|---|
 /// | `projection` | the paper's | how the projector is used | |
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
+/// | `class_weights` | none | weight of each class in the loss | each (0, inf), one per class |
 /// | `finite_check` | true | refuses a step with non-finite features or loss, at the cost of one device read per step; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct MlaConfig {
@@ -27,6 +30,8 @@ pub struct MlaConfig {
     pub projection: ProjectionConfig,
     /// Smooths the labels of the training loss.
     pub label_smoothing: Option<f64>,
+    /// Weight of each class in the training loss.
+    pub class_weights: Option<Vec<f64>>,
     /// Whether a step with non-finite features or loss is refused.
     #[config(default = true)]
     pub finite_check: bool,
@@ -65,7 +70,7 @@ pub struct MlaConfig {
 /// assert_eq!(prediction.weights.dims(), [5, 2]);
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Mla<E, H, P: OrthogonalProjector, F> {
     /// The encoders.
     pub encoders: E,
@@ -75,14 +80,32 @@ pub struct Mla<E, H, P: OrthogonalProjector, F> {
     pub fusion: F,
     pub(crate) projection: Projection<P>,
     pub(crate) config: MlaConfig,
+    /// Replaces the cross-entropy of the configuration.
+    pub(crate) loss: Option<Arc<dyn TrainingLoss>>,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
 }
 
 module_fields! {
     impl[E: Module, H: Module, P: OrthogonalProjector, F: Module] Mla[E, H, P, F]
-    modules: [encoders, head, fusion, projection],
-    others: [config, #[cfg(feature = "train")] interruption]
+    modules: [encoders by unshared, head by unshared, fusion, projection],
+    others: [config, loss, #[cfg(feature = "train")] interruption]
+}
+
+/// Unlike clones of Burn's batch normalization, clones of a model share no running statistics.
+impl<E: Module, H: Module, P: OrthogonalProjector, F: Module> Clone for Mla<E, H, P, F> {
+    fn clone(&self) -> Self {
+        Self {
+            encoders: unshared(&self.encoders),
+            head: unshared(&self.head),
+            fusion: self.fusion.clone(),
+            projection: self.projection.clone(),
+            config: self.config.clone(),
+            loss: self.loss.clone(),
+            #[cfg(feature = "train")]
+            interruption: self.interruption.clone(),
+        }
+    }
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay, P: OrthogonalProjector, F: ModuleDisplay>
@@ -96,6 +119,7 @@ impl<E: ModuleDisplay, H: ModuleDisplay, P: OrthogonalProjector, F: ModuleDispla
             .add("fusion", &self.fusion)
             .add("projection", &self.projection)
             .add_debug_attribute("config", &self.config)
+            .add_debug_attribute("loss", &self.loss)
             .optional()
     }
 }
@@ -128,7 +152,8 @@ impl MlaConfig {
     /// - [`MlaError::HeadWidth`] when the head expects another width;
     /// - [`MlaError::SharedParameter`] when two encoders, or an encoder and the head, are clones;
     /// - [`MlaError::ProtectedLayer`] when the head names a protected parameter that it does not have;
-    /// - [`MlaError::HyperParameter`] for a label smoothing outside `[0, 1)`;
+    /// - [`MlaError::HyperParameter`] for a value outside of the ranges above;
+    /// - [`MlaError::Size`] for another number of class weights than classes;
     /// - [`MlaError::ModalityCount`] for a fusion made for another number of modalities.
     pub fn init<E, H, P, F>(
         &self,
@@ -143,9 +168,7 @@ impl MlaConfig {
         P: OrthogonalProjector,
         F: UncertaintyFusion,
     {
-        if let Some(smoothing) = self.label_smoothing {
-            crate::error::fraction("label_smoothing", smoothing)?;
-        }
+        self.cross_entropy()?.check(head.n_classes())?;
         check_widths(&encoders.d_features(), head.d_feature())?;
         fusion.check(encoders.n_modalities())?;
         check_distinct(&encoders, &head)?;
@@ -166,13 +189,35 @@ impl MlaConfig {
             head,
             fusion,
             config: self.clone(),
+            loss: None,
             #[cfg(feature = "train")]
             interruption: Default::default(),
         })
     }
 }
 
+impl MlaConfig {
+    /// The loss of the options.
+    pub(crate) fn cross_entropy(&self) -> Result<CrossEntropy> {
+        CrossEntropyConfig::new()
+            .with_label_smoothing(self.label_smoothing)
+            .with_class_weights(self.class_weights.clone())
+            .init()
+    }
+}
+
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
+    /// Trains with `loss` instead of the cross-entropy of the options.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrainingLoss::check`].
+    pub fn with_loss(mut self, loss: impl TrainingLoss) -> Result<Self> {
+        loss.check(self.n_classes())?;
+        self.loss = Some(Arc::new(loss));
+        Ok(self)
+    }
+
     /// Builds a model with the paper's options; [`MlaConfig`] has others.
     ///
     /// # Errors
@@ -215,6 +260,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             fusion,
             projection: self.projection,
             config: self.config,
+            loss: self.loss,
             #[cfg(feature = "train")]
             interruption: self.interruption,
         })

@@ -20,7 +20,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// projects the head's change, and runs the optimizer.
     ///
     /// The gradients, of one step or summed over several of micro-batches or devices, are divided by
-    /// the number of their samples. The parts of a batch therefore make the update of the whole
+    /// the number of their samples, or their total weight in a loss that weighs them. The parts of a batch therefore make the update of the whole
     /// batch, whatever their sizes.
     ///
     /// The first step is not projected. Parameters without a gradient, those of every other
@@ -47,7 +47,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         let learning_rate = learning_rate.into();
         let protected = self.head.protected();
         let carried = Carried::take(&self.projection, &mut gradients)?;
-        Parameters::of(&self.encoders, &self.head).divide(&mut gradients, &carried.n_samples);
+        Parameters::of(&self.encoders, &self.head).divide(&mut gradients, &carried.weight);
         let modality = carried.modality;
         self.check_head_gradients(&protected, &gradients, modality)?;
 
@@ -74,7 +74,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         gradients: GradientsParams,
     ) {
         let parameters = Parameters::of(&self.encoders, &self.head);
-        let parameters = optimizer.step(learning_rate, parameters, gradients);
+        let parameters = parameters.step(optimizer, learning_rate, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
     }

@@ -61,7 +61,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
 
     fn predict_batch(&self, batch: MultimodalBatch<E::Inputs>) -> Result<Prediction> {
         let (computed, presence) = run_placed(batch, self.n_modalities(), |input, n_samples| {
-            let features = encode(&self.encoders, input, n_samples, &mut vec![])?;
+            let features = encode(&self.encoders, input, n_samples)?;
             let logits = self.head.forward(features).logits;
             let expected = [n_samples, self.n_classes()];
             output_shape("the logits of the head", expected, logits.dims())?;

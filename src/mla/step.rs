@@ -1,19 +1,19 @@
 //! The forward and backward pass of a step: Eq. 2 and 4.
 
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
 
 use crate::encoder::{Encoders, encode};
-use crate::error::{MlaError, NonFinite, Result, output_shape, same_size};
+use crate::error::{MlaError, NonFinite, Result, output_shape, positive, same_size};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
+use crate::loss::TrainingLoss;
 use crate::method::StepOutput;
 use crate::mla::carried::{Carried, Factors, FeatureSum};
 use crate::mla::{Mla, ProjectionTarget};
 use crate::modality::{ModalityInputs, Rows, Targets, Turn};
-use crate::module::{ParamValues, discard_pending_updates};
+use crate::module::{ParamValues, carry_updates, unshared};
 use crate::numeric::{culprit, not_finite_rows};
 use crate::projector::OrthogonalProjector;
 
@@ -29,11 +29,15 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// samples the factors of the gradient are projected in its place (see
     /// [`prefers_factors`](OrthogonalProjector::prefers_factors)).
     ///
+    /// The model does not change. Updates of running statistics, those of batch normalization,
+    /// travel with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean.
+    ///
     /// # Errors
     ///
     /// - [`MlaError::ModalityOutOfRange`] for a turn of a modality that does not exist;
     /// - [`MlaError::Empty`] for a turn without samples;
-    /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head;
+    /// - [`MlaError::LabelOutOfRange`] for a label that is not a class of the head, and those of the
+    ///   [loss](crate::loss::TrainingLoss);
     /// - [`MlaError::Input`] for an input that the encoder refuses, such as one of another shape;
     /// - [`MlaError::EncoderOutput`] for features that are not `[n_labels, d_feature]`, and
     ///   [`MlaError::OutputShape`] for logits that are not `[n_labels, n_classes]`;
@@ -45,8 +49,6 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// An error of a single sample names its position in the batch that the turn was taken from. If
     /// the turn has the positions of its samples in the data set, or the sample of a non-finite feature
     /// is known, it is a [`MlaError::Sample`].
-    ///
-    /// After an error the model is unchanged, including its running statistics.
     ///
     /// # Panics
     ///
@@ -83,41 +85,25 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
         targets.check(self.n_classes())?;
 
-        let mut ran = vec![];
-        let features = encode(&self.encoders, input, targets.len(), &mut ran);
-        let encoder_refused = |error| {
-            discard_pending_updates(&self.encoders, Some(&ran));
-            error
-        };
-        let refused = |error| {
-            discard_pending_updates(&self.head, None);
-            encoder_refused(error)
-        };
-        let features = features.map_err(encoder_refused)?;
-        let output = self.head.forward(features.clone());
+        // Forward passes change the running statistics of these copies only.
+        let (encoders, head) = (unshared(&self.encoders), unshared(&self.head));
+        let features = encode(&encoders, input, targets.len())?;
+        let output = head.forward(features.clone());
         let shape = [targets.len(), self.n_classes()];
-        output_shape("the logits of the head", shape, output.logits.dims()).map_err(refused)?;
+        output_shape("the logits of the head", shape, output.logits.dims())?;
         let errors = self.errors(&output);
         let logits = match &errors {
             Some((_, zeros)) => output.logits.clone() + zeros.clone(),
             None => output.logits.clone(),
         };
-        let loss = CrossEntropyLossConfig::new()
-            .with_smoothing(
-                self.config
-                    .label_smoothing
-                    .map(|smoothing| smoothing as f32),
-            )
-            .init(&features.device())
-            .forward(logits, targets.tensor());
-        let sums = self.feature_sums(&output.inputs).map_err(refused)?;
-        self.check_numbers(&features, &sums, &loss, modality)
-            .map_err(refused)?;
+        let loss = self.loss(logits, &targets)?;
+        let sums = self.feature_sums(&output.inputs)?;
+        self.check_numbers(&features, &sums, &loss, modality)?;
 
-        let n_samples = targets.len();
-        let mut carried = Carried::new(modality, sums, n_samples, &features.device());
+        let weight = self.weight(&targets)?;
+        let mut carried = Carried::new(modality, sums, weight, &features.device());
         // Gradients of a sum can be added up over batches of different sizes.
-        let sum_of_losses = loss.clone().cast(DType::F32) * n_samples as f32;
+        let sum_of_losses = loss.clone().cast(DType::F32) * weight as f32;
         let mut gradients = (sum_of_losses + carried.term(&self.projection)).backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
         if let Some((layer, zeros)) = errors {
@@ -125,11 +111,13 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             // Factors are of a single pass, whose mean they give at once.
             carried.factors[layer] = errors.map(|errors| Factors {
                 inputs: output.inputs[layer].clone().without_autodiff(),
-                errors: errors.cast(DType::F32) / n_samples as f32,
+                errors: errors.cast(DType::F32) / weight as f32,
             });
         }
         let loss = loss.without_autodiff();
         carried.write(&self.projection, &mut grads);
+        carry_updates(&encoders, &mut grads);
+        carry_updates(&head, &mut grads);
         Ok(TrainOutput {
             grads,
             item: StepOutput {
@@ -139,6 +127,23 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
                 targets,
             },
         })
+    }
+
+    /// The loss of the turn, `[1]`.
+    fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<Tensor<1>> {
+        match &self.loss {
+            Some(loss) => loss.loss(logits, targets),
+            None => self.config.cross_entropy()?.loss(logits, targets),
+        }
+    }
+
+    /// The total weight of the targets in the loss.
+    fn weight(&self, targets: &Targets) -> Result<f64> {
+        let weight = match &self.loss {
+            Some(loss) => loss.weight(targets),
+            None => self.config.cross_entropy()?.weight(targets),
+        };
+        positive("weight of the samples in the loss", weight)
     }
 
     /// Zeros to add to the logits, whose gradient is that of the logits, and the protected layer

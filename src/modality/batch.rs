@@ -1,5 +1,7 @@
 //! Batches of several modalities and of one.
 
+use burn::tensor::Device;
+
 use crate::error::{MlaError, Result, same_size};
 use crate::modality::{ModalityInputs, PairedInputs, Presence, Rows, Targets, Turn};
 
@@ -42,6 +44,24 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
             targets,
             samples: None,
         }
+    }
+
+    /// A batch of `n_samples` samples without labels, for prediction. A model refuses to train on it
+    /// or to evaluate it ([`MlaError::NoLabel`]).
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_mla::modality::{ModalityInput, MultimodalBatch};
+    ///
+    /// let device = Device::flex();
+    /// let text = Some(ModalityInput::all(Tensor::<2>::zeros([3, 100], &device)));
+    /// let image = None::<ModalityInput<Tensor<4>>>; // no sample has one
+    /// let batch = MultimodalBatch::unlabelled((image, text), 3, &device);
+    /// assert_eq!(batch.presence()?.rows(1), [0, 1, 2]);
+    /// # Ok::<(), burn_mla::MlaError>(())
+    /// ```
+    pub fn unlabelled(inputs: In, n_samples: usize, device: &Device) -> Self {
+        Self::new(inputs, Targets::unlabelled(n_samples, device))
     }
 
     /// Sets the positions of the samples in their data set.

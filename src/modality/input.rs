@@ -1,6 +1,8 @@
 //! Inputs of the modalities of a batch, with the samples that their rows belong to.
 
-use crate::error::{MlaError, Result};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::error::{MlaError, Result, same_size};
 use crate::modality::one_of::*;
 use crate::modality::{Indexed, Presence};
 
@@ -23,6 +25,49 @@ pub struct ModalityInput<I> {
     pub input: I,
     /// The samples that the rows belong to.
     pub rows: Rows,
+}
+
+impl<const D: usize> ModalityInput<Tensor<D>> {
+    /// An input from the values of all samples in row-major order, of shape `shape`, whose first
+    /// dimension is the number of samples.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`] when the number of values is not that of the shape.
+    pub fn from_array(values: Vec<f32>, shape: [usize; D], device: &Device) -> Result<Self> {
+        same_size("values of an array", shape.iter().product(), values.len())?;
+        let data = TensorData::new(values, shape);
+        Ok(Self::all(Tensor::from_data(data, device)))
+    }
+}
+
+impl ModalityInput<Tensor<2>> {
+    /// An input from one row of values per sample, `None` for a sample without the modality; `None`
+    /// when no sample has it.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`] for rows of different lengths.
+    pub fn from_rows<R: AsRef<[f32]>>(rows: &[Option<R>], device: &Device) -> Result<Option<Self>> {
+        let (mut samples, mut values, mut width) = (vec![], vec![], None);
+        for (sample, row) in rows.iter().enumerate() {
+            let Some(row) = row.as_ref().map(R::as_ref) else {
+                continue;
+            };
+            let width = *width.get_or_insert(row.len());
+            same_size("values of a row", width, row.len())?;
+            samples.push(sample);
+            values.extend_from_slice(row);
+        }
+        let data = TensorData::new(values, [samples.len(), width.unwrap_or(0)]);
+        Ok(if samples.len() == rows.len() && !rows.is_empty() {
+            Some(Self::all(Tensor::from_data(data, device)))
+        } else if samples.is_empty() {
+            None
+        } else {
+            Self::rows(Tensor::from_data(data, device), samples)
+        })
+    }
 }
 
 impl<I> ModalityInput<I> {

@@ -11,9 +11,18 @@ use crate::error::{MlaError, Result};
 pub struct Targets {
     labels: Vec<i64>,
     tensor: Tensor<1, Int>,
+    sets: Option<Vec<Vec<usize>>>,
 }
 
 impl Targets {
+    /// The label of a sample without a label: -1.
+    pub const NO_LABEL: i64 = -1;
+
+    /// Targets of samples without labels, for prediction.
+    pub fn unlabelled(n_samples: usize, device: &Device) -> Self {
+        Self::from_labels(vec![Self::NO_LABEL; n_samples], device)
+    }
+
     /// Targets from class indices, counted from 0, on `device`.
     pub fn new(labels: impl IntoIterator<Item = usize>, device: &Device) -> Self {
         Self::from_labels(
@@ -25,7 +34,24 @@ impl Targets {
     /// Targets from raw labels, possibly negative. Their range is checked on use.
     pub fn from_labels(labels: Vec<i64>, device: &Device) -> Self {
         let tensor = Tensor::from_data(TensorData::new(labels.clone(), [labels.len()]), device);
-        Self { labels, tensor }
+        Self {
+            labels,
+            tensor,
+            sets: None,
+        }
+    }
+
+    /// Targets with several labels per sample: the set of classes of each, which may be empty. Train
+    /// on them with a [loss](crate::loss::TrainingLoss) for sets, such as
+    /// [`BinaryCrossEntropy`](crate::loss::BinaryCrossEntropy).
+    ///
+    /// [`labels`](Self::labels) and [`tensor`](Self::tensor) hold [`NO_LABEL`](Self::NO_LABEL), because
+    /// no class of a set is the one.
+    pub fn several(sets: Vec<Vec<usize>>, device: &Device) -> Self {
+        Self {
+            sets: Some(sets.clone()),
+            ..Self::unlabelled(sets.len(), device)
+        }
     }
 
     /// Targets from labels on a device, of any integer type. Reads them back once.
@@ -63,6 +89,43 @@ impl Targets {
         self.tensor.clone()
     }
 
+    /// The set of classes of each sample; `None` for one label per sample.
+    pub fn sets(&self) -> Option<&[Vec<usize>]> {
+        self.sets.as_deref()
+    }
+
+    /// 1 for each class of a sample and 0 elsewhere, `[n_samples, n_classes]`.
+    ///
+    /// # Panics
+    ///
+    /// For a class that is not below `n_classes`, which [`check`](Self::check) refuses.
+    pub(crate) fn multi_hot(&self, n_classes: usize, device: &Device) -> Tensor<2> {
+        let mut values = vec![0.0_f32; self.len() * n_classes];
+        match &self.sets {
+            Some(sets) => {
+                for (sample, set) in sets.iter().enumerate() {
+                    for class in set {
+                        values[sample * n_classes + class] = 1.0;
+                    }
+                }
+            }
+            None => {
+                for (sample, &label) in self.labels.iter().enumerate() {
+                    values[sample * n_classes + label as usize] = 1.0;
+                }
+            }
+        }
+        Tensor::from_data(TensorData::new(values, [self.len(), n_classes]), device)
+    }
+
+    /// Checks that the targets have one label per sample.
+    pub(crate) fn check_single(&self, what: &'static str) -> Result<()> {
+        match self.sets {
+            Some(_) => Err(MlaError::SeveralLabels { what }),
+            None => Ok(()),
+        }
+    }
+
     /// The labels of the samples at `rows`, in that order.
     ///
     /// # Panics
@@ -70,18 +133,29 @@ impl Targets {
     /// If a row is out of range.
     pub fn select(&self, rows: &[usize]) -> Self {
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
-        Self::from_labels(labels, &self.tensor.device())
+        let sets = self.sets.as_ref();
+        Self {
+            sets: sets.map(|sets| rows.iter().map(|&row| sets[row].clone()).collect()),
+            ..Self::from_labels(labels, &self.tensor.device())
+        }
     }
 
-    /// Checks that every label is a class of a head with `n_classes` classes.
+    /// Checks that every label, or every class of a set, is a class of a head with `n_classes` classes.
     ///
     /// # Errors
     ///
-    /// [`MlaError::LabelOutOfRange`] for the first label that is not.
+    /// [`MlaError::LabelOutOfRange`] for the first label that is not, [`MlaError::NoLabel`] if it is
+    /// [`NO_LABEL`](Self::NO_LABEL).
     pub fn check(&self, n_classes: usize) -> Result<()> {
+        if let Some(sets) = &self.sets {
+            return check_sets(sets, n_classes);
+        }
         let outside = |label: &i64| *label < 0 || *label as u64 >= n_classes as u64;
         match self.labels.iter().position(outside) {
             None => Ok(()),
+            Some(sample) if self.labels[sample] == Self::NO_LABEL => {
+                Err(MlaError::NoLabel { sample })
+            }
             Some(sample) => Err(MlaError::LabelOutOfRange {
                 label: self.labels[sample],
                 sample,
@@ -89,6 +163,19 @@ impl Targets {
             }),
         }
     }
+}
+
+fn check_sets(sets: &[Vec<usize>], n_classes: usize) -> Result<()> {
+    for (sample, set) in sets.iter().enumerate() {
+        if let Some(&class) = set.iter().find(|&&class| class >= n_classes) {
+            return Err(MlaError::LabelOutOfRange {
+                label: class as i64,
+                sample,
+                n_classes,
+            });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 //! module but has one as an associated type.
 
 /// Implements `Module` by its methods on the fields in `modules`. The fields in `others` are copied.
+///
+/// Mapping and moving a field marked `by unshared` leaves the running statistics of clones as they
+/// are, and applies pending updates first, which would otherwise replace the mapped values later.
 macro_rules! module_fields {
     (
         impl[$($generics:tt)*] $name:ident[$($args:tt)*]
-        modules: [$($field:ident),*], others: [$($(#[$attr:meta])* $other:ident),*]
+        modules: [$($field:ident $(by $own:path)?),*], others: [$($(#[$attr:meta])* $other:ident),*]
     ) => {
         impl<$($generics)*> burn::module::Module for $name<$($args)*> {
             fn collect_devices(&self, devices: burn::module::Devices) -> burn::module::Devices {
@@ -14,12 +17,20 @@ macro_rules! module_fields {
             }
 
             fn fork(self, device: &burn::tensor::Device) -> Self {
-                $(let $field = self.$field.fork(device);)*
+                $(
+                    let $field = self.$field;
+                    $(let $field = $own(&$field);)?
+                    let $field = $field.fork(device);
+                )*
                 Self { $($field,)* $($(#[$attr])* $other: self.$other,)* }
             }
 
             fn to_device(self, device: &burn::tensor::Device) -> Self {
-                $(let $field = self.$field.to_device(device);)*
+                $(
+                    let $field = self.$field;
+                    $(let $field = $own(&$field);)?
+                    let $field = $field.to_device(device);
+                )*
                 Self { $($field,)* $($(#[$attr])* $other: self.$other,)* }
             }
 
@@ -50,8 +61,10 @@ macro_rules! module_fields {
             fn map<Mapper: burn::module::ModuleMapper>(self, mapper: &mut Mapper) -> Self {
                 const CONTAINER: &str = concat!("Struct:", stringify!($name));
                 $(
+                    let $field = self.$field;
+                    $(let $field = $own(&$field);)?
                     mapper.enter_module(stringify!($field), CONTAINER);
-                    let $field = burn::module::Module::map(self.$field, mapper);
+                    let $field = burn::module::Module::map($field, mapper);
                     mapper.exit_module(stringify!($field), CONTAINER);
                 )*
                 Self { $($field,)* $($(#[$attr])* $other: self.$other,)* }

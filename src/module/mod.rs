@@ -4,7 +4,6 @@
 mod buffer;
 mod counter;
 mod fields;
-#[cfg(feature = "train")]
 mod running_state;
 #[cfg(feature = "train")]
 mod values;
@@ -13,8 +12,9 @@ mod visitors;
 pub use buffer::Buffer;
 pub(crate) use counter::Counter;
 pub(crate) use fields::module_fields;
+pub(crate) use running_state::unshared;
 #[cfg(feature = "train")]
-pub(crate) use running_state::{discard_pending_updates, take_pending_updates};
+pub(crate) use running_state::{carry_updates, take_pending_updates, take_updates};
 #[cfg(feature = "train")]
 pub(crate) use values::ParamValues;
 pub use visitors::draw_parameters;

@@ -33,6 +33,11 @@ impl ParamValues {
         self.0.insert(id, Box::new(value));
     }
 
+    /// Whether there is no value.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Writes the values into a module. Parameters keep whether and how they are on the tape.
     pub(crate) fn write<M: Module>(mut self, module: M) -> M {
         module.map(&mut self)

@@ -14,7 +14,6 @@ pub(crate) struct FloatParam {
     pub(crate) id: ParamId,
     pub(crate) path: Vec<String>,
     pub(crate) shape: Vec<usize>,
-    #[cfg(feature = "train")]
     pub(crate) requires_grad: bool,
 }
 
@@ -132,7 +131,6 @@ impl<V: ParamVisitor> ModuleVisitor for Walk<'_, V> {
             id: param.id,
             path: self.path.clone(),
             shape: param.lazy_shape().to_vec(),
-            #[cfg(feature = "train")]
             requires_grad: param.is_require_grad(),
         };
         self.visitor.visit(described, param);

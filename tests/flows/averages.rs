@@ -128,6 +128,33 @@ fn unequal_parts_make_the_update_of_the_whole_batch_without_protected_layers() {
     }
 }
 
+/// A loss with class weights is a mean by weight, and so are accumulated parts of it.
+#[test]
+fn unequal_parts_are_weighed_by_class_weights() {
+    for device in devices() {
+        let device = device.autodiff();
+        let config = MlaConfig::new().with_class_weights(Some(vec![0.2, 5.0, 1.0]));
+        let mut whole = mlp_mla(config, rls(0.1), &device);
+        let mut parts = whole.clone();
+        let (mut one, mut two) = (sgd(), sgd());
+        for t in 0..3_u64 {
+            let full = turn(t as usize % 2, 5, t, &device);
+            let mut sum = GradientsAccumulator::new();
+            for rows in [0..4, 4..5] {
+                let part = part_of(&full, rows);
+                sum.accumulate(&parts, parts.try_step(part).unwrap().grads);
+            }
+            parts.try_optimize(&mut two, 0.05, sum.grads()).unwrap();
+            let gradients = whole.try_step(full).unwrap().grads;
+            whole.try_optimize(&mut one, 0.05, gradients).unwrap();
+        }
+        for ((path, found), (_, expected)) in state(&parts).iter().zip(&state(&whole)) {
+            let expected: Vec<f64> = expected.iter().map(|&x| f64::from(x)).collect();
+            close(found, &expected, 1e-5, path);
+        }
+    }
+}
+
 /// Rows of a turn.
 pub fn part_of(turn: &MlpTurn, rows: std::ops::Range<usize>) -> MlpTurn {
     let input = match turn.input.clone() {

@@ -88,9 +88,7 @@ fn training_data_without_samples_is_an_error() {
     for device in devices() {
         let device = device.autodiff();
         let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
-        let error = model
-            .training_loader(loader(0, &device).into())
-            .map(|_| ());
+        let error = model.training_loader(loader(0, &device).into()).map(|_| ());
         assert!(
             matches!(error, Err(MlaError::NoSamples { .. })),
             "{error:?}"
@@ -98,9 +96,7 @@ fn training_data_without_samples_is_an_error() {
         let head = SumConfig::new(vec![D_FEATURE; 2], N_CLASSES);
         let head = head.init(&device).unwrap();
         let joint = JointConfig::new().init(mlps(&device), head).unwrap();
-        let error = joint
-            .training_loader(loader(0, &device).into())
-            .map(|_| ());
+        let error = joint.training_loader(loader(0, &device).into()).map(|_| ());
         assert!(
             matches!(error, Err(MlaError::NoSamples { .. })),
             "{error:?}"

@@ -1,11 +1,11 @@
 //! The trait of a joint model's head: prediction, loss, and what they are computed from.
 
 use burn::module::{Module, ModuleDisplay};
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Int, Tensor};
 
 use crate::baseline::ModalityFeatures;
 use crate::error::Result;
+use crate::loss::TrainingLoss;
 use crate::modality::Targets;
 use crate::module::Buffer;
 
@@ -79,7 +79,7 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
         self.fuse(features).logits
     }
 
-    /// The training loss. The default is the cross-entropy of the fused prediction.
+    /// The training loss. The default is [`JointSamples::loss`] of the fused prediction.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
         let logits = self.fuse(&samples.features).logits;
         Ok(JointLoss {
-            loss: samples.cross_entropy(logits.clone(), samples.targets),
+            loss: samples.loss(logits.clone(), samples.targets)?,
             logits,
             observed: None,
         })
@@ -102,6 +102,18 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     ///
     /// [`MlaError`](crate::MlaError) for another number of modalities or another width.
     fn check(&self, d_features: &[usize]) -> Result<()>;
+
+    /// Replaces the temperatures that divide each modality's logits before the head combines them, and
+    /// returns whether the head has temperatures. The default has none and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for another number of modalities, or a temperature that is not
+    /// positive and finite. The head is then unchanged.
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        let _ = temperatures;
+        Ok(false)
+    }
 
     /// The head's memory for [observations](JointLoss::observed) of training steps, if it has one: a
     /// row per sample of the data set.
@@ -148,17 +160,18 @@ pub struct JointSamples<'a> {
     /// The positions of the samples in the data set, if the batch
     /// [has them](crate::modality::MultimodalBatch::samples).
     pub samples: Option<&'a [usize]>,
-    /// Smooths the labels of the loss.
-    pub label_smoothing: Option<f64>,
+    /// The loss of the model.
+    pub training_loss: &'a dyn TrainingLoss,
 }
 
 impl JointSamples<'_> {
-    /// Mean cross-entropy, `[1]`, with the label smoothing of the model.
-    pub fn cross_entropy(&self, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
-        CrossEntropyLossConfig::new()
-            .with_smoothing(self.label_smoothing.map(|smoothing| smoothing as f32))
-            .init(&logits.device())
-            .forward(logits, targets.tensor())
+    /// The mean [loss](Self::training_loss) of logits `[n_samples, n_classes]`, `[1]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrainingLoss::loss`].
+    pub fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<Tensor<1>> {
+        self.training_loss.loss(logits, targets)
     }
 }
 

@@ -6,8 +6,10 @@ use burn::tensor::{Device, Tensor};
 
 use crate::baseline::joint::heads::{Heads, masked, mean_of_present};
 use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
-use crate::error::Result;
+use crate::error::{MlaError, Result};
+use crate::fusion::temperatures;
 use crate::modality::SelectRows;
+use crate::module::Buffer;
 
 /// Configuration of [`LateFusion`].
 ///
@@ -30,15 +32,18 @@ pub struct LateFusionConfig {
 /// Late fusion: one head per modality. The prediction is the mean of their logits over the modalities
 /// present.
 ///
-/// The loss is the cross-entropy of that mean. With
-/// [`unimodal_losses`](LateFusionConfig::unimodal_losses) it is the sum of the cross-entropies of the
-/// heads, each over the samples that have its modality. The encoders then train independently, and
+/// The loss is that of that mean. With
+/// [`unimodal_losses`](LateFusionConfig::unimodal_losses) it is the sum of the losses of the heads, each over the samples that have its modality. The encoders then train independently, and
 /// the model is an ensemble of unimodal models.
 ///
 /// The unimodal prediction is the output of the modality's head.
+///
+/// [`calibrate`](crate::evaluation::calibrate) and `fit` find one temperature per modality. They divide
+/// the logits before the mean is taken.
 #[derive(Module, Debug)]
 pub struct LateFusion {
     heads: Heads,
+    calibration: Buffer<1>,
     unimodal_losses: bool,
 }
 
@@ -51,6 +56,7 @@ impl LateFusionConfig {
     pub fn init(&self, device: &Device) -> Result<LateFusion> {
         Ok(LateFusion {
             heads: Heads::init(&self.d_features, self.n_classes, device)?,
+            calibration: temperatures::uncalibrated(self.d_features.len(), device)?,
             unimodal_losses: self.unimodal_losses,
         })
     }
@@ -58,7 +64,9 @@ impl LateFusionConfig {
 
 impl JointHead for LateFusion {
     fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
-        let each = masked(self.heads.each(features), features);
+        let each = self.heads.each(features).into_iter().enumerate();
+        let each = each.map(|(m, logits)| temperatures::divide(&self.calibration, m, logits));
+        let each = masked(each.collect(), features);
         JointLogits::unweighted(mean_of_present(each, features))
     }
 
@@ -69,18 +77,30 @@ impl JointHead for LateFusion {
     fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
         let features = &samples.features;
         let each = self.heads.each(features);
-        let unimodal = if self.unimodal_losses {
-            Some(unimodal_losses(&each, samples)?)
+        let logits = mean_of_present(masked(each.clone(), features), features);
+        let loss = if self.unimodal_losses {
+            unimodal_losses(&each, samples)?
         } else {
-            None
+            samples.loss(logits.clone(), samples.targets)?
         };
-        let logits = mean_of_present(masked(each, features), features);
-        let fused = || samples.cross_entropy(logits.clone(), samples.targets);
         Ok(JointLoss {
-            loss: unimodal.unwrap_or_else(fused),
+            loss,
             logits,
             observed: None,
         })
+    }
+
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        let [expected] = self.calibration.dims();
+        if temperatures.len() != expected {
+            return Err(MlaError::ModalityCount {
+                what: "a late fusion",
+                expected,
+                got: temperatures.len(),
+            });
+        }
+        temperatures::replace(&mut self.calibration, temperatures)?;
+        Ok(true)
     }
 
     fn n_classes(&self) -> usize {
@@ -92,7 +112,7 @@ impl JointHead for LateFusion {
     }
 }
 
-/// Sum of the mean cross-entropies of the modalities, each over the samples that have the modality.
+/// Sum of the mean losses of the modalities, each over the samples that have the modality.
 pub(super) fn unimodal_losses(each: &[Tensor<2>], samples: &JointSamples) -> Result<Tensor<1>> {
     let presence = samples.features.presence();
     let mut sum: Option<Tensor<1>> = None;
@@ -100,12 +120,10 @@ pub(super) fn unimodal_losses(each: &[Tensor<2>], samples: &JointSamples) -> Res
         let rows = presence.rows(modality);
         let loss = match rows.len() {
             0 => continue,
-            n if n == presence.n_samples() => {
-                samples.cross_entropy(logits.clone(), samples.targets)
-            }
+            n if n == presence.n_samples() => samples.loss(logits.clone(), samples.targets)?,
             _ => {
                 let logits = logits.clone().select_rows(&rows)?;
-                samples.cross_entropy(logits, &samples.targets.select(&rows))
+                samples.loss(logits, &samples.targets.select(&rows))?
             }
         };
         sum = Some(match sum {

@@ -1,17 +1,19 @@
 //! The joint model: encoders and a head in one module, its options and its prediction.
 
 use std::fmt;
+use std::sync::Arc;
 
 use burn::config::Config;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId};
 use burn::tensor::{DType, Tensor};
 
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
-use crate::encoder::{Encoders, encode, run_placed};
+use crate::encoder::{self, Encoders, run_placed};
 use crate::error::{MlaError, Result, output_shape};
-use crate::fusion::ModalityLogits;
+use crate::fusion::{ModalityLogits, temperatures};
+use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
 use crate::modality::{MultimodalBatch, ZeroRows};
-use crate::module::{Buffer, Counter, check_distinct, draw_parameters, module_fields};
+use crate::module::{Buffer, Counter, check_distinct, draw_parameters, module_fields, unshared};
 use crate::numeric::{first_not_finite, not_finite_rows};
 
 /// Options of a [`Joint`] model.
@@ -19,6 +21,7 @@ use crate::numeric::{first_not_finite, not_finite_rows};
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
+/// | `class_weights` | none | weight of each class in the loss | each (0, inf), one per class |
 /// | `modulation` | none | OGM or OGM-GE | |
 /// | `accumulation` | false | keeps the observations of a head with a memory ([`Qmf`](crate::baseline::Qmf)) in a sum of gradients over several batches or devices; the time of a step then grows with the memory | |
 /// | `finite_check` | true | reads a few numbers per step from the device and rejects a step whose features or loss are not finite; without it such a step corrupts the model | |
@@ -26,6 +29,8 @@ use crate::numeric::{first_not_finite, not_finite_rows};
 pub struct JointConfig {
     /// Smooths the labels of the training loss.
     pub label_smoothing: Option<f64>,
+    /// Weight of each class in the training loss.
+    pub class_weights: Option<Vec<f64>>,
     /// Modulates the gradients of the encoders.
     pub modulation: Option<OgmConfig>,
     /// Whether the observations of a head with a memory are kept in a sum of gradients.
@@ -64,26 +69,48 @@ pub struct JointConfig {
 /// assert_eq!(prediction.modalities.modality(1).dims(), [5, 8]);
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Joint<E, H> {
     /// The encoders.
     pub encoders: E,
     /// The head.
     pub head: H,
-    /// Its gradient is the number of samples that the gradients are sums over.
-    pub(crate) samples: Buffer<1>,
+    /// Its gradient is the total weight of the samples in the loss that the gradients are sums over.
+    pub(crate) weight: Buffer<1>,
+    /// Divides the fused logits in predictions, `[1]`.
+    pub(crate) temperature: Buffer<1>,
     pub(crate) n_steps: Counter,
     /// Holds the observations of a single backward pass.
     pub(crate) observed: ParamId,
     pub(crate) config: JointConfig,
+    /// Replaces the cross-entropy of the configuration.
+    pub(crate) loss: Option<Arc<dyn TrainingLoss>>,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
 }
 
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
-    modules: [encoders, head, samples, n_steps],
-    others: [observed, config, #[cfg(feature = "train")] interruption]
+    modules: [encoders by unshared, head by unshared, weight, temperature, n_steps],
+    others: [observed, config, loss, #[cfg(feature = "train")] interruption]
+}
+
+/// Unlike clones of Burn's batch normalization, clones of a model share no running statistics.
+impl<E: Module, H: Module> Clone for Joint<E, H> {
+    fn clone(&self) -> Self {
+        Self {
+            encoders: unshared(&self.encoders),
+            head: unshared(&self.head),
+            weight: self.weight.clone(),
+            temperature: self.temperature.clone(),
+            n_steps: self.n_steps.clone(),
+            observed: self.observed,
+            config: self.config.clone(),
+            loss: self.loss.clone(),
+            #[cfg(feature = "train")]
+            interruption: self.interruption.clone(),
+        }
+    }
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
@@ -93,6 +120,7 @@ impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
             .add("encoders", &self.encoders)
             .add("head", &self.head)
             .add_debug_attribute("config", &self.config)
+            .add_debug_attribute("loss", &self.loss)
             .optional()
     }
 }
@@ -111,7 +139,7 @@ impl<E: Module + ModuleDisplay, H: Module + ModuleDisplay> fmt::Display for Join
 pub struct JointPrediction {
     /// The logits from each modality alone, 0 where it is missing.
     pub modalities: ModalityLogits,
-    /// The logits from all modalities together, `[n_samples, n_classes]`.
+    /// The logits from all modalities together, after calibration, `[n_samples, n_classes]`.
     pub fused: Tensor<2>,
     /// The weight of each modality, `[n_samples, n_modalities]`, for a method that has weights. They
     /// do not have to sum to 1.
@@ -129,11 +157,10 @@ impl JointConfig {
     /// - [`MlaError::NoModalities`] without an encoder;
     /// - as [`JointHead::check`] when the head does not fit the encoders;
     /// - [`MlaError::SharedParameter`] when two encoders, or an encoder and the head, are clones;
-    /// - [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    /// - [`MlaError::HyperParameter`] for a value outside of the ranges above;
+    /// - [`MlaError::Size`] for another number of class weights than classes.
     pub fn init<E: Encoders, H: JointHead>(&self, encoders: E, head: H) -> Result<Joint<E, H>> {
-        if let Some(smoothing) = self.label_smoothing {
-            crate::error::fraction("label_smoothing", smoothing)?;
-        }
+        self.cross_entropy()?.check(head.n_classes())?;
         if let Some(modulation) = &self.modulation {
             modulation.check()?;
         }
@@ -147,17 +174,40 @@ impl JointConfig {
         Ok(Joint {
             encoders,
             head,
-            samples: Buffer::new(Tensor::zeros([1], (&device, DType::F32))),
+            weight: Buffer::new(Tensor::zeros([1], (&device, DType::F32))),
+            temperature: temperatures::uncalibrated(1, &device)?,
             n_steps: Counter::new(0, &device),
             observed: ParamId::new(),
             config: self.clone(),
+            loss: None,
             #[cfg(feature = "train")]
             interruption: Default::default(),
         })
     }
 }
 
+impl JointConfig {
+    /// The loss of the options.
+    pub(crate) fn cross_entropy(&self) -> Result<CrossEntropy> {
+        CrossEntropyConfig::new()
+            .with_label_smoothing(self.label_smoothing)
+            .with_class_weights(self.class_weights.clone())
+            .init()
+    }
+}
+
 impl<E: Encoders, H: JointHead> Joint<E, H> {
+    /// Trains with `loss` instead of the cross-entropy of the options.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrainingLoss::check`].
+    pub fn with_loss(mut self, loss: impl TrainingLoss) -> Result<Self> {
+        loss.check(self.n_classes())?;
+        self.loss = Some(Arc::new(loss));
+        Ok(self)
+    }
+
     /// Number of modalities.
     pub fn n_modalities(&self) -> usize {
         self.encoders.n_modalities()
@@ -189,29 +239,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// - [`MlaError::EncoderOutput`] when an encoder returns features that are not
     ///   `[n_samples, d_feature]`.
     pub fn features(&self, batch: MultimodalBatch<E::Inputs>) -> Result<ModalityFeatures> {
-        self.encode(batch, &mut vec![])
-    }
-
-    /// Computes [`features`](Self::features) and appends to `ran` the modalities whose encoders ran,
-    /// also when an error follows.
-    pub(crate) fn encode(
-        &self,
-        batch: MultimodalBatch<E::Inputs>,
-        ran: &mut Vec<usize>,
-    ) -> Result<ModalityFeatures> {
-        let (found, presence) = run_placed(batch, self.n_modalities(), |input, n_samples| {
-            encode(&self.encoders, input, n_samples, ran)
-        })?;
-        let like = found.iter().flatten().next();
-        let like = like.ok_or(MlaError::NothingPresent { sample: 0 })?;
-        let options = (&like.device(), like.dtype());
-        let n_samples = presence.n_samples();
-        let features = found.iter().zip(self.encoders.d_features());
-        let features = features.map(|(features, width)| {
-            let zeros = || Tensor::zeros([n_samples, width], options);
-            features.clone().unwrap_or_else(zeros)
-        });
-        ModalityFeatures::new(features.collect(), presence)
+        encode(&self.encoders, batch)
     }
 
     /// Predicts the samples of a batch, jointly and from each modality they have. It ignores the
@@ -269,8 +297,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         Ok(JointPrediction {
             modalities: ModalityLogits::new(each, presence.clone())?,
             weights: fused.weights,
-            fused: fused.logits,
+            fused: self.calibrated(fused.logits),
         })
+    }
+
+    /// The fused logits divided by their temperature, `[n_samples, n_classes]`.
+    fn calibrated(&self, fused: Tensor<2>) -> Tensor<2> {
+        temperatures::divide(&self.temperature, 0, fused)
     }
 
     /// Checks the logits of each modality and the fused ones, by one device read.
@@ -292,4 +325,24 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             MlaError::NonFiniteLogits { sample }
         })
     }
+}
+
+/// The features of a batch; see [`Joint::features`].
+pub(super) fn encode<E: Encoders>(
+    encoders: &E,
+    batch: MultimodalBatch<E::Inputs>,
+) -> Result<ModalityFeatures> {
+    let (found, presence) = run_placed(batch, encoders.n_modalities(), |input, n_samples| {
+        encoder::encode(encoders, input, n_samples)
+    })?;
+    let like = found.iter().flatten().next();
+    let like = like.ok_or(MlaError::NothingPresent { sample: 0 })?;
+    let options = (&like.device(), like.dtype());
+    let n_samples = presence.n_samples();
+    let features = found.iter().zip(encoders.d_features());
+    let features = features.map(|(features, width)| {
+        let zeros = || Tensor::zeros([n_samples, width], options);
+        features.clone().unwrap_or_else(zeros)
+    });
+    ModalityFeatures::new(features.collect(), presence)
 }

@@ -5,18 +5,20 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::{Interrupter, TrainOutput};
 
+use crate::baseline::joint::model::encode;
 use crate::baseline::joint::observed::Observed;
 use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
-use crate::error::{MlaError, NonFinite, Result, output_shape};
+use crate::error::{MlaError, NonFinite, Result, output_shape, positive};
+use crate::fusion::temperatures;
 use crate::loader::{LoaderHandle, SourceLoader};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
     TrainingLoader,
 };
-use crate::modality::{MultimodalBatch, Presence, Targets};
-use crate::module::discard_pending_updates;
+use crate::modality::{MultimodalBatch, Presence, Targets, ZeroRows};
+use crate::module::{Buffer, carry_updates, unshared};
 use crate::numeric::{culprit, not_finite_rows};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
@@ -41,6 +43,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// of samples. Pass them to [`try_optimize`](Self::try_optimize), which divides by the number of
     /// samples, unchanged or summed over several batches by Burn's `GradientsAccumulator`.
     ///
+    /// The model does not change. Updates of running statistics, those of batch normalization, travel
+    /// with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean.
+    ///
     /// # Errors
     ///
     /// - as [`features`](Self::features);
@@ -51,8 +56,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ///   such a loss, unless the check is off.
     ///
     /// If the batch has the positions of its samples in the data set, or the sample of a non-finite
-    /// feature is known, the error of a sample is a [`MlaError::Sample`]. An error leaves the model
-    /// unchanged, including its running statistics.
+    /// feature is known, the error of a sample is a [`MlaError::Sample`].
     ///
     /// # Panics
     ///
@@ -67,59 +71,50 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     fn passes_of(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
         let targets = batch.targets.clone();
         targets.check(self.n_classes())?;
+        if self.config.modulation.is_some() {
+            targets.check_single("OGM")?;
+        }
         let at = batch.samples.clone();
-        let mut ran = vec![];
-        let features = self.encode(batch, &mut ran);
-        let discard_encoders = |error| {
-            discard_pending_updates(&self.encoders, Some(&ran));
-            error
-        };
-        let discard_all = |error| {
-            discard_pending_updates(&self.head, None);
-            discard_encoders(error)
-        };
-        let features = features.map_err(discard_encoders)?;
+        let cross_entropy = self.config.cross_entropy()?;
+        // Forward passes change the running statistics of these copies only.
+        let (encoders, head) = (unshared(&self.encoders), unshared(&self.head));
         let samples = JointSamples {
-            features,
+            features: encode(&encoders, batch)?,
             targets: &targets,
             samples: at.as_deref(),
-            label_smoothing: self.config.label_smoothing,
+            training_loss: self.loss.as_deref().unwrap_or(&cross_entropy),
         };
-        let found = self.head.loss(&samples).map_err(discard_all)?;
+        let found = head.loss(&samples)?;
         let shape = [targets.len(), self.n_classes()];
-        let found_shape = found.logits.dims();
-        output_shape("the logits of the head", shape, found_shape).map_err(discard_all)?;
+        output_shape("the logits of the head", shape, found.logits.dims())?;
         let observed = self
             .head
             .memory()
             .zip(found.observed)
             .map(|(memory, rows)| Observed::new(memory, samples.samples, targets.len(), rows));
-        let observed = observed.transpose().map_err(discard_all)?;
+        let observed = observed.transpose()?;
         let features = samples.features.without_autodiff();
-        self.check_numbers(&features, &found.loss)
-            .map_err(discard_all)?;
+        self.check_numbers(&features, &found.loss)?;
 
         // Gradients of a sum can be added up over batches of different sizes.
-        let n_samples = targets.len() as f32;
-        let mut gradients = (found.loss.clone().cast(DType::F32) * n_samples).backward();
+        let weight = samples.training_loss.weight(&targets);
+        let weight = positive("weight of the samples in the loss", weight)? as f32;
+        let mut gradients = (found.loss.clone().cast(DType::F32) * weight).backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
         let modulation = self.config.modulation.as_ref();
         if let Some(ogm) = modulation.filter(|ogm| ogm.is_active(self.n_steps())) {
             let found = coefficients(ogm, &self.head.valid(), &features, &targets);
-            modulate(
-                ogm,
-                &self.encoders,
-                &found.map_err(discard_all)?,
-                &mut grads,
-            );
+            modulate(ogm, &self.encoders, &found?, &mut grads);
         }
+        carry_updates(&encoders, &mut grads);
+        carry_updates(&head, &mut grads);
         let loss = found.loss.without_autodiff();
         if let Some(observed) = observed {
             let table = self.head.memory().filter(|_| self.config.accumulation);
             observed.write(&mut grads, self.observed, table);
         }
-        let count = Tensor::<1>::full([1], n_samples, (&loss.device(), DType::F32));
-        grads.register(self.samples.id(), count);
+        let weight = Tensor::<1>::full([1], weight, (&loss.device(), DType::F32));
+        grads.register(self.weight.id(), weight);
         Ok(TrainOutput {
             grads,
             item: StepOutput {
@@ -146,12 +141,12 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         learning_rate: impl Into<ModuleLearningRate>,
         mut gradients: GradientsParams,
     ) -> Result<()> {
-        let n_samples = gradients.remove::<1>(self.samples.id());
-        let n_samples = n_samples.ok_or(MlaError::NoStepGradients)?;
+        let weight = gradients.remove::<1>(self.weight.id());
+        let weight = weight.ok_or(MlaError::NoStepGradients)?;
         let observed = self.take_observed(&mut gradients)?;
         let parameters = Parameters::of(&self.encoders, &self.head);
-        parameters.divide(&mut gradients, &n_samples);
-        let parameters = optimizer.step(learning_rate.into(), parameters, gradients);
+        parameters.divide(&mut gradients, &weight);
+        let parameters = parameters.step(optimizer, learning_rate.into(), gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
         if let Some((at, observed)) = observed {
@@ -169,11 +164,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         let (targets, samples) = (batch.targets.clone(), batch.samples.clone());
         let located = |error: MlaError| error.located(None, samples.as_deref());
+        targets.check_single("the evaluation")?;
         targets.check(self.n_classes()).map_err(located)?;
         let features = self.features(batch)?;
         let prediction = self.predict_features(&features).map_err(located)?;
         let predictor = JointSubsets {
             head: self.head.clone(),
+            temperature: self.temperature.clone(),
             features,
         };
         Ok(EvaluationOutput::new(
@@ -220,7 +217,18 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
 /// Predictions of an evaluated batch from subsets of its modalities.
 struct JointSubsets<H> {
     head: H,
+    temperature: Buffer<1>,
     features: ModalityFeatures,
+}
+
+impl<H: JointHead> JointSubsets<H> {
+    /// The head with all temperatures 1, and whether it has temperatures.
+    fn uncalibrated_head(&self) -> Option<(H, bool)> {
+        let mut head = self.head.clone();
+        let ones = vec![1.0; self.presence().n_modalities()];
+        let has_temperatures = head.set_temperatures(&ones).ok()?;
+        Some((head, has_temperatures))
+    }
 }
 
 impl<H: JointHead> SubsetPredictor for JointSubsets<H> {
@@ -230,7 +238,26 @@ impl<H: JointHead> SubsetPredictor for JointSubsets<H> {
 
     fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
         let subset = self.features.restricted(rows, modalities)?;
-        Ok(self.head.fuse(&subset).logits)
+        let fused = self.head.fuse(&subset).logits;
+        Ok(temperatures::divide(&self.temperature, 0, fused))
+    }
+
+    /// What the head with its temperatures makes of the modality alone.
+    fn calibrated(&self, modality: usize) -> Option<Tensor<2>> {
+        let presence = self.presence();
+        let rows = (modality < presence.n_modalities()).then(|| presence.rows(modality))?;
+        let (_, has_temperatures) = self.uncalibrated_head()?;
+        if rows.is_empty() || !has_temperatures {
+            return None;
+        }
+        let alone = self.features.restricted(&rows, &[modality]).ok()?;
+        let logits = self.head.fuse(&alone).logits;
+        logits.place_rows(&rows, presence.n_samples()).ok()
+    }
+
+    fn uncalibrated(&self) -> Option<Tensor<2>> {
+        let (head, _) = self.uncalibrated_head()?;
+        Some(head.fuse(&self.features).logits)
     }
 }
 
@@ -298,6 +325,15 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         gradients: GradientsParams,
     ) -> Result<()> {
         self.try_optimize(optimizer, learning_rate, gradients)
+    }
+
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        self.head.set_temperatures(temperatures)
+    }
+
+    fn set_fused_temperature(&mut self, temperature: f64) -> Result<bool> {
+        temperatures::replace(&mut self.temperature, &[temperature])?;
+        Ok(true)
     }
 
     fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {

@@ -320,6 +320,10 @@ impl<M: MultimodalMethod> Run<'_, M> {
                 Ok(batch) => batch,
                 Err(error) => return self.interrupter.fail(error),
             };
+            if batch.targets.tensor().device().is_autodiff() {
+                let error = MlaError::TrainingMode { what: "the batch" };
+                return model.interruption().raise(error);
+            }
             let output = model.try_inference_step(batch).and_then(|output| {
                 evaluation.add_output(&output)?;
                 Ok(output)

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::head::ProtectedLayer;
 #[cfg(feature = "train")]
 use crate::mla::carried::FactorIds;
-use crate::mla::carried::carrier;
+use crate::mla::carried::{carrier, weight_carrier};
 use crate::mla::{FeatureMean, FeatureSource, ProjectionConfig};
 use crate::module::{Buffer, Counter, module_fields};
 #[cfg(feature = "train")]
@@ -26,8 +26,8 @@ pub struct Projection<P: OrthogonalProjector> {
     pub(in crate::mla) n_steps: Counter,
     pub(in crate::mla) last_modality: Counter,
     pub(in crate::mla) layers: Vec<LayerProjection<P::State>>,
-    /// The [carrier] of a head without protected layers.
-    pub(in crate::mla) samples: Option<Param<Tensor<1>>>,
+    /// The [`weight_carrier`] of a head without protected layers.
+    pub(in crate::mla) weight: Option<Param<Tensor<1>>>,
 }
 
 /// The state of the projection of one layer.
@@ -85,7 +85,7 @@ impl<P: OrthogonalProjector> Projection<P> {
             n_steps: Counter::new(0, device),
             last_modality: Counter::new(0, device),
             layers,
-            samples: protected.is_empty().then(|| carrier(0, device)),
+            weight: protected.is_empty().then(|| weight_carrier(device)),
         })
     }
 
@@ -153,7 +153,7 @@ module_fields! {
 
 module_fields! {
     impl[P: OrthogonalProjector] Projection[P]
-    modules: [n_steps, last_modality, layers, samples], others: [rule, config]
+    modules: [n_steps, last_modality, layers, weight], others: [rule, config]
 }
 
 impl<P: OrthogonalProjector> ModuleDisplayDefault for Projection<P> {

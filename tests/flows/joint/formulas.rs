@@ -1,6 +1,7 @@
 //! Heads against loops on the host.
 
 use burn::tensor::Tensor;
+use burn_mla::loss::CrossEntropyConfig;
 
 use super::*;
 
@@ -101,7 +102,10 @@ fn the_loss_of_qmf_is_that_of_the_paper() {
             features,
             targets: &targets,
             samples: Some(&ids),
-            label_smoothing: None,
+            training_loss: &CrossEntropyConfig::new()
+                .with_label_smoothing(None)
+                .init()
+                .unwrap(),
         };
         let found = head.loss(&samples).unwrap();
 

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use burn_mla::loss::CrossEntropyConfig;
 use burn_mla::modality::Rows;
 
 use super::*;
@@ -122,7 +123,10 @@ fn what_stands_in_missing_rows_does_not_matter() {
                     features: ModalityFeatures::new(features.to_vec(), some()).unwrap(),
                     targets: &targets,
                     samples: Some(&[5, 4, 3, 2, 1, 0]),
-                    label_smoothing: Some(0.1),
+                    training_loss: &CrossEntropyConfig::new()
+                        .with_label_smoothing(Some(0.1))
+                        .init()
+                        .unwrap(),
                 };
                 let found = head.loss(&samples).unwrap();
                 (

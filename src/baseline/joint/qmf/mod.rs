@@ -186,10 +186,11 @@ impl JointHead for Qmf {
     fn loss(&self, batch: &JointSamples) -> Result<JointLoss> {
         let each = self.heads.each(&batch.features);
         let logits = self.fuse_logits(&each, &batch.features).logits;
-        let fused = batch.cross_entropy(logits.clone(), batch.targets);
+        let fused = batch.loss(logits.clone(), batch.targets)?;
         let mut loss = fused + unimodal_losses(&each, batch)?;
         let mut seen = None;
         if self.ranking_weight > 0.0 {
+            batch.targets.check_single("the ranking loss of QMF")?;
             let at = self.places(batch)?;
             let added = observed(&each, batch);
             if let Some(ranks) = self.ranking_losses(&each, batch, at, added.clone())? {

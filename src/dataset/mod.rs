@@ -1,0 +1,8 @@
+//! Data sets in memory: batches with masks and positions, and splits.
+
+mod in_memory;
+mod split;
+mod take;
+
+pub use in_memory::InMemory;
+pub use take::{TakeRows, TakeSamples, Taken};

@@ -1,0 +1,42 @@
+//! Batches to train on, in an order that can be repeated.
+
+use std::sync::Arc;
+
+use crate::loader::{SeededLoader, SourceLoader};
+use crate::modality::{ModalityInputs, MultimodalBatch};
+
+/// Batches to train on and their number in a pass, which learning-rate schedules need.
+/// [`fit`](crate::fit::fit) takes it.
+///
+/// A [`SeededLoader`] of batches converts into it, and
+/// [`InMemory::shuffled`](crate::dataset::InMemory::shuffled) returns it. For other loaders use
+/// [`new`](Self::new).
+pub struct TrainingData<In: ModalityInputs> {
+    /// The loader of batches, with the sources of its order.
+    pub batches: SourceLoader<MultimodalBatch<In>>,
+    /// Number of batches of a pass.
+    pub n_batches: usize,
+}
+
+impl<In: ModalityInputs> TrainingData<In> {
+    /// Training data from a loader with `n_batches` batches in a pass. A training can resume if it is a
+    /// [`ResumableLoader`](crate::loader::ResumableLoader), such as a
+    /// [`MappedLoader`](crate::loader::MappedLoader) around a [`SeededLoader`].
+    pub fn new(batches: impl Into<SourceLoader<MultimodalBatch<In>>>, n_batches: usize) -> Self {
+        Self {
+            batches: batches.into(),
+            n_batches,
+        }
+    }
+}
+
+impl<I, In> From<SeededLoader<I, MultimodalBatch<In>>> for TrainingData<In>
+where
+    I: Send + Sync + 'static,
+    In: ModalityInputs,
+{
+    fn from(loader: SeededLoader<I, MultimodalBatch<In>>) -> Self {
+        let n_batches = loader.n_batches();
+        Self::new(Arc::new(loader), n_batches)
+    }
+}
