@@ -24,11 +24,13 @@ pub struct Turns {
     pub total: usize,
 }
 
+type Schedule = dyn Fn(Turns) -> std::result::Result<ModuleLrScheduler, String> + Send + Sync;
+
 /// The learning rate of a training.
 #[derive(Clone)]
 pub(super) enum LearningRate {
     Constant(f64),
-    Schedule(Arc<dyn Fn(Turns) -> std::result::Result<ModuleLrScheduler, String> + Send + Sync>),
+    Schedule(Arc<Schedule>),
 }
 
 /// Options of [`fit`](crate::fit::fit).
