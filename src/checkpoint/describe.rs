@@ -96,7 +96,7 @@ fn fields(text: &str) -> Value {
     };
     let mut fields = Map::from_iter([("type".to_string(), Value::from(kind))]);
     let mut depth = 0;
-    let parts = inner.split(|c| {
+    let parts = inner.split(|c: char| {
         match c {
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth -= 1,

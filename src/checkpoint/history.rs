@@ -32,7 +32,7 @@ impl EpochRecord {
     /// Number of turns and joint steps.
     pub(super) fn n_turns(&self) -> u64 {
         let each = self.training.iter().chain([&self.joint]);
-        each.fold(0, |sum, of| sum.saturating_add(of.turns))
+        each.fold(0_u64, |sum, of| sum.saturating_add(of.turns))
     }
 }
 
