@@ -41,7 +41,7 @@ impl Interruption {
             panic!("{error} (give the model an interrupter to stop the training instead)");
         };
         lock(&self.first).get_or_insert(error.clone());
-        interrupter.fail(TrainingError::Dataset(DatasetError::new(error)));
+        interrupter.fail(TrainingError::Dataset(DatasetError::new(Stopped(error))));
     }
 
     /// The error that stopped the training.
@@ -57,6 +57,11 @@ impl Interruption {
             .is_some_and(|interrupter| interrupter.error().is_some())
     }
 }
+
+/// The error of a model. Burn's loop has no kind of error for it and prints it as one of the data set.
+#[derive(Debug, thiserror::Error)]
+#[error("the data set is not at fault, the model stopped the training: {0}")]
+struct Stopped(#[source] MlaError);
 
 fn lock<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)

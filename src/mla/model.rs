@@ -10,7 +10,7 @@ use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
 use crate::mla::{Projection, ProjectionConfig};
-use crate::module::{check_distinct, float_params, module_fields, unshared};
+use crate::module::{ModelNames, check_distinct, float_params, module_fields, unshared};
 use crate::projector::OrthogonalProjector;
 
 /// Options of an [`Mla`] model. The defaults are the paper's.
@@ -75,6 +75,7 @@ pub struct Mla<E, H, P: OrthogonalProjector, F> {
     pub fusion: F,
     pub(crate) projection: Projection<P>,
     pub(crate) config: MlaConfig,
+    pub(crate) names: ModelNames,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
 }
@@ -82,7 +83,7 @@ pub struct Mla<E, H, P: OrthogonalProjector, F> {
 module_fields! {
     impl[E: Module, H: Module, P: OrthogonalProjector, F: Module] Mla[E, H, P, F]
     modules: [encoders by unshared, head by unshared, fusion, projection],
-    others: [config, #[cfg(feature = "train")] interruption]
+    others: [config, names, #[cfg(feature = "train")] interruption]
 }
 
 /// Unlike clones of Burn's batch normalization, clones of a model share no running statistics.
@@ -94,6 +95,7 @@ impl<E: Module, H: Module, P: OrthogonalProjector, F: Module> Clone for Mla<E, H
             fusion: self.fusion.clone(),
             projection: self.projection.clone(),
             config: self.config.clone(),
+            names: self.names.clone(),
             #[cfg(feature = "train")]
             interruption: self.interruption.clone(),
         }
@@ -176,6 +178,7 @@ impl MlaConfig {
             head,
             fusion,
             config: self.clone(),
+            names: ModelNames::default(),
             #[cfg(feature = "train")]
             interruption: Default::default(),
         })
@@ -212,6 +215,23 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         &self.config
     }
 
+    /// Names the modalities and classes, for the model file and those who read it.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::ModalityCount`] and [`MlaError::Size`] for another number of names,
+    /// [`MlaError::NameTwice`] for a name that occurs twice.
+    pub fn with_names(mut self, names: ModelNames) -> Result<Self> {
+        names.check(self.n_modalities(), self.n_classes())?;
+        self.names = names;
+        Ok(self)
+    }
+
+    /// The names of the modalities and classes; empty lists if they are unknown.
+    pub fn names(&self) -> &ModelNames {
+        &self.names
+    }
+
     /// Replaces the fusion, for example by a calibrated one.
     ///
     /// # Errors
@@ -225,6 +245,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             fusion,
             projection: self.projection,
             config: self.config,
+            names: self.names,
             #[cfg(feature = "train")]
             interruption: self.interruption,
         })

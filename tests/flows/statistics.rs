@@ -44,7 +44,13 @@ impl Twice {
 
     fn mean(&self) -> Vec<f32> {
         // `value` alone leaves pending updates out.
-        self.valid().norm.running_mean.value().into_data().iter().collect()
+        self.valid()
+            .norm
+            .running_mean
+            .value()
+            .into_data()
+            .iter()
+            .collect()
     }
 }
 
@@ -73,7 +79,9 @@ fn step(model: &mut TwiceMla, seed: u64, device: &Device) {
 type ImageJoint = Joint<(CnnEncoder, MlpEncoder), burn_mla::baseline::Concat>;
 
 fn image_joint(device: &Device) -> ImageJoint {
-    let head = ConcatConfig::new(vec![D_FEATURE; 2], N_CLASSES).init(device).unwrap();
+    let head = ConcatConfig::new(vec![D_FEATURE; 2], N_CLASSES)
+        .init(device)
+        .unwrap();
     let mut model = JointConfig::new().init(pair(device), head).unwrap();
     model.encoders = set_parameters(model.encoders, 1);
     model.head = set_parameters(model.head, 2);
@@ -89,8 +97,7 @@ fn images(seed: u64, device: &Device) -> MultimodalBatch<ImageInputs> {
     MultimodalBatch::paired(inputs, Targets::new([0, 1, 2], device))
 }
 
-type ImageInputs =
-    <(Tensor<4>, Tensor<2>) as burn_mla::modality::PairedInputs>::Inputs;
+type ImageInputs = <(Tensor<4>, Tensor<2>) as burn_mla::modality::PairedInputs>::Inputs;
 
 fn joint_step(model: &mut ImageJoint, seed: u64, device: &Device) {
     let output = model.try_step(images(seed, device)).unwrap();
@@ -98,7 +105,13 @@ fn joint_step(model: &mut ImageJoint, seed: u64, device: &Device) {
 }
 
 fn fused(model: &ImageJoint, device: &Device) -> Vec<f32> {
-    values(model.valid().predict(images(50, &device.clone().inner())).unwrap().fused)
+    values(
+        model
+            .valid()
+            .predict(images(50, &device.clone().inner()))
+            .unwrap()
+            .fused,
+    )
 }
 
 /// Momentum 0.1: `0.9 * old + 0.1 * mean of the batch`, computed here.
@@ -164,7 +177,10 @@ fn a_clone_does_not_change_with_the_original() {
         assert_eq!(before, state(&model), "a clone is equal");
         step(&mut model, 2, &device);
         // A forward pass outside of a step updates the statistics, as in Burn.
-        let input = Indexed { modality: 0, input: input(3, &device) };
+        let input = Indexed {
+            modality: 0,
+            input: input(3, &device),
+        };
         let _ = model.forward(input);
         assert_eq!(state(&best), before);
         assert_ne!(state(&model), before);
@@ -217,7 +233,10 @@ fn a_record_has_the_statistics_of_the_last_step_and_loads_them() {
         for seed in 2..5 {
             joint_step(&mut model, seed, &device);
         }
-        let _ = model.encoders.0.encode(Numbers::new(9).tensor([3, 1, 4, 4], &device));
+        let _ = model
+            .encoders
+            .0
+            .encode(Numbers::new(9).tensor([3, 1, 4, 4], &device));
         assert_ne!(fused(&model, &device), expected);
         let latest = state(&model);
         let loaded = model.clone().try_load_record(record()).unwrap();
@@ -246,7 +265,12 @@ fn accumulated_steps_average_their_statistics() {
         for seed in [2, 3, 4] {
             // As on another device: the step runs on a copy, which is dropped.
             let copy = model.clone().fork(&device);
-            sum.accumulate(&model, copy.try_step(turn_of(0, input(seed, &device))).unwrap().grads);
+            sum.accumulate(
+                &model,
+                copy.try_step(turn_of(0, input(seed, &device)))
+                    .unwrap()
+                    .grads,
+            );
         }
         model.try_optimize(&mut sgd(), 0.0, sum.grads()).unwrap();
         close(&model.encoders[0].mean(), &expected, 1e-5, "three steps");

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::baseline::ModalityFeatures;
 use crate::error::Result;
 use crate::modality::Targets;
+use crate::module::type_name;
 
 /// The part of a [`Joint`](crate::baseline::Joint) model after its encoders. It maps the features of
 /// all modalities to one prediction and computes the training loss.
@@ -101,6 +102,13 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     ///
     /// [`MlaError`](crate::MlaError) for another number of modalities or another width.
     fn check(&self, d_features: &[usize]) -> Result<()>;
+
+    /// The head and the options that change its predictions, as a
+    /// [model file](crate::baseline::Joint::save_safetensors) records them. A model loads only files
+    /// with the same description. The default is the name of the type.
+    fn describe(&self) -> String {
+        type_name::<Self>()
+    }
 
     /// The id of the head's [`Buffer`](crate::module::Buffer) for [observations](JointLoss::observed)
     /// of training steps, if it has one. Observations have the shape of the buffer.

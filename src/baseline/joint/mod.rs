@@ -27,6 +27,8 @@ mod late_fusion;
 mod model;
 mod ogm;
 mod qmf;
+#[cfg(feature = "safetensors")]
+mod safetensors;
 #[cfg(feature = "train")]
 mod step;
 mod sum;

@@ -11,7 +11,7 @@ use crate::encoder::{Encoders, run_placed};
 use crate::error::{MlaError, NonFinite, Result};
 use crate::fusion::ModalityLogits;
 use crate::modality::{MultimodalBatch, ZeroRows};
-use crate::module::{Buffer, Counter, check_distinct, module_fields, unshared};
+use crate::module::{Buffer, Counter, ModelNames, check_distinct, module_fields, unshared};
 use crate::numeric::first_not_finite;
 
 /// Options of a [`Joint`] model.
@@ -72,6 +72,7 @@ pub struct Joint<E, H> {
     /// Marks the gradients of a single backward pass. A sum of gradients does not contain it.
     pub(crate) single_pass: ParamId,
     pub(crate) config: JointConfig,
+    pub(crate) names: ModelNames,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
 }
@@ -79,7 +80,7 @@ pub struct Joint<E, H> {
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
     modules: [encoders by unshared, head by unshared, passes, n_steps],
-    others: [single_pass, config, #[cfg(feature = "train")] interruption]
+    others: [single_pass, config, names, #[cfg(feature = "train")] interruption]
 }
 
 /// Unlike clones of Burn's batch normalization, clones of a model share no running statistics.
@@ -92,6 +93,7 @@ impl<E: Module, H: Module> Clone for Joint<E, H> {
             n_steps: self.n_steps.clone(),
             single_pass: self.single_pass,
             config: self.config.clone(),
+            names: self.names.clone(),
             #[cfg(feature = "train")]
             interruption: self.interruption.clone(),
         }
@@ -158,6 +160,7 @@ impl JointConfig {
             n_steps: Counter::new(0, &device),
             single_pass: ParamId::new(),
             config: self.clone(),
+            names: ModelNames::default(),
             #[cfg(feature = "train")]
             interruption: Default::default(),
         })
@@ -183,6 +186,23 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// The options.
     pub fn config(&self) -> &JointConfig {
         &self.config
+    }
+
+    /// Names the modalities and classes, for the model file and those who read it.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::ModalityCount`] and [`MlaError::Size`] for another number of names,
+    /// [`MlaError::NameTwice`] for a name that occurs twice.
+    pub fn with_names(mut self, names: ModelNames) -> Result<Self> {
+        names.check(self.n_modalities(), self.n_classes())?;
+        self.names = names;
+        Ok(self)
+    }
+
+    /// The names of the modalities and classes; empty lists if they are unknown.
+    pub fn names(&self) -> &ModelNames {
+        &self.names
     }
 
     /// Computes the features of the samples of a batch. The encoder of a modality runs on the samples
