@@ -294,6 +294,49 @@ fn unequal_parts_in_half_precision_make_the_update_of_the_whole_batch() {
     }
 }
 
+/// Files, records and checkpoints in f32 load onto a device in half precision.
+#[test]
+fn weights_in_f32_load_into_a_model_in_half_precision() {
+    let device = device().inner();
+    let model = |device: &Device| {
+        let encoder = || MlpEncoderConfig::new(8, D_FEATURE).init(device).unwrap();
+        let head = LinearHeadConfig::new(D_FEATURE, 5).init(device).unwrap();
+        let rule = RlsProjectorConfig::new().init().unwrap();
+        let fusion = EntropyFusionConfig::new(2).init(device).unwrap();
+        Mla::new((encoder(), encoder()), head, rule, fusion).unwrap()
+    };
+    let single = {
+        struct Single;
+        impl burn::module::ModuleMapper for Single {
+            fn map_float<const D: usize>(
+                &mut self,
+                param: burn::module::Param<Tensor<D>>,
+            ) -> burn::module::Param<Tensor<D>> {
+                param.map(|value| value.cast(DType::F32) / 3.0)
+            }
+        }
+        model(&device).map(&mut Single)
+    };
+    assert_eq!(single.head.linear().weight.val().dtype(), DType::F32);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    single.save_safetensors(&path).unwrap();
+    let record = single.clone().into_record();
+    for loaded in [
+        model(&device).load_safetensors(&path).unwrap(),
+        model(&device).try_load_record(record).unwrap(),
+    ] {
+        assert_eq!(loaded.head.linear().weight.val().dtype(), DType::BF16);
+        assert_eq!(loaded.projection().state(0).matrix().dtype(), DType::F32);
+        let inputs = (inputs(0, &device), inputs(1, &device));
+        let targets = Targets::new((0..N_SAMPLES).map(|i| i % 5), &device);
+        let prediction = loaded
+            .predict(MultimodalBatch::paired(inputs, targets))
+            .unwrap();
+        assert_eq!(prediction.fused.dtype(), DType::BF16);
+    }
+}
+
 fn history_of<M: Module>(model: &M) -> Tensor<2> {
     use burn::module::{ModuleVisitor, Param};
     struct Find(Option<Tensor<2>>);

@@ -41,11 +41,32 @@ pub enum MlaError {
         /// Feature width of the head.
         d_head: usize,
     },
+    /// A joint head that expects another feature width of a modality than its encoder produces.
+    #[error(
+        "the encoder of modality {modality} has d_feature = {got} but the joint head expects \
+         {expected}"
+    )]
+    JointWidth {
+        /// The modality.
+        modality: usize,
+        /// Feature width that the head expects.
+        expected: usize,
+        /// Feature width of the encoder.
+        got: usize,
+    },
     /// A model or a batch without any modality.
     #[error("{what} has no modality")]
     NoModalities {
         /// The empty object.
         what: &'static str,
+    },
+    /// A name that two modalities or two classes have.
+    #[error("two {what} have the name `{name}`")]
+    NameTwice {
+        /// The named objects.
+        what: &'static str,
+        /// The name.
+        name: String,
     },
     /// A number of modalities that differs from the expected one.
     #[error("{what} has {got} modalities, expected {expected}")]

@@ -19,6 +19,7 @@ pub use logits::ModalityLogits;
 pub use mean::MeanFusion;
 pub use score::{Score, ScoreFusion, ScoreFusionConfig};
 
+use crate::module::type_name;
 use cpu::weighted_sum::weighted_sum;
 
 /// A fused prediction.
@@ -115,6 +116,13 @@ pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
     fn set_temperatures(&mut self, temperatures: &[f64]) -> crate::Result<bool> {
         let _ = temperatures;
         Ok(false)
+    }
+
+    /// The rule and its options, as a [model file](crate::Mla::save_safetensors) records them. A model
+    /// loads only files with the same description. State that the file holds, such as calibration
+    /// temperatures, is no part of it. The default is the name of the type.
+    fn describe(&self) -> String {
+        type_name::<Self>()
     }
 
     /// Checks that the rule was made for this number of modalities.

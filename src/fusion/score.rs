@@ -220,6 +220,11 @@ impl UncertaintyFusion for ScoreFusion {
         Ok(true)
     }
 
+    fn describe(&self) -> String {
+        let (score, temperature) = (self.score, self.temperature);
+        format!("ScoreFusion, {score:?}, temperature {temperature}")
+    }
+
     fn check(&self, n_modalities: usize) -> Result<()> {
         let [expected] = self.calibration.dims();
         if n_modalities == expected {

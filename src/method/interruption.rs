@@ -49,7 +49,7 @@ impl Interruption {
             panic!("{error} (give the model an interrupter to stop the training instead)");
         };
         lock(&training.first).get_or_insert(error.clone());
-        let error = TrainingError::Dataset(DatasetError::new(error));
+        let error = TrainingError::Dataset(DatasetError::new(Stopped(error)));
         training.interrupter.fail(error);
     }
 
@@ -64,6 +64,11 @@ impl Interruption {
         training.is_some_and(|training| training.interrupter.error().is_some())
     }
 }
+
+/// The error of a model. Burn's loop has no kind of error for it and prints it as one of the data set.
+#[derive(Debug, thiserror::Error)]
+#[error("the data set is not at fault, the model stopped the training: {0}")]
+struct Stopped(#[source] MlaError);
 
 fn lock<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)

@@ -12,7 +12,9 @@ use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
 use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
 use crate::mla::{Projection, ProjectionConfig};
-use crate::module::{check_distinct, draw_parameters, float_params, module_fields, unshared};
+use crate::module::{
+    ModelNames, check_distinct, draw_parameters, float_params, module_fields, unshared,
+};
 use crate::projector::OrthogonalProjector;
 
 /// Options of an [`Mla`] model. The defaults are the paper's.
@@ -82,6 +84,7 @@ pub struct Mla<E, H, P: OrthogonalProjector, F> {
     pub(crate) config: MlaConfig,
     /// Replaces the cross-entropy of the configuration.
     pub(crate) loss: Option<Arc<dyn TrainingLoss>>,
+    pub(crate) names: ModelNames,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
 }
@@ -89,7 +92,7 @@ pub struct Mla<E, H, P: OrthogonalProjector, F> {
 module_fields! {
     impl[E: Module, H: Module, P: OrthogonalProjector, F: Module] Mla[E, H, P, F]
     modules: [encoders by unshared, head by unshared, fusion, projection],
-    others: [config, loss, #[cfg(feature = "train")] interruption]
+    others: [config, loss, names, #[cfg(feature = "train")] interruption]
 }
 
 /// Unlike clones of Burn's batch normalization, clones of a model share no running statistics.
@@ -102,6 +105,7 @@ impl<E: Module, H: Module, P: OrthogonalProjector, F: Module> Clone for Mla<E, H
             projection: self.projection.clone(),
             config: self.config.clone(),
             loss: self.loss.clone(),
+            names: self.names.clone(),
             #[cfg(feature = "train")]
             interruption: self.interruption.clone(),
         }
@@ -190,6 +194,7 @@ impl MlaConfig {
             fusion,
             config: self.clone(),
             loss: None,
+            names: ModelNames::default(),
             #[cfg(feature = "train")]
             interruption: Default::default(),
         })
@@ -247,6 +252,23 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         &self.config
     }
 
+    /// Names the modalities and classes, for the model file and those who read it.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::ModalityCount`] and [`MlaError::Size`] for another number of names,
+    /// [`MlaError::NameTwice`] for a name that occurs twice.
+    pub fn with_names(mut self, names: ModelNames) -> Result<Self> {
+        names.check(self.n_modalities(), self.n_classes())?;
+        self.names = names;
+        Ok(self)
+    }
+
+    /// The names of the modalities and classes; empty lists if they are unknown.
+    pub fn names(&self) -> &ModelNames {
+        &self.names
+    }
+
     /// Replaces the fusion, for example by a calibrated one.
     ///
     /// # Errors
@@ -261,6 +283,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             projection: self.projection,
             config: self.config,
             loss: self.loss,
+            names: self.names,
             #[cfg(feature = "train")]
             interruption: self.interruption,
         })

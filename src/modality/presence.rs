@@ -42,8 +42,8 @@ impl Presence {
         let n_samples = mask.len() / n_modalities;
         if n_samples * n_modalities != mask.len() {
             return Err(MlaError::Size {
-                what: "entries of a modality mask",
-                expected: n_samples * n_modalities,
+                what: "entries of a modality mask, a whole number of rows",
+                expected: (n_samples + 1).saturating_mul(n_modalities),
                 got: mask.len(),
             });
         }
@@ -271,7 +271,11 @@ mod tests {
     fn a_ragged_mask_is_refused() {
         assert!(matches!(
             Presence::from_mask(vec![true; 5], 2),
-            Err(MlaError::Size { got: 5, .. })
+            Err(MlaError::Size {
+                got: 5,
+                expected: 6,
+                ..
+            })
         ));
         assert!(Presence::from_mask(vec![], 0).is_err());
     }

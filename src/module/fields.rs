@@ -5,6 +5,7 @@
 ///
 /// Mapping and moving a field marked `by unshared` leaves the running statistics of clones as they
 /// are, and applies pending updates first, which would otherwise replace the mapped values later.
+/// Records load in the precision of the module.
 macro_rules! module_fields {
     (
         impl[$($generics:tt)*] $name:ident[$($args:tt)*]
@@ -47,6 +48,13 @@ macro_rules! module_fields {
             fn materialize(self) -> Self {
                 $(let $field = self.$field.materialize();)*
                 Self { $($field,)* $($(#[$attr])* $other: self.$other,)* }
+            }
+
+            fn try_load_record(
+                self,
+                record: burn::store::ModuleRecord,
+            ) -> Result<Self, burn::store::RecordError> {
+                $crate::module::load_in_own_precision(self, record)
             }
 
             fn visit<Visitor: burn::module::ModuleVisitor>(&self, visitor: &mut Visitor) {

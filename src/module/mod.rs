@@ -1,9 +1,13 @@
-//! What Burn's `Module` lacks: buffers, counters, generic fields, control over running
-//! statistics, and traversals.
+//! What Burn's `Module` lacks: buffers, counters, generic fields, running statistics of one's own,
+//! model files, and traversals.
 
 mod buffer;
 mod counter;
 mod fields;
+#[cfg(feature = "safetensors")]
+mod model_file;
+mod names;
+mod record;
 mod running_state;
 #[cfg(feature = "train")]
 mod values;
@@ -12,6 +16,12 @@ mod visitors;
 pub use buffer::Buffer;
 pub(crate) use counter::Counter;
 pub(crate) use fields::module_fields;
+#[cfg(feature = "safetensors")]
+pub use model_file::ModelFileConfig;
+#[cfg(feature = "safetensors")]
+pub(crate) use model_file::{About, ModelFile};
+pub use names::ModelNames;
+pub(crate) use record::load_in_own_precision;
 pub(crate) use running_state::unshared;
 #[cfg(feature = "train")]
 pub(crate) use running_state::{carry_updates, take_pending_updates, take_updates};
@@ -19,5 +29,16 @@ pub(crate) use running_state::{carry_updates, take_pending_updates, take_updates
 pub(crate) use values::ParamValues;
 pub use visitors::draw_parameters;
 #[cfg(feature = "train")]
-pub(crate) use visitors::{FloatParam, ParamVisitor, is_on_tape, visit};
+pub(crate) use visitors::is_on_tape;
+#[cfg(feature = "safetensors")]
+pub(crate) use visitors::tensor_paths;
+#[cfg(any(feature = "train", feature = "safetensors"))]
+pub(crate) use visitors::{FloatParam, ParamVisitor, visit};
 pub(crate) use visitors::{check_distinct, float_params};
+
+/// The name of a type without its path and its parameters, as files and messages write it.
+pub(crate) fn type_name<T: ?Sized>() -> String {
+    let full = std::any::type_name::<T>();
+    let path = full.split('<').next().unwrap_or(full);
+    path.rsplit("::").next().unwrap_or(path).to_string()
+}

@@ -18,6 +18,7 @@ use crate::module::float_params;
 /// Applies the pending updates of running statistics.
 ///
 /// Nothing else changes: the next forward pass would have applied them first.
+#[cfg(feature = "train")]
 pub(crate) fn take_pending_updates<M: Module>(module: &M) {
     // A validation copy applies them, in state that is shared with `module`.
     drop(module.valid());

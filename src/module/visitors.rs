@@ -1,10 +1,11 @@
-//! Traversals of a module's float parameters. Burn's visitor trait is implemented here and nowhere
-//! else.
+//! Traversals of a module's parameters.
 
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
+#[cfg(feature = "safetensors")]
+use burn::tensor::{Bool, Int};
 
 use crate::error::{MlaError, Result};
 
@@ -75,6 +76,48 @@ pub(crate) fn is_on_tape<M: Module>(module: &M) -> bool {
     let mut on_tape = OnTape(false);
     visit(module, &mut on_tape);
     on_tape.0
+}
+
+/// The ids and paths of all tensors of a module.
+#[cfg(feature = "safetensors")]
+pub(crate) fn tensor_paths<M: Module>(module: &M) -> Vec<(ParamId, String)> {
+    #[derive(Default)]
+    struct Paths {
+        path: Vec<String>,
+        found: Vec<(ParamId, String)>,
+    }
+
+    impl Paths {
+        fn add(&mut self, id: ParamId) {
+            self.found.push((id, self.path.join(".")));
+        }
+    }
+
+    impl ModuleVisitor for Paths {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.to_string());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.add(param.id);
+        }
+
+        fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+            self.add(param.id);
+        }
+
+        fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+            self.add(param.id);
+        }
+    }
+
+    let mut paths = Paths::default();
+    module.visit(&mut paths);
+    paths.found
 }
 
 /// Checks that encoders and head have no parameter in common.

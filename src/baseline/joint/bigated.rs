@@ -87,6 +87,10 @@ impl JointHead for BiGated {
         self.output.weight.lazy_shape()[1]
     }
 
+    fn describe(&self) -> String {
+        format!("BiGated, base {}", self.base)
+    }
+
     fn check(&self, d_features: &[usize]) -> Result<()> {
         self.maps.check(d_features)
     }

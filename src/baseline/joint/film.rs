@@ -93,6 +93,10 @@ impl JointHead for Film {
         self.output.weight.lazy_shape()[1]
     }
 
+    fn describe(&self) -> String {
+        format!("Film, base {}", self.base)
+    }
+
     fn check(&self, d_features: &[usize]) -> Result<()> {
         check_widths(&self.d_features, d_features)
     }

@@ -1,13 +1,13 @@
 //! The trait of a joint model's head: prediction, loss, and what they are computed from.
 
-use burn::module::{Module, ModuleDisplay};
+use burn::module::{Module, ModuleDisplay, ParamId};
 use burn::tensor::{Int, Tensor};
 
 use crate::baseline::ModalityFeatures;
 use crate::error::Result;
 use crate::loss::TrainingLoss;
 use crate::modality::Targets;
-use crate::module::Buffer;
+use crate::module::{Buffer, type_name};
 
 /// The part of a [`Joint`](crate::baseline::Joint) model after its encoders. It maps the features of
 /// all modalities to one prediction and computes the training loss.
@@ -103,6 +103,13 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     /// [`MlaError`](crate::MlaError) for another number of modalities or another width.
     fn check(&self, d_features: &[usize]) -> Result<()>;
 
+    /// The head and the options that change its predictions, as a
+    /// [model file](crate::baseline::Joint::save_safetensors) records them. A model loads only files
+    /// with the same description. The default is the name of the type.
+    fn describe(&self) -> String {
+        type_name::<Self>()
+    }
+
     /// Replaces the temperatures that divide each modality's logits before the head combines them, and
     /// returns whether the head has temperatures. The default has none and changes nothing.
     ///
@@ -119,6 +126,12 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     /// row per sample of the data set.
     fn memory(&self) -> Option<&Buffer<2>> {
         None
+    }
+
+    /// The ids of the buffers that only training uses, which a
+    /// [model file](crate::baseline::Joint::save_safetensors) leaves out. The default is the memory.
+    fn training_only(&self) -> Vec<ParamId> {
+        self.memory().map(Buffer::id).into_iter().collect()
     }
 
     /// Adds the [observations](JointLoss::observed) of an update's steps to the memory.

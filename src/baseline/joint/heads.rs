@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::baseline::ModalityFeatures;
-use crate::error::{MlaError, Result, at_least_one, same_size};
+use crate::error::{MlaError, Result, at_least_one};
 use crate::module::draw_parameters;
 
 /// One linear layer per modality.
@@ -81,10 +81,15 @@ pub(super) fn check_widths(expected: &[usize], d_features: &[usize]) -> Result<(
             got: d_features.len(),
         });
     }
-    for (&expected, &got) in expected.iter().zip(d_features) {
-        same_size("width of the features of a joint head", expected, got)?;
+    let pairs = expected.iter().zip(d_features);
+    match pairs.clone().position(|(expected, got)| expected != got) {
+        None => Ok(()),
+        Some(modality) => Err(MlaError::JointWidth {
+            modality,
+            expected: expected[modality],
+            got: d_features[modality],
+        }),
     }
-    Ok(())
 }
 
 /// Mean of `each` over the modalities present. Rows of missing modalities must be 0.

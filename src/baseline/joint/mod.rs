@@ -29,6 +29,8 @@ mod model;
 mod observed;
 mod ogm;
 mod qmf;
+#[cfg(feature = "safetensors")]
+mod safetensors;
 #[cfg(feature = "train")]
 mod step;
 mod sum;

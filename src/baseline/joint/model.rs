@@ -13,7 +13,9 @@ use crate::error::{MlaError, Result, output_shape};
 use crate::fusion::{ModalityLogits, temperatures};
 use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
 use crate::modality::{MultimodalBatch, ZeroRows};
-use crate::module::{Buffer, Counter, check_distinct, draw_parameters, module_fields, unshared};
+use crate::module::{
+    Buffer, Counter, ModelNames, check_distinct, draw_parameters, module_fields, unshared,
+};
 use crate::numeric::{first_not_finite, not_finite_rows};
 
 /// Options of a [`Joint`] model.
@@ -85,6 +87,7 @@ pub struct Joint<E, H> {
     pub(crate) config: JointConfig,
     /// Replaces the cross-entropy of the configuration.
     pub(crate) loss: Option<Arc<dyn TrainingLoss>>,
+    pub(crate) names: ModelNames,
     #[cfg(feature = "train")]
     pub(crate) interruption: crate::method::Interruption,
 }
@@ -92,7 +95,7 @@ pub struct Joint<E, H> {
 module_fields! {
     impl[E: Module, H: Module] Joint[E, H]
     modules: [encoders by unshared, head by unshared, weight, temperature, n_steps],
-    others: [observed, config, loss, #[cfg(feature = "train")] interruption]
+    others: [observed, config, loss, names, #[cfg(feature = "train")] interruption]
 }
 
 /// Unlike clones of Burn's batch normalization, clones of a model share no running statistics.
@@ -107,6 +110,7 @@ impl<E: Module, H: Module> Clone for Joint<E, H> {
             observed: self.observed,
             config: self.config.clone(),
             loss: self.loss.clone(),
+            names: self.names.clone(),
             #[cfg(feature = "train")]
             interruption: self.interruption.clone(),
         }
@@ -180,6 +184,7 @@ impl JointConfig {
             observed: ParamId::new(),
             config: self.clone(),
             loss: None,
+            names: ModelNames::default(),
             #[cfg(feature = "train")]
             interruption: Default::default(),
         })
@@ -226,6 +231,23 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// The options.
     pub fn config(&self) -> &JointConfig {
         &self.config
+    }
+
+    /// Names the modalities and classes, for the model file and those who read it.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::ModalityCount`] and [`MlaError::Size`] for another number of names,
+    /// [`MlaError::NameTwice`] for a name that occurs twice.
+    pub fn with_names(mut self, names: ModelNames) -> Result<Self> {
+        names.check(self.n_modalities(), self.n_classes())?;
+        self.names = names;
+        Ok(self)
+    }
+
+    /// The names of the modalities and classes; empty lists if they are unknown.
+    pub fn names(&self) -> &ModelNames {
+        &self.names
     }
 
     /// Computes the features of the samples of a batch. The encoder of a modality runs on the samples

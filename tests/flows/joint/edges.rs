@@ -136,7 +136,7 @@ fn models_that_do_not_fit_are_refused() {
         );
         assert_eq!(
             build(vec![encoder(4), encoder(6)]).unwrap_err().to_string(),
-            "width of the features of a joint head: expected 5, got 6",
+            "the encoder of modality 1 has d_feature = 6 but the joint head expects 5",
             "{kind:?}"
         );
         let same = encoder(4);

@@ -54,11 +54,11 @@ pub struct HashedTextConfig {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct HashedText {
-    d_output: usize,
-    words: bool,
-    min_n: usize,
-    max_n: usize,
-    inverse_document_frequency: Vec<f32>,
+    pub(super) d_output: usize,
+    pub(super) words: bool,
+    pub(super) min_n: usize,
+    pub(super) max_n: usize,
+    pub(super) inverse_document_frequency: Vec<f32>,
 }
 
 impl HashedTextConfig {

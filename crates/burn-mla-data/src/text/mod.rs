@@ -1,5 +1,6 @@
 //! Front ends for text.
 
 mod hashed;
+mod saved;
 
 pub use hashed::{HashedText, HashedTextConfig};

@@ -13,6 +13,7 @@ use burn::store::{
 
 use super::error::{Mismatch, ShapeMismatch, WeightsError};
 use super::key;
+use super::precision::Precision;
 
 /// Weights of a PyTorch model in a SafeTensors (`.safetensors`) or PyTorch file (`.pth`, `.pt`,
 /// `.bin`).
@@ -30,7 +31,7 @@ use super::key;
 ///
 /// Tensors have PyTorch's layout in the file. Weights of linear layers are transposed, and `weight`
 /// and `bias` of normalizations become Burn's `gamma` and `beta`. Names of enum variants are not
-/// part of a path. Floats keep the precision of the file.
+/// part of a path. Floats take the precision of the module: a file in f16 loads into a module in f32.
 ///
 /// ```no_run
 /// use burn::nn::{Linear, LinearConfig};
@@ -123,7 +124,10 @@ impl WeightFile {
             tensors.extend(found.pop());
         }
         let adapter = Box::new(PyTorchToBurnAdapter);
+        let mut precision = Precision::default();
+        module.visit(&mut precision);
         let result = module.apply(tensors, None, Some(adapter), true);
+        let module = module.map(&mut precision);
         let mismatch = Mismatch {
             ambiguous,
             ..mismatch(result)

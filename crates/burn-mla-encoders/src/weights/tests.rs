@@ -214,3 +214,32 @@ fn files_that_cannot_be_read_are_named() {
         "weights.onnx: expected a file named .safetensors, .pth, .pt or .bin"
     );
 }
+
+/// A file in half precision loads into a module in f32, which then computes in f32.
+#[test]
+fn weights_take_the_precision_of_the_module() {
+    use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
+    use burn::tensor::{DType, Tensor};
+
+    let folder = tempfile::tempdir().unwrap();
+    for dtype in [DType::F16, DType::BF16] {
+        let path = folder.path().join("half.safetensors");
+        let mut half = head();
+        half.weight = half.weight.map(|weight| weight.cast(dtype));
+        half.bias = half.bias.map(|bias| bias.map(|bias| bias.cast(dtype)));
+        let mut store = SafetensorsStore::from_file(&path)
+            .with_to_adapter(BurnToPyTorchAdapter)
+            .overwrite(true);
+        half.save_into(&mut store).unwrap();
+        let loaded = WeightFile::new(&path).load(head()).unwrap();
+        assert_eq!(loaded.weight.val().dtype(), DType::F32);
+        let expected = half.weight.val().cast(DType::F32);
+        loaded
+            .weight
+            .val()
+            .into_data()
+            .assert_eq(&expected.into_data(), true);
+        let output = loaded.forward(Tensor::<2>::ones([1, 32], &Device::flex()));
+        assert_eq!(output.dtype(), DType::F32);
+    }
+}

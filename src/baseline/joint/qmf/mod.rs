@@ -4,7 +4,7 @@ mod history;
 mod ranking;
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::tensor::{DType, Device, Int, Tensor};
 
 use crate::baseline::joint::heads::{Heads, masked, sum_of};
@@ -215,6 +215,15 @@ impl JointHead for Qmf {
 
     fn memory(&self) -> Option<&Buffer<2>> {
         (self.ranking_weight > 0.0).then_some(&self.history)
+    }
+
+    fn training_only(&self) -> Vec<ParamId> {
+        let ranges = self.ranges.iter();
+        [&self.history]
+            .into_iter()
+            .chain(ranges)
+            .map(Buffer::id)
+            .collect()
     }
 
     fn remember(&mut self, at: Tensor<1, Int>, observed: Tensor<2>) {
