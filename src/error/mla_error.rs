@@ -298,6 +298,20 @@ pub enum MlaError {
     /// Gradients that do not come from this model's training step.
     #[error("the gradients are not those of a training step of this model")]
     NoStepGradients,
+    /// A gradient that is not finite although the loss is, such as that of an encoder that
+    /// normalises a silent clip. The model is unchanged.
+    #[error(
+        "the gradient of {parameter}{} is not finite at step {step}",
+        modality.map_or(String::new(), |modality| format!(" for modality {modality}"))
+    )]
+    NonFiniteGradient {
+        /// Path of the parameter in the model.
+        parameter: String,
+        /// The modality whose turn it was.
+        modality: Option<usize>,
+        /// The step, from 0.
+        step: u64,
+    },
     /// A NaN or infinite value in a step on one modality. The model is unchanged.
     #[error("non-finite {what} of modality {modality} at step {step}")]
     NonFinite {

@@ -10,6 +10,8 @@ pub enum NonFinite {
     Features,
     /// The unimodal loss of Eq. 2.
     Loss,
+    /// The weights of the encoder, after a step that was too large.
+    Weights,
 }
 
 impl fmt::Display for NonFinite {
@@ -17,6 +19,7 @@ impl fmt::Display for NonFinite {
         f.write_str(match self {
             Self::Features => "features",
             Self::Loss => "loss",
+            Self::Weights => "weights",
         })
     }
 }

@@ -3,6 +3,7 @@
 
 mod branch;
 mod evaluated;
+mod gradients;
 mod interruption;
 mod multimodal_method;
 mod output;

@@ -13,6 +13,7 @@ use crate::mla::carried::{Carried, Factors};
 use crate::mla::projection::LayerChange;
 use crate::mla::{Mla, ProjectionTarget};
 use crate::module::{ParamValues, float_params};
+use crate::numeric::is_host;
 use crate::projector::OrthogonalProjector;
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
@@ -20,8 +21,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// projects the head's change, and runs the optimizer.
     ///
     /// The gradients, of one step or summed over several of micro-batches or devices, are divided by
-    /// the number of their samples, or their total weight in a loss that weighs them. The parts of a batch therefore make the update of the whole
-    /// batch, whatever their sizes.
+    /// the number of their samples, or their total weight in a loss that weighs them. The parts of a
+    /// batch therefore make the update of the whole batch, whatever their sizes.
     ///
     /// The first step is not projected. Parameters without a gradient, those of every other
     /// encoder, and their optimizer state do not change.
@@ -34,10 +35,14 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// - [`MlaError::MixedModalities`] for gradients summed over several modalities;
     /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight has no gradient to
     ///   project;
-    /// - [`MlaError::NotPositive`] when the projector has to switch to its square root and has
-    ///   none.
+    /// - [`MlaError::HyperParameter`] for a learning rate that is negative or not finite in f32;
+    /// - [`MlaError::NonFiniteGradient`] for a gradient that is not finite, before or after its
+    ///   projection, unless [`finite_check`](crate::MlaConfig::finite_check) is off. The check reads one
+    ///   number from the device.
     ///
-    /// After an error the model and the optimizer are unchanged.
+    /// After an error the model and the optimizer are unchanged. On a CPU there is one exception: if
+    /// only the projection makes a gradient not finite, as a faulty rule may, the rule has seen the
+    /// feature.
     pub fn try_optimize(
         &mut self,
         optimizer: &mut ModuleOptimizer,
@@ -50,12 +55,28 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         Parameters::of(&self.encoders, &self.head).divide(&mut gradients, &carried.weight);
         let modality = carried.modality;
         self.check_head_gradients(&protected, &gradients, modality)?;
+        Parameters::of(&self.encoders, &self.head)
+            .check_learning_rate(&learning_rate, &gradients)?;
 
+        let target = self.projection.config().target;
+        let projects = self.projection.n_steps() > 0 && target == ProjectionTarget::Gradient;
+        // Elsewhere a read makes the device wait, and the state is not updated in place.
+        let reads_once = projects && !is_host(&carried.weight.device());
+        if !reads_once {
+            self.check_gradients(&gradients, modality)?;
+        }
+        let before = reads_once.then(|| self.projection.clone());
         let projected = self.projection.advance(modality, &carried.sums);
-        match self.projection.config().target {
+        match target {
             _ if !projected => self.step_optimizer(optimizer, learning_rate, gradients),
             ProjectionTarget::Gradient => {
                 self.project_gradients(&protected, modality, carried.factors, &mut gradients);
+                if let Err(error) = self.check_gradients(&gradients, modality) {
+                    if let Some(before) = before {
+                        self.projection = before;
+                    }
+                    return Err(error);
+                }
                 self.step_optimizer(optimizer, learning_rate, gradients);
             }
             ProjectionTarget::Update => {
@@ -77,6 +98,21 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         let parameters = parameters.step(optimizer, learning_rate, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
+    }
+
+    fn check_gradients(&self, gradients: &GradientsParams, modality: usize) -> Result<()> {
+        if !self.config.finite_check {
+            return Ok(());
+        }
+        let parameters = Parameters::of(&self.encoders, &self.head);
+        match parameters.non_finite_gradient(gradients)? {
+            None => Ok(()),
+            Some(parameter) => Err(MlaError::NonFiniteGradient {
+                parameter,
+                modality: Some(modality),
+                step: self.projection.n_steps(),
+            }),
+        }
     }
 
     fn check_head_gradients(

@@ -1,5 +1,6 @@
 //! The forward and backward pass of a step: Eq. 2 and 4.
 
+use burn::module::Param;
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
@@ -13,7 +14,7 @@ use crate::method::StepOutput;
 use crate::mla::carried::{Carried, Factors, FeatureSum};
 use crate::mla::{Mla, ProjectionTarget};
 use crate::modality::{ModalityInputs, Rows, Targets, Turn};
-use crate::module::{ParamValues, carry_updates, unshared};
+use crate::module::{FloatParam, ParamValues, ParamVisitor, carry_updates, unshared, visit};
 use crate::numeric::{culprit, not_finite_rows};
 use crate::projector::OrthogonalProjector;
 
@@ -215,6 +216,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             step: self.projection.n_steps(),
         };
         if numbers[1..].iter().any(|norm| !norm.is_finite()) {
+            if has_non_finite_weights(&self.encoders, modality)? {
+                return Err(non_finite(NonFinite::Weights));
+            }
             let error = non_finite(NonFinite::Features);
             return Err(error.of_sample(culprit(&not_finite_rows(&each)?, n_samples)));
         }
@@ -230,4 +234,29 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         let weight = weight.get::<2>(layer.weight);
         weight.is_some_and(|weight| weight.is_distributed())
     }
+}
+
+/// Whether a parameter of a modality's encoder is not finite.
+fn has_non_finite_weights<E: Encoders>(encoders: &E, modality: usize) -> Result<bool> {
+    struct Sum(usize, Option<Tensor<1>>);
+    impl ParamVisitor for Sum {
+        fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+            if described.part() == Some(self.0) && described.requires_grad {
+                let sum = param.val().without_autodiff().cast(DType::F32).sum();
+                self.1 = Some(match self.1.take() {
+                    None => sum,
+                    Some(total) => total.to_device(&sum.device()) + sum,
+                });
+            }
+        }
+    }
+    let mut sum = Sum(modality, None);
+    visit(encoders, &mut sum);
+    let Some(total) = sum.1 else {
+        return Ok(false);
+    };
+    let total: f32 = total
+        .try_into_scalar()
+        .map_err(MlaError::read("the weights"))?;
+    Ok(!total.is_finite())
 }

@@ -133,8 +133,10 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ///
     /// [`MlaError::NoStepGradients`] for gradients that do not come from
     /// [`try_step`](Self::try_step), [`MlaError::ObservationsLost`] for a sum of gradients that a head
-    /// with a memory needs [`accumulation`](crate::baseline::JointConfig::accumulation) for. The model
-    /// and the optimizer are then unchanged.
+    /// with a memory needs [`accumulation`](crate::baseline::JointConfig::accumulation) for,
+    /// [`MlaError::HyperParameter`] for a learning rate that is negative or not finite in f32, and
+    /// [`MlaError::NonFiniteGradient`] unless the check is off. The model and the optimizer are then
+    /// unchanged.
     pub fn try_optimize(
         &mut self,
         optimizer: &mut ModuleOptimizer,
@@ -146,7 +148,18 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let observed = self.take_observed(&mut gradients)?;
         let parameters = Parameters::of(&self.encoders, &self.head);
         parameters.divide(&mut gradients, &weight);
-        let parameters = parameters.step(optimizer, learning_rate.into(), gradients);
+        let learning_rate = learning_rate.into();
+        parameters.check_learning_rate(&learning_rate, &gradients)?;
+        if self.config.finite_check
+            && let Some(parameter) = parameters.non_finite_gradient(&gradients)?
+        {
+            return Err(MlaError::NonFiniteGradient {
+                parameter,
+                modality: None,
+                step: self.n_steps(),
+            });
+        }
+        let parameters = parameters.step(optimizer, learning_rate, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
         if let Some((at, observed)) = observed {
