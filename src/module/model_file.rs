@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::config::Config;
-use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::store::{ApplyError, ModuleStore, SafetensorsStore};
+use burn::module::{Module, Param, ParamId};
+use burn::store::{ApplyError, ModuleSnapshot, ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::{DType, Tensor, TensorData};
 use serde_json::Value;
 
@@ -45,8 +45,10 @@ const VERSION: &str = "burn-mla";
 impl ModelFile<'_> {
     pub(crate) fn save<M: Module>(&self, module: &M) -> Result<()> {
         let module = module.valid();
-        let mut store = self.store(SafetensorsStore::from_bytes(None), &module);
-        store = store.metadata(VERSION, env!("CARGO_PKG_VERSION"));
+        let mut store = SafetensorsStore::from_bytes(None)
+            .with_full_paths(self.kept(&module))
+            .skip_enum_variants(false)
+            .metadata(VERSION, env!("CARGO_PKG_VERSION"));
         for (key, value) in &self.about {
             store = store.metadata(*key, value);
         }
@@ -77,18 +79,21 @@ impl ModelFile<'_> {
         let names = self.names_with(&said)?;
 
         let dtypes = dtypes(&module);
-        let mut store = self.store(SafetensorsStore::from_bytes(Some(bytes)), &module);
-        let tensors = store.get_all_tensors().map_err(|e| self.failed(e))?;
-        for tensor in tensors.values() {
-            let bytes = tensor.to_bytes().map_err(|e| self.failed(e))?;
-            let data = TensorData::from_bytes(bytes, tensor.shape.clone(), tensor.dtype);
-            let target = dtypes.get(&tensor.name).copied();
-            check_values(&data, target, config.allow_nan)
-                .map_err(|problem| self.tensor(&tensor.name, problem))?;
+        let mut store = SafetensorsStore::from_bytes(Some(bytes));
+        let found = store.get_all_tensors().map_err(|e| self.failed(e))?;
+        let mut tensors = Vec::with_capacity(found.len());
+        for tensor in found.values() {
+            let mut data = bridge::to_data(tensor).map_err(|e| self.failed(e))?;
+            if let Some(&dtype) = dtypes.get(&tensor.name).filter(|_| data.dtype().is_float()) {
+                check_values(&data, dtype, config.allow_nan)
+                    .map_err(|problem| self.tensor(&tensor.name, problem))?;
+                // On the host: a backend may lack the precision of the file.
+                data = data.try_cast(dtype).map_err(|e| self.failed(e))?;
+            }
+            tensors.push(bridge::from_data(data, tensor.name.clone(), None));
         }
 
-        let mut store = store.allow_partial(true).validate(false);
-        let applied = store.apply_to(&mut module).map_err(|e| self.failed(e))?;
+        let applied = module.apply(tensors, None, None, false);
         if let Some(error) = applied.errors.first() {
             return Err(self.refused(error));
         }
@@ -100,13 +105,7 @@ impl ModelFile<'_> {
         if let Some(path) = applied.unused.first() {
             return Err(self.tensor(path, "is not in the model".to_string()));
         }
-        let path = vec![];
-        Ok((module.map(&mut Cast { path, dtypes }), names))
-    }
-
-    fn store<M: Module>(&self, store: SafetensorsStore, module: &M) -> SafetensorsStore {
-        let store = store.with_full_paths(self.kept(module));
-        store.skip_enum_variants(false)
+        Ok((module, names))
     }
 
     /// Paths of the tensors that are in the file.
@@ -204,11 +203,8 @@ fn list(text: &str) -> Vec<String> {
 }
 
 /// The problem with values that must not be loaded, if there is one.
-fn check_values(data: &TensorData, target: Option<DType>, allow_nan: bool) -> Result<(), String> {
-    if !data.dtype().is_float() {
-        return Ok(());
-    }
-    let narrow = target == Some(DType::F16);
+fn check_values(data: &TensorData, target: DType, allow_nan: bool) -> Result<(), String> {
+    let narrow = target == DType::F16;
     for (at, value) in data.iter::<f32>().enumerate() {
         if value.is_nan() && !allow_nan {
             return Err(format!(
@@ -239,37 +235,6 @@ fn dtypes<M: Module>(module: &M) -> HashMap<String, DType> {
     let mut read = Read(HashMap::new());
     visit(module, &mut read);
     read.0
-}
-
-/// Gives each float parameter back the precision that it had.
-struct Cast {
-    path: Vec<String>,
-    dtypes: HashMap<String, DType>,
-}
-
-impl ModuleMapper for Cast {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.dtypes.get(&self.path.join(".")) {
-            Some(&dtype) if param.val().dtype() != dtype => param.map(|value| {
-                let requires_grad = value.is_require_grad();
-                let value = value.detach().cast(dtype);
-                if requires_grad {
-                    value.require_grad()
-                } else {
-                    value
-                }
-            }),
-            _ => param,
-        }
-    }
 }
 
 /// Length of the header, u64 little-endian; the header in JSON; the data.
