@@ -16,6 +16,7 @@ mod many;
 mod metrics;
 mod missing;
 mod multi_device;
+mod options;
 mod plain_burn;
 mod plain_renderer;
 mod projection;
