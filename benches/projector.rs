@@ -10,7 +10,7 @@ mod common;
 use burn::tensor::{Device, Tensor};
 use burn_mla::prelude::*;
 use burn_mla::projector::{
-    IdentityProjector, LeakyRlsProjectorConfig, RlsForm, SubspaceProjectorConfig,
+    IdentityProjector, LeakyRlsProjectorConfig, SubspaceProjectorConfig,
     TraceRescaledRlsProjectorConfig,
 };
 use common::{devices, random, sync};
@@ -118,10 +118,7 @@ fn rule<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
 
 fn projectors(c: &mut Criterion) {
     let valid = "the default is valid";
-    let rls = RlsProjectorConfig::new();
-    rule(c, "rls", rls.init().expect(valid));
-    let square_root = rls.with_form(RlsForm::SquareRoot);
-    rule(c, "square-root", square_root.init().expect(valid));
+    rule(c, "rls", RlsProjectorConfig::new().init().expect(valid));
     rule(
         c,
         "leaky",

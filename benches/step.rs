@@ -150,7 +150,7 @@ fn all(c: &mut Criterion) {
     let rls = RlsProjectorConfig::new().init().expect("valid");
     plain(c);
     mlp(c, "identity", IdentityProjector);
-    mlp(c, "rls", rls.clone());
+    mlp(c, "rls", rls);
     let leaky = LeakyRlsProjectorConfig::new().init().expect("valid");
     mlp(c, "leaky", leaky);
     cnn(c, "identity", IdentityProjector);

@@ -44,7 +44,7 @@ fn a_model_in_half_precision_keeps_its_projector_in_f32() {
     let mut model = Mla::new(
         (encoder(), encoder()),
         head,
-        rule.clone(),
+        rule,
         MeanFusion::new(),
     )
     .unwrap();

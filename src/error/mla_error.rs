@@ -208,25 +208,6 @@ pub enum MlaError {
         /// Position of the sample.
         sample: usize,
     },
-    /// A feature so large that the projector's recursion would lose positive definiteness in f32.
-    /// The model is unchanged.
-    #[error(
-        "kappa = |r|^2 / alpha = {kappa:.1e} of modality {modality} at step {step} reaches the \
-         limit {limit:.1e}: the projector of protected layer {layer} may become indefinite in f32; \
-         take a larger alpha, smaller features or the square-root form"
-    )]
-    IllConditioned {
-        /// Position in [`SharedHead::protected`](crate::head::SharedHead::protected).
-        layer: usize,
-        /// The modality whose turn it was.
-        modality: usize,
-        /// The step, from 0.
-        step: u64,
-        /// The factor by which rounding errors would grow.
-        kappa: f64,
-        /// The configured limit.
-        limit: f64,
-    },
     /// A matrix that must be positive definite and is not.
     #[error("{what} is not positive definite")]
     NotPositive {

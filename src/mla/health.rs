@@ -23,8 +23,6 @@ pub struct ProjectorHealth {
     pub layer: usize,
     /// Gains of `P`.
     pub gains: Gains,
-    /// Amplification of rounding by the turn's feature; `None` for rules that are safe in f32.
-    pub kappa: Option<f64>,
     /// Norm of the turn's gradient after projection, divided by the norm before it.
     pub surviving_gradient: f64,
 }
@@ -36,11 +34,7 @@ impl fmt::Display for ProjectorHealth {
         write!(
             f,
             "layer {layer}: {gains}, {survives:.1} % of the gradient survives"
-        )?;
-        match self.kappa {
-            Some(kappa) => write!(f, ", kappa {kappa:.1e}"),
-            None => Ok(()),
-        }
+        )
     }
 }
 
@@ -58,13 +52,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         turn: Turn<<E::Inputs as ModalityInputs>::One>,
     ) -> Result<Vec<ProjectorHealth>> {
         let modality = E::Inputs::modality(&turn.input);
-        let watch = &self.projection.watch;
-        let switch_wanted = watch.switch_requested();
         let output = self.try_step(turn);
-        if !switch_wanted {
-            // A dry run must not change the form of the projector.
-            watch.clear_switch();
-        }
         discard_pending_updates(&self.encoders, Some(&[modality]));
         discard_pending_updates(&self.head, None);
         let mut gradients = output?.grads;
@@ -97,12 +85,7 @@ impl<P: OrthogonalProjector> Projection<P> {
         sum: &FeatureSum,
         gradient: LayerChange,
     ) -> Result<ProjectorHealth> {
-        let mean = sum.mean();
-        let device = mean.device();
-        let mean: Vec<f64> = mean
-            .try_into_vec_as()
-            .map_err(MlaError::read("the mean feature"))?;
-        let squared_norm = mean.iter().map(|x| x * x).sum();
+        let device = sum.mean().device();
         let LayerProjection { state, d_input, .. } = &self.layers[layer];
 
         let before = norm(&gradient)?;
@@ -110,10 +93,6 @@ impl<P: OrthogonalProjector> Projection<P> {
         Ok(ProjectorHealth {
             layer,
             gains: Gains::of(self.rule(), state, modality, *d_input, &device)?,
-            kappa: self
-                .rule()
-                .conditioning(squared_norm, state)
-                .map(|conditioning| conditioning.kappa),
             surviving_gradient: if before > 0.0 { after / before } else { 1.0 },
         })
     }

@@ -61,7 +61,6 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
         let modality = carried.modality;
         self.check_head_gradients(&protected, &gradients, modality)?;
-        self.projection.stabilize()?;
 
         let projected = self.projection.advance(modality, &carried.sums);
         match self.projection.config().target {

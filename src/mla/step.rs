@@ -35,9 +35,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// - [`MlaError::Size`] when the number of the encoder's rows is not that of the labels, or
     ///   when the number or a width of the head's inputs is not that of its protected layers;
     /// - [`MlaError::NonFinite`] for features or a loss that are not finite, or features so large
-    ///   that the squared norm of their mean is not;
-    /// - [`MlaError::IllConditioned`] for features that endanger the projector in f32, if its
-    ///   policy is to refuse them.
+    ///   that the squared norm of their mean is not.
     ///
     /// After an error the model is unchanged, including its running statistics.
     ///
@@ -157,7 +155,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     }
 
     /// Reads the loss and the squared norms of the mean features in one device read. Refuses
-    /// non-finite numbers, and features that endanger the projector.
+    /// non-finite numbers.
     fn check_numbers(
         &self,
         features: &Tensor<2>,
@@ -190,7 +188,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         if !numbers[0].is_finite() {
             return Err(non_finite(NonFinite::Loss));
         }
-        self.projection.watch(modality, &numbers[2..])
+        Ok(())
     }
 
     /// Whether Burn reduces the gradient of a layer's weight over devices.

@@ -48,17 +48,6 @@ impl Symmetric {
         self.0.trace()
     }
 
-    /// The lower triangular `L` of `A = L L^T`; `None` unless `A` is positive definite.
-    pub(crate) fn cholesky(self) -> Option<DMatrix<f64>> {
-        Some(self.0.cholesky()?.unpack())
-    }
-
-    /// The matrix plus `shift` times the identity.
-    pub(crate) fn shifted(&self, shift: f64) -> Self {
-        let n = self.0.nrows();
-        Self(&self.0 + DMatrix::from_diagonal_element(n, n, shift))
-    }
-
     /// All eigenvalues and eigenvectors. Entries must be finite.
     pub(crate) fn eigen(self) -> Eigen {
         if self.0.is_empty() {
@@ -174,16 +163,6 @@ mod tests {
     fn an_empty_matrix_has_no_eigenvalues() {
         let eigen = Symmetric::gram(&[]).eigen();
         assert!(eigen.values.is_empty() && eigen.vectors.is_empty());
-    }
-
-    #[test]
-    fn only_a_positive_definite_matrix_has_a_cholesky_factor() {
-        let matrix = with_eigenvalues(&[3.0, 1.0, 1e-6]);
-        let l = matrix.clone().cholesky().unwrap();
-        assert!((&l * l.transpose() - matrix.0).amax() < 1e-12);
-        assert_eq!(l.upper_triangle(), DMatrix::from_diagonal(&l.diagonal()));
-        assert!(with_eigenvalues(&[3.0, 1.0, -1e-6]).cholesky().is_none());
-        assert!(with_eigenvalues(&[f64::NAN]).cholesky().is_none());
     }
 
     #[test]

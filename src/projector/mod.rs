@@ -1,6 +1,5 @@
 //! Orthogonal projectors, which protect what other modalities have learned (Eq. 3-5).
 
-mod conditioning;
 mod gains;
 mod identity;
 mod pending;
@@ -12,13 +11,10 @@ use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
 
-#[cfg(feature = "train")]
-pub(crate) use conditioning::Watch;
-pub use conditioning::{Conditioning, IllConditionedPolicy};
 pub use gains::Gains;
 pub use identity::IdentityProjector;
 pub use rls::{
-    LeakyRlsProjector, LeakyRlsProjectorConfig, RlsForm, RlsProjector, RlsProjectorConfig,
+    LeakyRlsProjector, LeakyRlsProjectorConfig, RlsProjector, RlsProjectorConfig,
     TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig,
 };
 pub use subspace::{SubspaceProjector, SubspaceProjectorConfig, SubspaceRank};
@@ -121,24 +117,6 @@ pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// The default uses factors if they save a fifth of the multiplications by a dense `P`.
     fn prefers_factors(&self, n_samples: usize, d_input: usize, d_output: usize) -> bool {
         5 * n_samples * (d_input + d_output) <= 4 * d_input * d_output
-    }
-
-    /// Amplification of rounding by a feature of this squared norm. `None`, the default, for rules
-    /// that are safe in f32.
-    fn conditioning(&self, squared_norm: f64, state: &Self::State) -> Option<Conditioning> {
-        let _ = (squared_norm, state);
-        None
-    }
-
-    /// Makes a state immune to ill conditioning. Called before an update whose
-    /// [`conditioning`](Self::conditioning) is [ill](Conditioning::is_ill) with the remedy
-    /// [`SwitchToSquareRoot`](IllConditionedPolicy::SwitchToSquareRoot).
-    ///
-    /// # Errors
-    ///
-    /// [`MlaError`](crate::MlaError) if that is impossible. The model does not change.
-    fn stabilize(&self, state: Self::State) -> Result<Self::State> {
-        Ok(state)
     }
 }
 

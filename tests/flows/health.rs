@@ -2,7 +2,6 @@
 
 use burn_mla::modality::OneOf2;
 use burn_mla::prelude::*;
-use burn_mla::projector::LeakyRlsProjectorConfig;
 
 use crate::common::*;
 
@@ -28,7 +27,6 @@ fn health_is_that_of_p_and_leaves_the_model_alone() {
         assert!(found.gains.smallest > 0.0 && found.gains.smallest < found.gains.mean);
         assert!(found.gains.largest > found.gains.mean && found.gains.largest <= 1.0 + 1e-6);
         assert!(found.surviving_gradient < 0.9, "{found}");
-        assert!(found.kappa.unwrap() > 0.0);
         let text = found.to_string();
         assert!(text.starts_with("layer 0: gain 0."), "{text}");
         let json = serde_json::to_string(found).unwrap();
@@ -37,40 +35,31 @@ fn health_is_that_of_p_and_leaves_the_model_alone() {
     }
 }
 
+/// Features whose squared norm is 1e9 times alpha neither spoil the projector nor the model.
 #[test]
-fn a_rule_that_f32_does_not_endanger_has_no_kappa() {
-    let device = devices()[0].clone().autodiff();
-    let leaky = LeakyRlsProjectorConfig::new().init().unwrap();
-    let model = train(
-        mlp_mla(MlaConfig::new(), leaky, &device),
-        4,
-        &mut sgd(),
-        &device,
-    );
-    let health = model.projector_health(turn(1, 8, 0, &device)).unwrap();
-    assert_eq!(health[0].kappa, None);
-    assert!(health[0].gains.smallest >= 0.01 - 1e-6, "{}", health[0]);
-}
-
-/// A turn that is only tried does not make the projector change its form.
-#[test]
-fn a_probe_with_huge_features_does_not_switch_the_projector() {
+fn huge_features_leave_the_projector_positive() {
     for device in devices() {
         let device = device.autodiff();
-        let model = train(
-            mlp_mla(MlaConfig::new(), rls(0.1), &device),
-            3,
-            &mut sgd(),
-            &device,
+        let mut model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
+        let mut optimizer = sgd();
+        for t in 0..6 {
+            let modality = (t % 2) as usize;
+            let mut turn = turn(modality, 8, t, &device);
+            turn.input = match turn.input {
+                OneOf2::A(input) => OneOf2::A(input * 3e4),
+                OneOf2::B(input) => OneOf2::B(input * 3e4),
+            };
+            let output = model.try_step(turn).unwrap();
+            model
+                .try_optimize(&mut optimizer, 1e-12, output.grads)
+                .unwrap();
+        }
+        let health = model.projector_health(turn(1, 8, 9, &device)).unwrap();
+        let gains = health[0].gains;
+        assert!(
+            gains.smallest > -1e-7 && gains.largest <= 1.0 + 1e-6,
+            "{gains}"
         );
-        let mut probe = turn(1, 8, 3, &device);
-        probe.input = match probe.input {
-            OneOf2::B(input) => OneOf2::B(input * 3e4),
-            other => other,
-        };
-        let health = model.projector_health(probe).unwrap();
-        assert!(health[0].kappa.unwrap() > 1e6, "{}", health[0]);
-        let model = train(model, 2, &mut sgd(), &device);
-        assert!(!model.projection().state(0).is_square_root());
+        assert!(gains.mean < 0.5, "{gains}");
     }
 }

@@ -2,7 +2,6 @@
 
 mod burn_loop;
 mod common;
-mod conditioning;
 mod edges;
 mod factors;
 mod frozen;

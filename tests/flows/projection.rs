@@ -76,7 +76,7 @@ fn steps_follow_eq_3_to_5(
     for device in devices() {
         let device = device.autodiff();
         let rule = rls(0.05);
-        let mut model = mlp_mla(config(projection), rule.clone(), &device);
+        let mut model = mlp_mla(config(projection), rule, &device);
         let mut optimizer = SgdConfig::new().init();
         let d = D_FEATURE + usize::from(protect_bias);
         let mut p = rule.init(d, 2, &device.clone().inner()).unwrap();

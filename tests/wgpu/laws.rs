@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn_mla::prelude::*;
 use burn_mla::projector::{
-    LeakyRlsProjectorConfig, RlsForm, SubspaceProjectorConfig, TraceRescaledRlsProjectorConfig,
+    LeakyRlsProjectorConfig, SubspaceProjectorConfig, TraceRescaledRlsProjectorConfig,
 };
 
 use crate::common::{Numbers, devices, values};
@@ -41,12 +41,6 @@ fn check<P: OrthogonalProjector>(rule: burn_mla::Result<P>, at_most: f32) {
 #[test]
 fn rls() {
     check(RlsProjectorConfig::new().init(), 1.0);
-}
-
-#[test]
-fn square_root_rls() {
-    let config = RlsProjectorConfig::new().with_form(RlsForm::SquareRoot);
-    check(config.init(), 1.0);
 }
 
 #[test]

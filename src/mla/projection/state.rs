@@ -15,8 +15,6 @@ use crate::module::{Buffer, Counter, module_fields};
 #[cfg(feature = "train")]
 use crate::projector::Gains;
 use crate::projector::OrthogonalProjector;
-#[cfg(feature = "train")]
-use crate::projector::Watch;
 
 /// A projector within a model: its rule, its options, and its state for each protected layer.
 ///
@@ -28,8 +26,6 @@ pub struct Projection<P: OrthogonalProjector> {
     pub(in crate::mla) n_steps: Counter,
     pub(in crate::mla) last_modality: Counter,
     pub(in crate::mla) layers: Vec<LayerProjection<P::State>>,
-    #[cfg(feature = "train")]
-    pub(in crate::mla) watch: Watch,
     /// Id that marks the gradients of a single backward pass. No parameter has it, and adding up
     /// gradients drops it.
     #[cfg(feature = "train")]
@@ -92,8 +88,6 @@ impl<P: OrthogonalProjector> Projection<P> {
             last_modality: Counter::new(0, device),
             layers,
             #[cfg(feature = "train")]
-            watch: Watch::default(),
-            #[cfg(feature = "train")]
             single_pass: ParamId::new(),
         })
     }
@@ -147,7 +141,7 @@ module_fields! {
 
 module_fields! {
     impl[P: OrthogonalProjector] Projection[P]
-    modules: [n_steps, last_modality, layers], others: [rule, config, #[cfg(feature = "train")] watch, #[cfg(feature = "train")] single_pass]
+    modules: [n_steps, last_modality, layers], others: [rule, config, #[cfg(feature = "train")] single_pass]
 }
 
 impl<P: OrthogonalProjector> ModuleDisplayDefault for Projection<P> {

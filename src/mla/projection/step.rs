@@ -2,69 +2,13 @@
 
 use burn::tensor::{DType, Tensor};
 
-use crate::error::{MlaError, Result};
 use crate::mla::Projection;
 use crate::mla::carried::{Factors, FeatureSum};
 use crate::mla::projection::state::LayerProjection;
 use crate::numeric::product;
-use crate::projector::{IllConditionedPolicy, OrthogonalProjector};
+use crate::projector::OrthogonalProjector;
 
 impl<P: OrthogonalProjector> Projection<P> {
-    /// Checks the squared norms of a step's mean features, one per layer, before the update. Warns
-    /// once near the limit of the rule in f32. At the limit it refuses the step or requests the
-    /// square root for the next update.
-    pub(in crate::mla) fn watch(&self, modality: usize, squared_norms: &[f64]) -> Result<()> {
-        let pairs = self.layers.iter().zip(squared_norms);
-        for (layer, (of, &squared_norm)) in pairs.enumerate() {
-            let Some(conditioning) = self.rule.conditioning(squared_norm, &of.state) else {
-                continue;
-            };
-            let (kappa, limit) = (conditioning.kappa, conditioning.limit);
-            let step = self.n_steps.get();
-            if conditioning.is_near() && self.watch.first_warning() {
-                log::warn!(
-                    "kappa = |r|^2 / alpha = {kappa:.1e} of modality {modality} at step {step} \
-                     is close to the f32 limit of the projector of protected layer {layer}, \
-                     {limit:.1e}"
-                );
-            }
-            if !conditioning.is_ill() {
-                continue;
-            }
-            match conditioning.remedy {
-                IllConditionedPolicy::SwitchToSquareRoot => self.watch.request_switch(),
-                IllConditionedPolicy::Error => {
-                    return Err(MlaError::IllConditioned {
-                        layer,
-                        modality,
-                        step,
-                        kappa,
-                        limit,
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Switches to the square root if [`watch`](Self::watch) requested it. After an error nothing
-    /// has changed.
-    pub(in crate::mla) fn stabilize(&mut self) -> Result<()> {
-        if !self.watch.switch_requested() {
-            return Ok(());
-        }
-        let layers = self.layers.iter();
-        let states = layers
-            .map(|layer| self.rule.stabilize(layer.state.clone()))
-            .collect::<Result<Vec<_>>>()?;
-        for (layer, state) in self.layers.iter_mut().zip(states) {
-            layer.state = state;
-        }
-        self.watch.clear_switch();
-        log::warn!("the projector switches to square-root form, which is safe in f32");
-        Ok(())
-    }
-
     /// Updates the state by the features of a step, one per layer. Returns whether the step is
     /// projected.
     pub(in crate::mla) fn advance(&mut self, modality: usize, sums: &[FeatureSum]) -> bool {

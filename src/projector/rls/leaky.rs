@@ -6,10 +6,9 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::{MlaError, Result, at_least_one, positive};
 use crate::module::Buffer;
+use crate::numeric::{Numbers, add_scaled, dot, is_flex, is_host, product};
 use crate::projector::OrthogonalProjector;
 use crate::projector::pending::PendingRows;
-use crate::projector::rls::fold;
-use crate::projector::rls::recursion::Kept;
 
 /// Configuration of a [`LeakyRlsProjector`].
 ///
@@ -107,11 +106,85 @@ impl LeakyRlsProjector {
     fn scale(&self, n_rows: usize) -> f64 {
         (1.0 - self.leak).powi(n_rows as i32)
     }
+}
 
-    fn kept(&self, rows: &PendingRows) -> Kept {
-        let scale = self.scale(rows.len());
-        Kept::Protected { scale }
+impl LeakyRlsState {
+    /// `P x` for columns `x`, `[d_input, n]`, with `N = scale (base + rows^T rows)`.
+    fn project(&self, scale: f64, x: Tensor<2>) -> Tensor<2> {
+        let (device, [_, n]) = (x.device(), x.dims());
+        if (2..=FEW_COLUMNS).contains(&n) && is_flex(&device) {
+            // flex does not repack the matrix for rows. `N` is symmetric.
+            let x = x.transpose();
+            let mut protected = product(x.clone(), self.base.get());
+            if !self.rows.is_empty() {
+                protected = protected + self.rows.apply_to_rows(x.clone());
+            }
+            let projected = (x - protected * scale).transpose();
+            // Column layout, for the operations that follow.
+            return Numbers::of(projected).into_tensor(&device);
+        }
+        let mut protected = product(self.base.get(), x.clone());
+        if !self.rows.is_empty() {
+            protected = protected + self.rows.apply(x.clone());
+        }
+        x - protected * scale
     }
+
+    /// The row `k^T / sqrt(scale d)`, `k = P r`, `d = alpha + r^T k`, for a column `r`.
+    fn correction(&self, scale: f64, alpha: f64, r: Tensor<2>) -> Tensor<2> {
+        let k = self.project(scale, r.clone());
+        // r^T P r >= 0, which rounding may violate.
+        let d = (product(r.transpose(), k.clone()) + alpha).clamp_min(alpha);
+        (k / (d * scale).sqrt()).transpose()
+    }
+
+    /// Appends the [correction](Self::correction) on a [host](is_host).
+    fn push_correction_on_host(self, scale: f64, alpha: f64, r: Tensor<2>) -> Self {
+        let mut k = Numbers::of(product(self.base.get(), r.clone()));
+        let r = Numbers::of(r);
+        let (scale, alpha) = (scale as f32, alpha as f32);
+        let rows = self.rows.push_on_host(|rows| {
+            let (r, to) = (r.get(), k.get_mut());
+            for row in rows.chunks_exact(r.len()) {
+                add_scaled(to, dot(row, r), row);
+            }
+            for (k, r) in to.iter_mut().zip(r) {
+                *k = r - scale * *k;
+            }
+            let d = (alpha + dot(r, to)).max(alpha);
+            let length = (d * scale).sqrt();
+            to.iter_mut().for_each(|k| *k /= length);
+            k
+        });
+        Self { rows, ..self }
+    }
+}
+
+/// Up to this number of columns, flex multiplies them faster as rows.
+const FEW_COLUMNS: usize = 8;
+
+/// Rows of the matrix per fold on a [host](is_host). Intermediate results stay in the cache, and
+/// none is as large as the matrix.
+const BLOCK: usize = 64;
+
+/// `scale (base + rows^T rows)`, with `rows` `[n, s]` and `base` `[s, s]`.
+fn fold(base: Tensor<2>, rows: Tensor<2>, scale: f64) -> Tensor<2> {
+    let device = base.device();
+    if !is_host(&device) {
+        return (base + product(rows.clone().transpose(), rows)) * scale;
+    }
+    let [n, s] = rows.dims();
+    let scale = scale as f32;
+    let mut base = Numbers::of(base);
+    for (block, base) in base.get_mut().chunks_mut(BLOCK * s).enumerate() {
+        let at = BLOCK * block;
+        let left = rows.clone().slice([0..n, at..(at + BLOCK).min(s)]);
+        let sum = Numbers::of(product(left.transpose(), rows.clone()));
+        for (base, &sum) in base.iter_mut().zip(sum.get()) {
+            *base = (*base + sum) * scale;
+        }
+    }
+    base.into_tensor(&device)
 }
 
 impl OrthogonalProjector for LeakyRlsProjector {
@@ -128,13 +201,19 @@ impl OrthogonalProjector for LeakyRlsProjector {
     /// # Panics
     ///
     /// If `feature` is not `[d_input]`.
-    fn update(&self, feature: Tensor<1>, _: usize, state: LeakyRlsState) -> LeakyRlsState {
+    fn update(&self, feature: Tensor<1>, _: usize, mut state: LeakyRlsState) -> LeakyRlsState {
         let r = feature.unsqueeze_dim::<2>(1);
+        let scale = self.scale(state.rows.len());
+        if is_host(&r.device()) {
+            state = state.push_correction_on_host(scale, self.alpha, r);
+        } else {
+            let row = state.correction(scale, self.alpha, r);
+            state.rows = state.rows.push(row);
+        }
         let LeakyRlsState { mut base, mut rows } = state;
-        rows = self.kept(&rows).push_update(&base, rows, r, self.alpha);
         let scale = self.scale(rows.len());
         if rows.is_full() || scale < SMALLEST_SCALE {
-            base = base.replace(|n| fold::add(n, rows.rows(), rows.rows()) * scale);
+            base = base.replace(|n| fold(n, rows.rows(), scale));
             rows = rows.clear();
         }
         LeakyRlsState { base, rows }
@@ -144,13 +223,14 @@ impl OrthogonalProjector for LeakyRlsProjector {
     ///
     /// If `gradient` is not `[d_input, _]`.
     fn project(&self, gradient: Tensor<2>, _: usize, state: &LeakyRlsState) -> Tensor<2> {
-        let kept = self.kept(&state.rows);
-        kept.apply(&state.base, &state.rows, gradient)
+        state.project(self.scale(state.rows.len()), gradient)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{Distribution, Tolerance};
+
     use super::*;
     use crate::projector::laws::{assert_a_zero_feature_protects_nothing, assert_projector_laws};
 
@@ -179,6 +259,22 @@ mod tests {
             for fold_every in [1, 7, 32, 100] {
                 assert_projector_laws(&rule(leak, fold_every));
                 assert_a_zero_feature_protects_nothing(&rule(leak, fold_every));
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_of_a_fold_make_the_whole_product() {
+        for device in crate::test_devices() {
+            for s in [1, 63, 64, 65, 200] {
+                let random = |rows| -> Tensor<2> {
+                    Tensor::random([rows, s], Distribution::Normal(0.0, 1.0), &device)
+                };
+                let (base, rows) = (random(s), random(3));
+                let sum = base.clone() + rows.clone().transpose().matmul(rows.clone());
+                fold(base, rows, 0.5)
+                    .into_data()
+                    .assert_approx_eq::<f32>(&(sum * 0.5).into_data(), Tolerance::absolute(1e-5));
             }
         }
     }

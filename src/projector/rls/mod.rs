@@ -1,12 +1,10 @@
-//! Recursive least squares: Eq. 5, its square-root form, and the rules derived from it.
+//! Recursive least squares: Eq. 5 and the rules derived from it.
 
-mod conventional;
-mod fold;
+mod eq_5;
 mod leaky;
-mod recursion;
 mod square_root;
 mod trace_rescaled;
 
-pub use conventional::{RlsForm, RlsProjector, RlsProjectorConfig};
+pub use eq_5::{RlsProjector, RlsProjectorConfig};
 pub use leaky::{LeakyRlsProjector, LeakyRlsProjectorConfig};
 pub use trace_rescaled::{TraceRescaledRlsProjector, TraceRescaledRlsProjectorConfig};

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use burn_mla::mla::{FeatureSource, ProjectionConfig, ProjectionTarget};
 use burn_mla::prelude::*;
 use burn_mla::projector::{
-    IdentityProjector, LeakyRlsProjectorConfig, RlsForm, SubspaceProjectorConfig, SubspaceRank,
+    IdentityProjector, LeakyRlsProjectorConfig, SubspaceProjectorConfig, SubspaceRank,
     TraceRescaledRlsProjectorConfig,
 };
 
@@ -21,7 +21,6 @@ use burn_mla_data::dataset::emoji::{Emoji, Modality};
 pub enum Rule {
     Identity,
     Rls { alpha: f64 },
-    SquareRoot { alpha: f64 },
     Leaky { alpha: f64, leak: f64 },
     TraceRescaled { alpha: f64 },
     Subspace { energy: f64, max_rank: usize },
@@ -40,7 +39,6 @@ impl fmt::Display for Rule {
         match self {
             Self::Identity => write!(f, "none"),
             Self::Rls { alpha } => write!(f, "Eq. 5, alpha {alpha}"),
-            Self::SquareRoot { alpha } => write!(f, "Eq. 5 square root, alpha {alpha}"),
             Self::Leaky { alpha, leak } => write!(f, "leaky {leak}, alpha {alpha}"),
             Self::TraceRescaled { alpha } => write!(f, "trace rescaled, alpha {alpha}"),
             Self::Subspace { energy, max_rank } => {
@@ -84,7 +82,6 @@ pub fn settings() -> Vec<Setting> {
             }
         }
     }
-    all.push(setting(Rule::SquareRoot { alpha: 0.1 }, Current, Gradient));
     let (energy, max_rank) = (0.95, 16);
     for rule in [
         Rule::TraceRescaled { alpha: 0.1 },
@@ -102,7 +99,7 @@ pub fn chosen() -> Vec<Setting> {
         setting.source == FeatureSource::Current && setting.target == ProjectionTarget::Gradient
     };
     let mut all = settings();
-    all.retain(|setting| paper(setting) && !matches!(setting.rule, Rule::SquareRoot { .. }));
+    all.retain(paper);
     all
 }
 
@@ -118,12 +115,6 @@ pub fn with_rule<W: WithRule>(rule: &Rule, then: W) -> burn_mla::Result<W::Outpu
     Ok(match *rule {
         Rule::Identity => then.with(IdentityProjector),
         Rule::Rls { alpha } => then.with(RlsProjectorConfig::new().with_alpha(alpha).init()?),
-        Rule::SquareRoot { alpha } => then.with(
-            RlsProjectorConfig::new()
-                .with_alpha(alpha)
-                .with_form(RlsForm::SquareRoot)
-                .init()?,
-        ),
         Rule::Leaky { alpha, leak } => then.with(
             LeakyRlsProjectorConfig::new()
                 .with_alpha(alpha)

@@ -85,3 +85,48 @@ fn random(rng: &mut StdRng, s: usize) -> Vec<f32> {
     let scale = (3.0 / s as f32).sqrt();
     (0..s).map(|_| rng.random::<f32>() * scale).collect()
 }
+
+/// A stream of features that repeat one direction per modality, with noise.
+pub struct Repeated {
+    rng: StdRng,
+    directions: Vec<Vec<f64>>,
+    length: f64,
+    noise: f64,
+    at: usize,
+}
+
+impl Repeated {
+    /// `length` times the direction of each modality in turn, plus `noise` times a random vector
+    /// of about that length.
+    pub fn new(s: usize, length: f64, noise: f64, n_modalities: usize) -> Self {
+        let mut rng = StdRng::seed_from_u64(1);
+        let directions = (0..n_modalities)
+            .map(|_| {
+                let v: Vec<f64> = (0..s).map(|_| rng.random_range(-1.0..1.0)).collect();
+                let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+                v.iter().map(|x| x / norm).collect()
+            })
+            .collect();
+        Self {
+            rng,
+            directions,
+            length,
+            noise,
+            at: 0,
+        }
+    }
+
+    pub fn next(&mut self) -> Vec<f32> {
+        let direction = &self.directions[self.at % self.directions.len()];
+        self.at += 1;
+        let scale = self.noise * (3.0 / direction.len() as f64).sqrt();
+        let rng = &mut self.rng;
+        let entry = |v: &f64| (self.length * (v + scale * rng.random_range(-1.0..1.0))) as f32;
+        direction.iter().map(entry).collect()
+    }
+
+    /// The unit vector of a modality.
+    pub fn direction(&self, modality: usize) -> &[f64] {
+        &self.directions[modality]
+    }
+}

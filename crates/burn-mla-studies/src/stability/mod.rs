@@ -2,19 +2,20 @@
 //! `docs/projectors.md`.
 //!
 //! ```sh
-//! cargo run --release -p burn-mla-studies -- stability               # both widths
-//! cargo run --release -p burn-mla-studies -- stability --width 512   # one of them
+//! cargo run --release -p burn-mla-studies -- stability               # all tables
+//! cargo run --release -p burn-mla-studies -- stability --width 512   # the rules at one width
 //! ```
 
 mod features;
 mod oracle;
+mod printed;
+mod repeated;
 
 use std::fmt;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_mla::prelude::*;
-use burn_mla::projector::{Conditioning, Gains};
-use burn_mla::projector::{LeakyRlsProjectorConfig, RlsForm, TraceRescaledRlsProjectorConfig};
+use burn_mla::projector::{Gains, LeakyRlsProjectorConfig, TraceRescaledRlsProjectorConfig};
 
 use features::Kind;
 use oracle::Oracle;
@@ -22,7 +23,7 @@ use oracle::Oracle;
 /// Projector rules in long runs, against f64.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Width of the features, 64 or 512 [default: both]
+    /// Width of the features, 64 or 512 [default: both, and repeated directions]
     #[arg(long, value_parser = width)]
     width: Option<usize>,
 }
@@ -39,12 +40,15 @@ fn width(text: &str) -> Result<usize, String> {
 /// Runs every rule on every kind of features and prints a table per width.
 pub fn main(arguments: &Arguments) {
     let device = Device::flex();
+    if arguments.width.is_none() {
+        repeated::print(&device);
+    }
     let chosen = |s: usize| arguments.width.is_none_or(|width| width == s);
     for (s, n_updates) in RUNS.into_iter().filter(|&(s, _)| chosen(s)) {
         println!("s = {s}, {n_updates} updates\n");
         println!(
             "| rule | features | smallest eigenvalue | asymmetry | deviation | trace / s \
-             | trace / s in f64 | switched |\n|---|---|---|---|---|---|---|---|"
+             | trace / s in f64 |\n|---|---|---|---|---|---|---|"
         );
         for rule in Rule::ALL {
             for kind in Kind::ALL {
@@ -59,12 +63,8 @@ pub fn main(arguments: &Arguments) {
 /// A rule of a long run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
-    /// Eq. 5 in conventional form, without a check of its conditioning.
-    Unwatched,
-    /// Eq. 5 in conventional form, switched to its square root when kappa reaches 1e6.
-    Watched,
-    /// Eq. 5 in square-root form.
-    SquareRoot,
+    /// Eq. 5.
+    Rls,
     /// Leaky, 0.01.
     Leaky,
     /// Trace rescaled.
@@ -72,13 +72,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 5] = [
-        Self::Unwatched,
-        Self::Watched,
-        Self::SquareRoot,
-        Self::Leaky,
-        Self::TraceRescaled,
-    ];
+    pub const ALL: [Self; 3] = [Self::Rls, Self::Leaky, Self::TraceRescaled];
 }
 
 const ALPHA: f64 = 0.1;
@@ -96,18 +90,12 @@ pub struct Found {
     pub trace: f64,
     /// The oracle's `trace(P) / s`.
     pub oracle_trace: f64,
-    /// The update before which the rule switched to its square root.
-    pub switched: Option<usize>,
 }
 
 /// Runs a rule on one kind of features, beside its oracle.
 pub fn run(rule: Rule, kind: Kind, s: usize, n_updates: usize, device: &Device) -> Found {
-    let rls = |form| {
-        let config = RlsProjectorConfig::new().with_alpha(ALPHA).with_form(form);
-        config.init().expect("the configuration is valid")
-    };
     let oracle = match rule {
-        Rule::Unwatched | Rule::Watched | Rule::SquareRoot => Oracle::rls(s, ALPHA),
+        Rule::Rls => Oracle::rls(s, ALPHA),
         Rule::Leaky => Oracle::leaky(s, ALPHA, LEAK),
         Rule::TraceRescaled => Oracle::trace_rescaled(s, ALPHA),
     };
@@ -117,11 +105,14 @@ pub fn run(rule: Rule, kind: Kind, s: usize, n_updates: usize, device: &Device) 
         n_updates,
         device,
         oracle,
-        watched: rule == Rule::Watched,
     };
     match rule {
-        Rule::Unwatched | Rule::Watched => long.run(rls(RlsForm::Conventional)),
-        Rule::SquareRoot => long.run(rls(RlsForm::SquareRoot)),
+        Rule::Rls => long.run(
+            RlsProjectorConfig::new()
+                .with_alpha(ALPHA)
+                .init()
+                .expect("the configuration is valid"),
+        ),
         Rule::Leaky => long.run(
             LeakyRlsProjectorConfig::new()
                 .with_alpha(ALPHA)
@@ -144,7 +135,6 @@ struct Long<'a> {
     n_updates: usize,
     device: &'a Device,
     oracle: Oracle,
-    watched: bool,
 }
 
 impl Long<'_> {
@@ -152,15 +142,8 @@ impl Long<'_> {
         let s = self.s;
         let mut state = rule.init(s, 2, self.device).expect("the width is valid");
         let mut features = self.kind.features(s, self.n_updates);
-        let mut switched = None;
         for update in 0..self.n_updates {
             let r = features.next();
-            let squared_norm: f64 = r.iter().map(|&x| f64::from(x).powi(2)).sum();
-            let conditioning = rule.conditioning(squared_norm, &state);
-            if self.watched && conditioning.as_ref().is_some_and(Conditioning::is_ill) {
-                state = rule.stabilize(state).expect("P is positive until here");
-                switched = Some(update);
-            }
             self.oracle.update(&r);
             let feature = Tensor::from_data(TensorData::new(r, [s]), self.device);
             state = rule.update(feature, update % 2, state);
@@ -180,7 +163,6 @@ impl Long<'_> {
             deviation: pairs.map(|(a, b)| (a - b).abs()).fold(0.0, worst) / largest,
             trace: gains.mean,
             oracle_trace: (0..s).map(|i| expected[i * s + i]).sum::<f64>() / s as f64,
-            switched,
         }
     }
 }
@@ -189,16 +171,8 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1e} | {:.0e} | {:.1e} | {:.2e} | {:.2e} | {}",
-            self.smallest_eigenvalue,
-            self.asymmetry,
-            self.deviation,
-            self.trace,
-            self.oracle_trace,
-            match self.switched {
-                Some(update) => format!("at {update}"),
-                None => String::new(),
-            }
+            "{:.1e} | {:.0e} | {:.1e} | {:.2e} | {:.2e}",
+            self.smallest_eigenvalue, self.asymmetry, self.deviation, self.trace, self.oracle_trace,
         )
     }
 }

@@ -79,6 +79,15 @@ impl Oracle {
         }
     }
 
+    /// The gain along a direction, `|S^T v|^2`, of Eq. 5.
+    pub fn gain(&self, direction: &[f64]) -> f64 {
+        let mut along = vec![0.0; self.s];
+        for (row, v) in self.matrix.chunks(self.s).zip(direction) {
+            along.iter_mut().zip(row).for_each(|(a, m)| *a += m * v);
+        }
+        along.iter().map(|a| a * a).sum()
+    }
+
     pub fn matrix(&self) -> Vec<f64> {
         let (s, m) = (self.s, &self.matrix);
         let OracleRule::SquareRoot = self.rule else {

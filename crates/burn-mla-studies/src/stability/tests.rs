@@ -9,7 +9,7 @@ const N_UPDATES: usize = 20_000;
 
 #[rstest]
 fn p_stays_symmetric_positive_and_near_to_f64(
-    #[values(Rule::Watched, Rule::SquareRoot, Rule::Leaky)] rule: Rule,
+    #[values(Rule::Rls, Rule::Leaky)] rule: Rule,
     #[values(
         Kind::NearlyConstant,
         Kind::Growing,
