@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// Ending of the names of files and folders that are being written.
-const UNFINISHED: &str = ".unfinished";
+/// Ending of the names of files and folders that are being written. Nothing else is called so.
+const UNFINISHED: &str = ".burn-mla-unfinished";
 
 /// Writes `bytes` to a file; see [`write_with`].
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -134,7 +134,10 @@ mod tests {
             Ok(())
         })
         .unwrap();
-        assert!(is_unfinished(Path::new("turn-2.ckpt.unfinished")));
+        assert!(is_unfinished(Path::new(
+            "turn-2.ckpt.x1.burn-mla-unfinished"
+        )));
+        assert!(!is_unfinished(Path::new("notes.unfinished")));
         assert!(!is_unfinished(&folder.path().join("file.ckpt")));
     }
 }

@@ -16,7 +16,7 @@ use args::Args;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
-use burn::train::{Interrupter, Learner, SupervisedTraining};
+use burn::train::{Interrupter, SupervisedTraining};
 use burn_mla::baseline::{Concat, ConcatConfig, Joint, JointConfig};
 use burn_mla::checkpoint::{CheckpointStore, ResumableTraining};
 use burn_mla::evaluation::{Confusion, fit_temperatures};
@@ -165,8 +165,7 @@ impl Run<'_> {
         let indices = self.batches.emoji.indices(Split::Train);
         let (n_items, batch_size) = (indices.len(), self.batches.batch_size);
         let batches = self.batches.shuffled(indices, seed, &device)?;
-        let passes = vec![batches.passes()];
-        let train = model.training_loader(Arc::new(batches), passes)?;
+        let train = model.training_loader(Arc::new(batches).into())?;
         // An alternating epoch contains each batch once per modality.
         let n_steps = epochs * n_items.div_ceil(batch_size) * train.loader.num_items() / n_items;
         let schedule = CosineAnnealingLrSchedulerConfig::new(4e-3, n_steps).init()?;
@@ -194,7 +193,7 @@ impl Run<'_> {
             .renderer(Box::new(renderer))
             .modality_metrics(&self.names[..args.modalities.len()])
             .num_epochs(epochs);
-        let (result, _) = resumable.launch(training, Learner::new(model, optimizer, schedule))?;
+        let (result, _) = resumable.launch(training, model, optimizer, schedule)?;
         if let Some(error) = result.error {
             return Err(error.to_string().into());
         }

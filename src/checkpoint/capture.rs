@@ -11,13 +11,14 @@ use burn::train::metric::store::EventStoreClient;
 use burn::train::{Learner, LearnerModel, LearningCheckpointer};
 
 use crate::checkpoint::part::Part;
-use crate::checkpoint::{CheckpointError, Snapshot, TrainingProgress};
+use crate::checkpoint::{CheckpointError, Description, Snapshot, TrainingProgress};
 use crate::module::take_pending_updates;
 
 type Recorded = Result<Part, CheckpointerError>;
 
 /// Takes snapshots of a [`Learner`] by Burn's own checkpointing.
 pub(crate) struct Capture<M: LearnerModel> {
+    description: Description,
     checkpointer: LearningCheckpointer<M>,
     model: Receiver<Recorded>,
     optimizer: Receiver<Recorded>,
@@ -26,11 +27,12 @@ pub(crate) struct Capture<M: LearnerModel> {
 
 impl<M: LearnerModel> Capture<M> {
     /// Snapshots take space in `folder` while they are in use.
-    pub(crate) fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path, description: Description) -> Self {
         let (model, of_model) = Recorder::new(folder);
         let (optimizer, of_optimizer) = Recorder::new(folder);
         let (scheduler, of_scheduler) = Recorder::new(folder);
         Self {
+            description,
             checkpointer: LearningCheckpointer::new(
                 AsyncCheckpointer::new(model),
                 AsyncCheckpointer::new(optimizer),
@@ -55,9 +57,15 @@ impl<M: LearnerModel> Capture<M> {
         let model = received("model", &self.model);
         let optimizer = received("optimizer", &self.optimizer);
         let scheduler = received("scheduler", &self.scheduler);
+        let mut ahead = learner.clone();
+        let next = || {
+            ahead.lr_step();
+            ahead.lr_current()
+        };
         Ok(Snapshot {
             path: None,
             progress,
+            description: self.description.with_learning_rates(next),
             model: model?,
             optimizer: optimizer?,
             scheduler: scheduler?,

@@ -30,10 +30,30 @@ pub enum CheckpointError {
     },
     /// A new training in a folder that already contains checkpoints.
     #[error(
-        "{} already contains checkpoints; resume from one or choose another folder",
+        "{} already contains checkpoints of another training; resume from one or choose another \
+         folder",
         .directory.display()
     )]
     Occupied {
+        /// The folder.
+        directory: PathBuf,
+    },
+    /// A file in a folder of checkpoints that has the name of a checkpoint and cannot be read. It is
+    /// never removed or replaced.
+    #[error(
+        "{} is in the way: {problem}; move it to another folder, or choose another one for the \
+         checkpoints",
+        .path.display()
+    )]
+    InTheWay {
+        /// The file.
+        path: PathBuf,
+        /// The problem with the file.
+        problem: CheckpointProblem,
+    },
+    /// A folder to which another training writes its checkpoints.
+    #[error("another training writes checkpoints to {}", .directory.display())]
+    InUse {
         /// The folder.
         directory: PathBuf,
     },
@@ -94,6 +114,8 @@ pub enum CheckpointProblem {
         message: String,
     },
     /// A training with another configuration.
+    ///
+    /// Values of the model and the loader are in JSON or in Burn's display format.
     Configuration {
         /// Path of the first value that differs.
         at: String,

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::CheckpointProblem;
+use crate::checkpoint::progress::MOST;
 use crate::error::{MlaError, Result};
 use crate::evaluation::Evaluation;
 
@@ -26,6 +28,14 @@ pub struct EpochRecord {
     pub validation: Option<ValidationRecord>,
 }
 
+impl EpochRecord {
+    /// Number of turns and joint steps.
+    pub(super) fn n_turns(&self) -> u64 {
+        let modalities = self.training.iter().map(|modality| modality.turns);
+        modalities.sum::<u64>() + self.joint.turns
+    }
+}
+
 /// Turns of a modality in an epoch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TurnStatistics {
@@ -42,6 +52,13 @@ impl TurnStatistics {
     /// Mean loss per sample, in nats; NaN without samples.
     pub fn loss(&self) -> f64 {
         self.loss_sum / self.samples as f64
+    }
+
+    /// Whether there are samples in each turn, and no absurd number of them.
+    fn is_possible(&self) -> bool {
+        self.samples >= self.turns
+            && self.samples <= MOST
+            && (self.samples == 0) == (self.turns == 0)
     }
 
     pub(crate) fn add(&mut self, samples: usize, mean_loss: f64) {
@@ -137,6 +154,56 @@ impl fmt::Display for Monitor {
 }
 
 impl History {
+    /// Checks the numbers against each other; the error is a message.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Some(first) = self.epochs.first() else {
+            return Ok(());
+        };
+        let n_modalities = first.training.len();
+        if n_modalities == 0 {
+            return Err("a history of no modality".to_string());
+        }
+        for (epoch, record) in (1..).zip(&self.epochs) {
+            let validated = record.validation.as_ref();
+            let accuracies = validated.map(|validation| &validation.modality_accuracies);
+            for n in [record.training.len()]
+                .into_iter()
+                .chain(accuracies.map(Vec::len))
+            {
+                if n != n_modalities {
+                    return Err(format!(
+                        "{n} modalities in epoch {epoch}, {n_modalities} in epoch 1"
+                    ));
+                }
+            }
+            let mut all = record.training.iter().chain([&record.joint]);
+            if let Some(TurnStatistics { turns, samples, .. }) = all.find(|of| !of.is_possible()) {
+                return Err(format!(
+                    "{samples} samples in {turns} turns of epoch {epoch}"
+                ));
+            }
+            let fused = validated.map(|validation| &validation.fused_accuracy);
+            let mut shares = accuracies.into_iter().flatten().chain(fused);
+            // An accuracy over no sample is NaN.
+            if let Some(share) = shares.find(|share| **share < 0.0 || **share > 1.0) {
+                return Err(format!("an accuracy of {share} in epoch {epoch}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a history is that of a model with `n_modalities`.
+    pub(super) fn check_modalities(&self, n_modalities: usize) -> Result<(), CheckpointProblem> {
+        let mut counts = self.epochs.iter().map(|epoch| epoch.training.len());
+        match counts.find(|n| *n != n_modalities) {
+            None => Ok(()),
+            Some(n) => Err(CheckpointProblem::Mismatch {
+                part: "history",
+                message: format!("it has {n} modalities, the model {n_modalities}"),
+            }),
+        }
+    }
+
     /// Whether none of the last `patience` epochs was better than all epochs before it.
     pub fn has_stalled(&self, monitor: Monitor, patience: usize) -> bool {
         let n_epochs = self
@@ -178,7 +245,7 @@ mod exact {
     }
 }
 
-mod exact_list {
+pub(super) mod exact_list {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::{ModuleRecord, RecordError};
-use burn::tensor::Bytes;
+use burn::tensor::{Bytes, Device};
 use burn::train::checkpoint::Checkpoint;
 
+use crate::checkpoint::describe::text_of;
 use crate::checkpoint::part::Part;
-use crate::checkpoint::{CheckpointError, CheckpointProblem, TrainingProgress, file};
+use crate::checkpoint::{CheckpointError, CheckpointProblem, Description, TrainingProgress, file};
 use crate::module::take_pending_updates;
 
 /// Everything that is needed to resume a training: model (with projector and fusion), optimizer,
@@ -27,6 +28,7 @@ pub struct Snapshot {
     pub progress: TrainingProgress,
     /// The file that the snapshot was read from.
     pub(crate) path: Option<PathBuf>,
+    pub(crate) description: Description,
     pub(crate) model: Part,
     pub(crate) optimizer: Part,
     pub(crate) scheduler: Part,
@@ -35,7 +37,9 @@ pub struct Snapshot {
 /// The same state, whatever file it was read from.
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
-        self.progress == other.progress && self.parts() == other.parts()
+        self.progress == other.progress
+            && self.description == other.description
+            && self.parts() == other.parts()
     }
 }
 
@@ -55,17 +59,20 @@ impl Snapshot {
     ///
     /// [`CheckpointError::Record`] when a tensor cannot be read from its device, or the file cannot
     /// be written.
-    pub fn new<M: Module>(
+    pub fn new<M: Module + ModuleDisplay>(
         model: &M,
         optimizer: &ModuleOptimizer,
         scheduler: &ModuleLrScheduler,
         progress: TrainingProgress,
     ) -> Result<Self, CheckpointError> {
         take_pending_updates(model);
+        let description = Description::of(&text_of(model), model, optimizer)?;
+        let mut ahead = scheduler.clone();
         // Each record is dropped before the next one is made.
         Ok(Self {
             path: None,
             progress,
+            description: description.with_learning_rates(|| ahead.step()),
             model: recorded("model", model.clone().into_record())?,
             optimizer: recorded("optimizer", optimizer.to_record())?,
             scheduler: recorded("scheduler", scheduler.to_record())?,
@@ -76,9 +83,20 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`CheckpointProblem::Mismatch`] for a model of another shape, and
-    /// [`CheckpointProblem::Unreadable`].
-    pub fn restore_model<M: Module>(&self, model: M) -> Result<M, CheckpointProblem> {
+    /// - [`CheckpointProblem::Configuration`] for a model with another structure or other options, as
+    ///   far as Burn displays them;
+    /// - [`CheckpointProblem::Mismatch`] for parameters that do not fit;
+    /// - [`CheckpointProblem::Unreadable`].
+    pub fn restore_model<M: Module + ModuleDisplay>(
+        &self,
+        model: M,
+    ) -> Result<M, CheckpointProblem> {
+        self.description.check_model(&text_of(&model))?;
+        self.load_model(model)
+    }
+
+    /// Loads the state into a model that has been compared with the description.
+    pub(crate) fn load_model<M: Module>(&self, model: M) -> Result<M, CheckpointProblem> {
         // Otherwise pending running statistics would overwrite those of the snapshot.
         take_pending_updates(&model);
         model
@@ -90,12 +108,23 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`CheckpointProblem::Mismatch`] for a record that is none of an optimizer, and
-    /// [`CheckpointProblem::Unreadable`].
+    /// [`CheckpointProblem::Mismatch`] for an optimizer that makes other updates, because it is of
+    /// another kind or has other options, and [`CheckpointProblem::Unreadable`].
     pub fn restore_optimizer(
         &self,
         optimizer: ModuleOptimizer,
     ) -> Result<ModuleOptimizer, CheckpointProblem> {
+        // Burn's optimizers load their state to the default device as well.
+        self.load_optimizer(optimizer, &Device::default())
+    }
+
+    /// As [`restore_optimizer`](Self::restore_optimizer), with a device for small computations.
+    pub(crate) fn load_optimizer(
+        &self,
+        optimizer: ModuleOptimizer,
+        device: &Device,
+    ) -> Result<ModuleOptimizer, CheckpointProblem> {
+        self.description.check_optimizer(&optimizer, device)?;
         Ok(optimizer.load_record(self.optimizer_record()?))
     }
 
@@ -103,61 +132,42 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`CheckpointProblem::Mismatch`] for a record that is none of a scheduler, and
-    /// [`CheckpointProblem::Unreadable`].
+    /// [`CheckpointProblem::Configuration`] for a scheduler whose next learning rates differ from
+    /// those of the snapshot's, and [`CheckpointProblem::Unreadable`].
     pub fn restore_scheduler(
         &self,
         scheduler: ModuleLrScheduler,
     ) -> Result<ModuleLrScheduler, CheckpointProblem> {
-        Ok(scheduler.load_record(self.scheduler_record()?))
+        let scheduler = scheduler.load_record(self.scheduler_record()?);
+        let mut ahead = scheduler.clone();
+        self.description.check_learning_rates(|| ahead.step())?;
+        Ok(scheduler)
     }
 
-    pub(crate) fn model_record(&self) -> Result<ModuleRecord, CheckpointProblem> {
+    fn model_record(&self) -> Result<ModuleRecord, CheckpointProblem> {
         ModuleRecord::from_bytes(read("model", &self.model)?).map_err(mismatch("model"))
     }
 
-    pub(crate) fn optimizer_record(&self) -> Result<OptimizerRecord, CheckpointProblem> {
+    fn optimizer_record(&self) -> Result<OptimizerRecord, CheckpointProblem> {
         OptimizerRecord::from_bytes(read("optimizer", &self.optimizer)?)
             .map_err(mismatch("optimizer"))
     }
 
-    pub(crate) fn scheduler_record(&self) -> Result<LrSchedulerRecord, CheckpointProblem> {
+    fn scheduler_record(&self) -> Result<LrSchedulerRecord, CheckpointProblem> {
         LrSchedulerRecord::from_bytes(read("scheduler", &self.scheduler)?)
             .map_err(mismatch("scheduler"))
     }
 
-    /// Checks that `recorded`, taken right after a training was restored from this snapshot, equals
-    /// it: Burn's optimizers and schedulers silently ignore state of another kind.
-    pub(crate) fn check_restored(&self, recorded: &Snapshot) -> Result<(), CheckpointProblem> {
-        // One after the other: each is read as a whole.
-        let saved = self.optimizer_record()?.len();
-        let restored = recorded.optimizer_record()?.len();
-        if saved != restored {
-            return Err(CheckpointProblem::Mismatch {
-                part: "optimizer",
-                message: format!(
-                    "it restores {restored} of {saved} tensors, because it is another optimizer"
-                ),
-            });
-        }
-        if self.scheduler != recorded.scheduler {
-            return Err(CheckpointProblem::Mismatch {
-                part: "scheduler",
-                message: "it restores a part of the state, because it is another scheduler".into(),
-            });
-        }
-        Ok(())
-    }
-
     pub(super) fn write(&self, target: &mut impl Write) -> io::Result<()> {
-        file::write(&self.progress, self.parts(), target)
+        file::write(&self.progress, &self.description, self.parts(), target)
     }
 
     pub(super) fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let (progress, [model, optimizer, scheduler]) = file::open(path)?;
+        let (progress, description, [model, optimizer, scheduler]) = file::open(path)?;
         Ok(Self {
             path: Some(path.to_path_buf()),
             progress,
+            description,
             model,
             optimizer,
             scheduler,

@@ -1,25 +1,37 @@
 //! A folder of checkpoints: names, the newest and the best one, removal of old ones.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file;
-use crate::checkpoint::{CheckpointError, Snapshot};
+use crate::checkpoint::{CheckpointError, Snapshot, TrainingProgress, file};
 use crate::error::at_least_one;
 
 const PREFIX: &str = "turn-";
 const EXTENSION: &str = "ckpt";
 const BEST: &str = "best.ckpt";
+const LOCK: &str = ".lock";
 
 /// A folder of checkpoints: `turn-<number of turns>.ckpt` and `best.ckpt`.
 ///
 /// A checkpoint is written to another file in the folder, flushed to the disk and then renamed. A
 /// crash of the process or the machine in between, or a full disk, leaves all earlier checkpoints
-/// intact. Only one process at a time may write.
+/// intact.
+///
+/// A folder holds the checkpoints of one training. Only those are ever removed or replaced: a file
+/// that is not a checkpoint, that is of another training or a newer version of this crate, or that is
+/// damaged, is an error and stays. Only one process at a time may write. A file named `.lock` sees to
+/// it.
 #[derive(Debug, Clone)]
 pub struct CheckpointStore {
     directory: PathBuf,
     keep_last: usize,
+}
+
+/// The right to write to a folder, until it is dropped or the process ends.
+pub(crate) struct StoreLock {
+    _file: File,
 }
 
 impl CheckpointStore {
@@ -59,41 +71,59 @@ impl CheckpointStore {
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Io`]. Existing checkpoints stay.
+    /// - [`CheckpointError::Occupied`] for a folder that holds checkpoints of another training;
+    /// - [`CheckpointError::InTheWay`] for a folder that holds a file with the name of a checkpoint
+    ///   that cannot be read;
+    /// - [`CheckpointError::InUse`] while another process writes;
+    /// - [`CheckpointError::Io`].
+    ///
+    /// Existing checkpoints stay.
     pub fn save(&self, snapshot: &Snapshot) -> Result<PathBuf, CheckpointError> {
+        self.save_locked(&self.lock()?, snapshot)
+    }
+
+    /// As [`save`](Self::save), with the right to write.
+    pub(crate) fn save_locked(
+        &self,
+        lock: &StoreLock,
+        snapshot: &Snapshot,
+    ) -> Result<PathBuf, CheckpointError> {
         let turns = snapshot.progress.turns;
-        let path = self
-            .directory
-            .join(format!("{PREFIX}{turns:010}.{EXTENSION}"));
-        Self::write(&path, snapshot)?;
+        let path = self.directory.join(name(turns));
+        self.write(lock, &path, snapshot)?;
         let all = self.numbered()?;
         let (until_now, later): (Vec<_>, Vec<_>) = all.into_iter().partition(|(n, _)| *n <= turns);
         let too_old = until_now.into_iter().rev().skip(self.keep_last);
         for (_, old) in later.into_iter().chain(too_old) {
-            fs::remove_file(&old).map_err(CheckpointError::io(&old))?;
+            Self::remove(&old)?;
         }
-        self.remove_unfinished()?;
+        self.remove_unfinished(lock)?;
         Ok(path)
     }
 
-    /// Removes the best checkpoint if it is of a later turn than `turns`, or cannot be read. It is
-    /// obsolete for a training that resumes from there.
+    /// Removes a checkpoint, unless it is damaged.
+    fn remove(path: &Path) -> Result<(), CheckpointError> {
+        match Self::load(path) {
+            Ok(_) => fs::remove_file(path).map_err(CheckpointError::io(path)),
+            Err(CheckpointError::Unusable { problem, .. }) => {
+                log::warn!("{} is not removed: {problem}", path.display());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the best checkpoint if it is of a later turn than `turns`. It is obsolete for a
+    /// training that resumes from there.
     pub(crate) fn remove_later_best(&self, turns: u64) -> Result<(), CheckpointError> {
-        let path = self.directory.join(BEST);
-        let stays = match self.best() {
-            Ok(best) => best.is_none_or(|best| best.progress.turns <= turns),
-            Err(CheckpointError::Unusable { .. }) => false,
-            Err(error) => return Err(error),
-        };
-        if stays {
-            Ok(())
-        } else {
-            fs::remove_file(&path).map_err(CheckpointError::io(&path))
+        match self.best_path()? {
+            Some(best) if file::peek(&best)?.turns > turns => Self::remove(&best),
+            _ => Ok(()),
         }
     }
 
     /// Removes unfinished files and folders of killed processes.
-    fn remove_unfinished(&self) -> Result<(), CheckpointError> {
+    fn remove_unfinished(&self, _: &StoreLock) -> Result<(), CheckpointError> {
         let in_folder = || CheckpointError::io(&self.directory);
         for entry in fs::read_dir(&self.directory).map_err(in_folder())? {
             let path = entry.map_err(in_folder())?.path();
@@ -115,14 +145,84 @@ impl CheckpointStore {
     ///
     /// As [`save`](Self::save).
     pub fn save_best(&self, snapshot: &Snapshot) -> Result<PathBuf, CheckpointError> {
+        self.save_best_locked(&self.lock()?, snapshot)
+    }
+
+    /// As [`save_best`](Self::save_best), with the right to write.
+    pub(crate) fn save_best_locked(
+        &self,
+        lock: &StoreLock,
+        snapshot: &Snapshot,
+    ) -> Result<PathBuf, CheckpointError> {
         let path = self.directory.join(BEST);
-        Self::write(&path, snapshot)?;
+        self.write(lock, &path, snapshot)?;
         Ok(path)
     }
 
-    fn write(path: &Path, snapshot: &Snapshot) -> Result<(), CheckpointError> {
+    fn write(
+        &self,
+        _: &StoreLock,
+        path: &Path,
+        snapshot: &Snapshot,
+    ) -> Result<(), CheckpointError> {
+        self.check_own(&snapshot.progress)?;
+        if path.try_exists().map_err(CheckpointError::io(path))? {
+            Self::load(path).map_err(in_the_way)?;
+        }
         atomic_file::write_with(path, |file| snapshot.write(file))
             .map_err(CheckpointError::io(path))
+    }
+
+    /// Takes the right to write to the folder.
+    pub(crate) fn lock(&self) -> Result<StoreLock, CheckpointError> {
+        let path = self.directory.join(LOCK);
+        let open = File::options().create(true).append(true).open(&path);
+        let file = open.map_err(CheckpointError::io(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let directory = self.directory.clone();
+                return Err(CheckpointError::InUse { directory });
+            }
+            // A file system without locks.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(CheckpointError::io(&path)(error)),
+        }
+        Ok(StoreLock { _file: file })
+    }
+
+    /// Checks that all checkpoints in the folder are of the same training, by their headers.
+    fn check_own(&self, progress: &TrainingProgress) -> Result<(), CheckpointError> {
+        self.check_each(progress, file::peek)
+    }
+
+    /// Checks that all checkpoints in the folder are undamaged and of the same training.
+    pub(crate) fn check_all(&self, progress: &TrainingProgress) -> Result<(), CheckpointError> {
+        self.check_each(progress, |path| Ok(Self::load(path)?.progress))
+    }
+
+    fn check_each(
+        &self,
+        progress: &TrainingProgress,
+        read: impl Fn(&Path) -> Result<TrainingProgress, CheckpointError>,
+    ) -> Result<(), CheckpointError> {
+        for path in self.list()?.into_iter().chain(self.best_path()?) {
+            if !read(&path)
+                .map_err(in_the_way)?
+                .is_of_same_training(progress)
+            {
+                let directory = self.directory.clone();
+                return Err(CheckpointError::Occupied { directory });
+            }
+        }
+        Ok(())
+    }
+
+    /// The best checkpoint, if there is one.
+    fn best_path(&self) -> Result<Option<PathBuf>, CheckpointError> {
+        let path = self.directory.join(BEST);
+        let exists = path.try_exists().map_err(CheckpointError::io(&path))?;
+        Ok(exists.then_some(path))
     }
 
     /// All checkpoints except the best one, oldest first.
@@ -139,15 +239,14 @@ impl CheckpointStore {
         let in_folder = || CheckpointError::io(&self.directory);
         let mut found: Vec<(u64, PathBuf)> = vec![];
         for entry in fs::read_dir(&self.directory).map_err(in_folder())? {
-            let path = entry.map_err(in_folder())?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == EXTENSION)
-            {
-                let stem = path.file_stem().and_then(|stem| stem.to_str());
-                let number = stem.and_then(|stem| stem.strip_prefix(PREFIX)?.parse().ok());
-                found.extend(number.map(|number| (number, path)));
-            }
+            let entry = entry.map_err(in_folder())?;
+            found.extend(
+                entry
+                    .file_name()
+                    .to_str()
+                    .and_then(turns_of)
+                    .map(|turns| (turns, entry.path())),
+            );
         }
         found.sort();
         Ok(found)
@@ -184,12 +283,7 @@ impl CheckpointStore {
     ///
     /// As [`load`](Self::load).
     pub fn best(&self) -> Result<Option<Snapshot>, CheckpointError> {
-        let path = self.directory.join(BEST);
-        if path.exists() {
-            Self::load(&path).map(Some)
-        } else {
-            Ok(None)
-        }
+        self.best_path()?.map(Self::load).transpose()
     }
 
     /// Opens a checkpoint and verifies its checksum.
@@ -203,18 +297,46 @@ impl CheckpointStore {
     }
 }
 
+/// The error of a checkpoint that would be removed or replaced.
+fn in_the_way(error: CheckpointError) -> CheckpointError {
+    match error {
+        CheckpointError::Unusable { path, problem, .. } => {
+            CheckpointError::InTheWay { path, problem }
+        }
+        other => other,
+    }
+}
+
+fn name(turns: u64) -> String {
+    format!("{PREFIX}{turns:010}.{EXTENSION}")
+}
+
+/// The number of turns in the name of a checkpoint; `None` for other names.
+fn turns_of(file: &str) -> Option<u64> {
+    let number = file.strip_prefix(PREFIX)?.strip_suffix(EXTENSION)?;
+    let turns = number.strip_suffix('.')?.parse().ok()?;
+    (name(turns) == file).then_some(turns)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checkpoint::part::Part;
-    use crate::checkpoint::{CheckpointProblem, TrainingProgress};
+    use crate::checkpoint::{CheckpointProblem, Description};
 
     fn snapshot(turns: u64) -> Snapshot {
-        let mut progress = TrainingProgress::new(1);
-        progress.turns = turns;
+        of_training("this one", turns)
+    }
+
+    fn of_training(training: &str, turns: u64) -> Snapshot {
         Snapshot {
             path: None,
-            progress,
+            progress: TrainingProgress {
+                training: training.to_string(),
+                turns,
+                ..TrainingProgress::new(1)
+            },
+            description: Description::default(),
             model: Part::of_bytes(&[1, 2, 3]),
             optimizer: Part::of_bytes(&[]),
             scheduler: Part::of_bytes(&[4]),
@@ -225,7 +347,7 @@ mod tests {
         CheckpointStore::open(folder.path().join("new/checkpoints")).unwrap()
     }
 
-    fn names(store: &CheckpointStore) -> Vec<String> {
+    fn names_of(store: &CheckpointStore) -> Vec<String> {
         let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_string();
         store.list().unwrap().iter().map(name).collect()
     }
@@ -241,7 +363,7 @@ mod tests {
             store.save(&snapshot(turns)).unwrap();
         }
         assert_eq!(
-            names(&store),
+            names_of(&store),
             ["turn-0000001000.ckpt", "turn-20000000000.ckpt"],
             "by number, not by name"
         );
@@ -299,14 +421,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         store.save(&snapshot(1)).unwrap();
-        let half = store.directory().join("turn-0000000002.ckpt.x1.unfinished");
+        let half = store
+            .directory()
+            .join("turn-0000000002.ckpt.x1.burn-mla-unfinished");
         fs::write(&half, "half of a").unwrap();
-        let scratch = store.directory().join(".tmpx1.unfinished");
+        let scratch = store.directory().join(".tmpx1.burn-mla-unfinished");
+        let theirs = store.directory().join("notes.unfinished");
+        fs::write(&theirs, "notes").unwrap();
         fs::create_dir(&scratch).unwrap();
         fs::write(scratch.join("part.bpk"), "half of a").unwrap();
         assert_eq!(store.latest().unwrap().unwrap(), snapshot(1));
         store.save(&snapshot(3)).unwrap();
-        assert!(!half.exists() && !scratch.exists());
+        assert!(!half.exists() && !scratch.exists() && theirs.exists());
     }
 
     #[test]
@@ -323,6 +449,118 @@ mod tests {
             "{error}"
         );
         fs::remove_dir(&blocked).unwrap();
+        let unfinished = fs::read_dir(store.directory()).unwrap().filter(|entry| {
+            let path = entry.as_ref().unwrap().path();
+            atomic_file::is_unfinished(&path)
+        });
+        assert_eq!(unfinished.count(), 0);
         assert_eq!(store.latest().unwrap().unwrap(), snapshot(1));
+    }
+
+    fn bytes_of(store: &CheckpointStore) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut all: Vec<_> = fs::read_dir(store.directory())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| !path.ends_with(LOCK))
+            .map(|path| (path.clone(), fs::read(path).unwrap()))
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn checkpoints_of_another_training_stay() {
+        for best_only in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = store(&folder);
+            if !best_only {
+                store.save(&snapshot(100)).unwrap();
+            }
+            store.save_best(&snapshot(100)).unwrap();
+            let before = bytes_of(&store);
+            let other = of_training("another one", 4);
+            for saved in [store.save(&other), store.save_best(&other)] {
+                let error = saved.unwrap_err();
+                assert!(matches!(error, CheckpointError::Occupied { .. }), "{error}");
+            }
+            assert_eq!(bytes_of(&store), before);
+            assert_eq!(store.best().unwrap().unwrap(), snapshot(100));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_neither_removed_nor_replaced() {
+        let newer = {
+            let mut bytes = vec![];
+            snapshot(9).write(&mut bytes).unwrap();
+            bytes[b"burn-mla checkpoint\n".len()] = 99;
+            bytes
+        };
+        for content in [b"notes".to_vec(), newer, vec![]] {
+            for file in ["best.ckpt", "turn-0000000001.ckpt", "turn-0000000009.ckpt"] {
+                let folder = tempfile::tempdir().unwrap();
+                let store = store(&folder);
+                let path = store.directory().join(file);
+                fs::write(&path, &content).unwrap();
+                for saved in [store.save(&snapshot(9)), store.save_best(&snapshot(9))] {
+                    let error = saved.unwrap_err();
+                    let text = error.to_string();
+                    assert!(matches!(error, CheckpointError::InTheWay { .. }), "{text}");
+                    assert!(text.starts_with(path.to_str().unwrap()), "{text}");
+                }
+                assert_eq!(bytes_of(&store), [(path, content.clone())]);
+            }
+        }
+    }
+
+    #[test]
+    fn only_files_with_the_exact_name_are_checkpoints() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder).with_keep_last(1).unwrap();
+        store.save(&snapshot(5)).unwrap();
+        let names = [
+            "turn-5.ckpt",
+            "turn-+000000005.ckpt",
+            "turn-0000000005.ckpt.old",
+        ];
+        for name in names {
+            fs::copy(
+                store.directory().join(super::name(5)),
+                store.directory().join(name),
+            )
+            .unwrap();
+        }
+        store.save(&snapshot(6)).unwrap();
+        assert!(
+            names
+                .iter()
+                .all(|name| store.directory().join(name).exists())
+        );
+        assert_eq!(names_of(&store), [super::name(6)]);
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder).with_keep_last(1).unwrap();
+        let path = store.save(&snapshot(5)).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        store.save(&snapshot(6)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+
+    #[test]
+    fn only_one_writes_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let lock = store.lock().unwrap();
+        let error = store.save(&snapshot(1)).unwrap_err();
+        assert!(matches!(error, CheckpointError::InUse { .. }), "{error}");
+        store.save_locked(&lock, &snapshot(1)).unwrap();
+        drop(lock);
+        store.save(&snapshot(2)).unwrap();
     }
 }

@@ -273,6 +273,25 @@ pub enum MlaError {
         /// The problem.
         message: String,
     },
+    /// A loader whose order cannot be repeated, which means that no training can resume with it.
+    #[error(
+        "{what} cannot be repeated, and a training with it cannot resume: use a `SeededLoader`, or \
+         wrap a loader whose passes are all alike in `InOrder`"
+    )]
+    NotRepeatable {
+        /// The order.
+        what: &'static str,
+    },
+    /// A loader that differs from the one whose position was saved.
+    #[error("the position is that of a loader with {at} = {saved}, but now {at} = {given}")]
+    OtherLoader {
+        /// Path of the first value that differs.
+        at: String,
+        /// Its value in the saved position.
+        saved: String,
+        /// Its value in this loader.
+        given: String,
+    },
     /// A data loader failed.
     #[error("data: {message}")]
     Data {

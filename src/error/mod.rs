@@ -1,10 +1,14 @@
 //! Typed errors: each names the object, the value and the place. Imports no other room.
 
 mod checks;
+#[cfg(feature = "train")]
+mod difference;
 mod mla_error;
 mod non_finite;
 
 pub(crate) use checks::{at_least_one, check_order, fraction, not_negative, positive, same_size};
+#[cfg(feature = "train")]
+pub(crate) use difference::Difference;
 pub use mla_error::MlaError;
 pub use non_finite::NonFinite;
 

@@ -8,6 +8,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
 
 use crate::error::{Result, same_size};
+use crate::loader::{LoaderSource, ResumableLoader};
 use crate::modality::{
     FillMissing, KeepPresent, ModalityInputs, MultimodalBatch, Presence, ZeroImputation,
 };
@@ -25,26 +26,29 @@ type Map<I, O> = Arc<dyn Fn(I) -> Result<O> + Send + Sync>;
 /// serves as any loader of batches does:
 /// [`AlternatingLoader::paired`](crate::loader::AlternatingLoader::paired),
 /// [`evaluate`](crate::evaluation::evaluate), Burn's training loop.
-pub struct MappedLoader<I, O> {
-    loader: Arc<dyn DataLoader<I>>,
+///
+/// Around a [`ResumableLoader`] it is one, too.
+pub struct MappedLoader<I, O, L: ?Sized = dyn DataLoader<I>> {
+    loader: Arc<L>,
     map: Map<I, O>,
 }
 
 /// A batch and the positions of its samples in their data set, as made by [`WithIndex`].
 pub type IndexedBatch<In> = (Vec<usize>, MultimodalBatch<In>);
 
-impl<I: 'static, O: 'static> MappedLoader<I, O> {
+impl<I: 'static, O: 'static, L: DataLoader<I> + ?Sized> MappedLoader<I, O, L> {
     /// A loader that applies `map` to every batch of `loader`.
-    pub fn new(
-        loader: Arc<dyn DataLoader<I>>,
-        map: impl Fn(I) -> Result<O> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(loader: Arc<L>, map: impl Fn(I) -> Result<O> + Send + Sync + 'static) -> Self {
         let map = Arc::new(map);
         Self { loader, map }
     }
 }
 
-impl<In: KeepPresent> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
+impl<In, L> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>, L>
+where
+    In: KeepPresent,
+    L: DataLoader<IndexedBatch<In>> + ?Sized,
+{
     /// Applies `presence`, the modality mask of the whole split, to each batch by
     /// [`MultimodalBatch::with_presence`]. The mask of a sample does not depend on shuffling or on
     /// slices of this loader.
@@ -89,10 +93,7 @@ impl<In: KeepPresent> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
     /// [`MlaError::Size`](crate::MlaError::Size) when the number of items of the loader differs from
     /// the number of samples of the mask. While loading, the errors of [`Presence::select`] and
     /// [`MultimodalBatch::with_presence`].
-    pub fn masked(
-        loader: Arc<dyn DataLoader<IndexedBatch<In>>>,
-        presence: Presence,
-    ) -> Result<Self> {
+    pub fn masked(loader: Arc<L>, presence: Presence) -> Result<Self> {
         same_size(
             "samples of the modality mask (one per item of the loader)",
             loader.num_items(),
@@ -105,21 +106,26 @@ impl<In: KeepPresent> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
     }
 }
 
-impl<In: ModalityInputs> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>> {
+impl<In, L> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>, L>
+where
+    In: ModalityInputs,
+    L: DataLoader<IndexedBatch<In>> + ?Sized,
+{
     /// Sets the [positions of the samples](MultimodalBatch::samples) of each batch, for methods
     /// that keep state per sample, such as [`Qmf`](crate::baseline::Qmf).
-    pub fn with_samples(loader: Arc<dyn DataLoader<IndexedBatch<In>>>) -> Self {
+    pub fn with_samples(loader: Arc<L>) -> Self {
         Self::new(loader, |(samples, batch)| Ok(batch.with_samples(samples)))
     }
 }
 
-impl<In: FillMissing + Sync> MappedLoader<MultimodalBatch<In>, MultimodalBatch<In>> {
+impl<In, L> MappedLoader<MultimodalBatch<In>, MultimodalBatch<In>, L>
+where
+    In: FillMissing + Sync,
+    L: DataLoader<MultimodalBatch<In>> + ?Sized,
+{
     /// Fills missing modalities with zeros, as the authors' code does and the paper does not; see
     /// [`ZeroImputation`].
-    pub fn zero_imputation(
-        loader: Arc<dyn DataLoader<MultimodalBatch<In>>>,
-        policy: ZeroImputation<In>,
-    ) -> Self {
+    pub fn zero_imputation(loader: Arc<L>, policy: ZeroImputation<In>) -> Self {
         Self::new(loader, move |batch| policy.fill(batch))
     }
 }
@@ -144,7 +150,7 @@ impl<I, O> DataLoaderIterator<O> for MappedIter<'_, I, O> {
     }
 }
 
-impl<I: 'static, O: 'static> DataLoader<O> for MappedLoader<I, O> {
+impl<I: 'static, O: 'static, L: DataLoader<I> + ?Sized> DataLoader<O> for MappedLoader<I, O, L> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<O> + 'a> {
         Box::new(MappedIter {
             batches: self.loader.iter(),
@@ -157,17 +163,25 @@ impl<I: 'static, O: 'static> DataLoader<O> for MappedLoader<I, O> {
     }
 
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<O>> {
-        Arc::new(Self {
+        Arc::new(MappedLoader {
             loader: self.loader.to_device(device),
             map: self.map.clone(),
         })
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<O>> {
-        Arc::new(Self {
+        Arc::new(MappedLoader {
             loader: self.loader.slice(start, end),
             map: self.map.clone(),
         })
+    }
+}
+
+impl<I: 'static, O: 'static, L: ResumableLoader<I> + ?Sized> ResumableLoader<O>
+    for MappedLoader<I, O, L>
+{
+    fn sources(&self) -> Vec<LoaderSource> {
+        self.loader.sources()
     }
 }
 

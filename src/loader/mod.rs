@@ -3,6 +3,7 @@
 mod alternating;
 mod masked;
 mod position;
+mod resumable;
 mod schedule;
 mod seed;
 mod seeded;
@@ -10,7 +11,8 @@ mod unpaired;
 
 pub use alternating::{AlternatingLoader, EpochLength};
 pub use masked::{IndexedBatch, MappedLoader, WithIndex};
-pub use position::{LoaderHandle, LoaderPosition, Passes};
+pub use position::{LoaderHandle, LoaderPosition, SourcePosition};
+pub use resumable::{InOrder, LoaderSource, Passes, ResumableLoader, SourceLoader};
 pub use schedule::{Blocks, FixedOrder, RoundRobin, Schedule};
 pub(crate) use seed::derived;
 pub use seeded::SeededLoader;

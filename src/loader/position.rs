@@ -1,21 +1,35 @@
 //! Position of a loader, which checkpoints save and restore.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::error::{Result, same_size};
+use crate::error::{Difference, MlaError, Result};
+use crate::loader::LoaderSource;
 
-/// The position of an [`AlternatingLoader`](crate::loader::AlternatingLoader).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The position of an [`AlternatingLoader`](crate::loader::AlternatingLoader) or of a loader of
+/// batches, and what its order follows from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoaderPosition {
     /// Number of scheduled turns, including skipped ones.
     pub step: u64,
     /// Number of skipped turns.
     pub skipped: u64,
-    /// Number of started passes of each source loader.
-    pub passes: Vec<u64>,
+    /// Schedule and length of an epoch; null for a loader of batches.
+    pub schedule: Value,
+    /// Position of each source loader.
+    pub sources: Vec<SourcePosition>,
+}
+
+/// The position of a source loader.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourcePosition {
+    /// What the order follows from, such as a seed and a batch size.
+    pub order: Value,
+    /// Number of started passes.
+    pub passes: u64,
 }
 
 /// A handle that saves and restores the position of an
@@ -24,75 +38,85 @@ pub struct LoaderPosition {
 #[derive(Debug, Clone)]
 pub struct LoaderHandle {
     counts: Arc<Counts>,
-    passes: Arc<Mutex<Vec<Passes>>>,
+    schedule: Value,
+    sources: Option<Vec<LoaderSource>>,
 }
 
 impl LoaderHandle {
-    pub(super) fn new(counts: Arc<Counts>, passes: Arc<Mutex<Vec<Passes>>>) -> Self {
-        Self { counts, passes }
+    pub(super) fn new(
+        counts: Arc<Counts>,
+        schedule: Value,
+        sources: Option<Vec<LoaderSource>>,
+    ) -> Self {
+        Self {
+            counts,
+            schedule,
+            sources,
+        }
     }
 
-    /// A handle to a loader of batches that counts its passes and has no schedule, such as a
-    /// [`SeededLoader`](crate::loader::SeededLoader).
-    pub fn of_passes(passes: impl IntoIterator<Item = Passes>) -> Self {
-        let passes = passes.into_iter().collect();
-        Self::new(Arc::default(), Arc::new(Mutex::new(passes)))
+    /// A handle to a loader of batches without a schedule, given its
+    /// [sources](crate::loader::SourceLoader::sources).
+    pub fn of_sources(sources: Option<Vec<LoaderSource>>) -> Self {
+        Self::new(Arc::default(), Value::Null, sources)
     }
 
-    fn passes(&self) -> MutexGuard<'_, Vec<Passes>> {
-        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sources(&self) -> Result<&[LoaderSource]> {
+        self.sources.as_deref().ok_or(MlaError::NotRepeatable {
+            what: "the order of the training data",
+        })
     }
 
     /// The current position. To resume within an epoch, save the position at its start and repeat
     /// its first turns: the position does not include how far the source loaders are within a
     /// pass.
-    pub fn position(&self) -> LoaderPosition {
-        LoaderPosition {
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NotRepeatable`] for source loaders that are not
+    /// [`ResumableLoader`](crate::loader::ResumableLoader)s.
+    pub fn position(&self) -> Result<LoaderPosition> {
+        let sources = self.sources()?.iter();
+        Ok(LoaderPosition {
             step: self.counts.step(),
             skipped: self.counts.skipped(),
-            passes: self.passes().iter().map(Passes::begun).collect(),
-        }
+            schedule: self.schedule.clone(),
+            sources: sources
+                .map(|source| SourcePosition {
+                    order: source.order().clone(),
+                    passes: source.passes().begun(),
+                })
+                .collect(),
+        })
     }
 
     /// Moves the loader to `position`, from the next epoch on.
     ///
     /// # Errors
     ///
-    /// [`MlaError::Size`](crate::MlaError::Size) for a position with another number of loaders; the
-    /// loader is then unchanged.
+    /// [`MlaError::OtherLoader`] for the position of a loader with another schedule, or with sources
+    /// of another number, seed, batch size or number of items, [`MlaError::NotRepeatable`] as
+    /// [`position`](Self::position). The loader is then unchanged.
     pub fn restore(&self, position: &LoaderPosition) -> Result<()> {
-        let what = "loaders whose passes are counted";
-        let passes = self.passes();
-        same_size(what, passes.len(), position.passes.len())?;
+        let sources = self.sources()?;
+        let given: Vec<Value> = sources
+            .iter()
+            .map(|source| source.order().clone())
+            .collect();
+        let saved = position.sources.iter().map(|source| source.order.clone());
+        let differs = Difference::between("schedule", &position.schedule, &self.schedule)
+            .or_else(|| Difference::between("sources", &saved.collect(), &given.into()));
+        if let Some(Difference { at, saved, given }) = differs {
+            return Err(MlaError::OtherLoader { at, saved, given });
+        }
         self.counts.step.store(position.step, Ordering::Relaxed);
         self.counts
             .skipped
             .store(position.skipped, Ordering::Relaxed);
-        for (passes, &begun) in passes.iter().zip(&position.passes) {
-            passes.0.store(begun, Ordering::Relaxed);
+        for (source, saved) in sources.iter().zip(&position.sources) {
+            source.passes().restore(saved.passes);
         }
         Ok(())
-    }
-}
-
-/// The number of passes that a [`SeededLoader`](crate::loader::SeededLoader) and its copies on
-/// other devices have started. Clones share the count.
-#[derive(Debug, Clone, Default)]
-pub struct Passes(Arc<AtomicU64>);
-
-impl Passes {
-    pub(super) fn starting_at(begun: u64) -> Self {
-        Self(Arc::new(AtomicU64::new(begun)))
-    }
-
-    /// Number of started passes.
-    pub fn begun(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Starts a pass and returns its number, from 0.
-    pub(super) fn begin(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
     }
 }
 

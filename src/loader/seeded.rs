@@ -6,17 +6,18 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
+use serde_json::json;
 
 use crate::error::{Result, at_least_one};
-use crate::loader::Passes;
 use crate::loader::seed::{generator, shuffle};
+use crate::loader::{LoaderSource, Passes, ResumableLoader};
 
 /// A shuffling data loader whose order is a function of its seed and the number of the pass. A
 /// resumed training reads the same batches as an uninterrupted one.
 ///
 /// Burn's loaders draw each order from a generator whose state cannot be saved, and with two or more
 /// workers their batches arrive in no fixed order. Without shuffling and with at most one worker,
-/// Burn's loaders can be resumed as well.
+/// Burn's loaders can be resumed as well, by [`InOrder`](crate::loader::InOrder).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -95,8 +96,7 @@ impl<I, O> SeededLoader<I, O> {
         })
     }
 
-    /// The count of started passes, for
-    /// [`AlternatingLoader::with_passes`](crate::loader::AlternatingLoader::with_passes).
+    /// The count of started passes.
     pub fn passes(&self) -> Passes {
         self.passes.clone()
     }
@@ -144,6 +144,24 @@ where
             passes: Passes::starting_at(self.passes.begun()),
             ..self.clone()
         })
+    }
+}
+
+impl<I, O> ResumableLoader<O> for SeededLoader<I, O>
+where
+    I: Send + Sync + 'static,
+    O: Send + 'static,
+{
+    fn sources(&self) -> Vec<LoaderSource> {
+        let (start, end) = self.range;
+        let order = json!({
+            "kind": "SeededLoader",
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "n_items": end - start,
+            "first_item": start,
+        });
+        vec![LoaderSource::new(order, self.passes())]
     }
 }
 

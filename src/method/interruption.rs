@@ -11,24 +11,32 @@ use crate::error::MlaError;
 /// The interrupter of a model's training, and the error that stopped the training.
 ///
 /// A [`MultimodalMethod`](crate::method::MultimodalMethod) holds one, or returns that of a model
-/// inside it. Clones of a model share it.
+/// inside it. It stops one training: clones of the model share interrupter and error until one of
+/// them gets an interrupter of its own. [`ResumableTraining`](crate::checkpoint::ResumableTraining)
+/// gives one to its model.
 #[derive(Clone, Default)]
 pub struct Interruption {
-    interrupter: Arc<Mutex<Option<Interrupter>>>,
+    training: Option<Training>,
+}
+
+/// The training that is stopped. A model in Burn's loop is cloned for each step.
+#[derive(Clone)]
+struct Training {
+    interrupter: Interrupter,
     first: Arc<Mutex<Option<MlaError>>>,
 }
 
 impl Interruption {
     /// An interruption that stops the training through `interrupter`.
     pub fn new(interrupter: Interrupter) -> Self {
-        let interruption = Self::default();
-        interruption.attach(&interrupter);
-        interruption
+        let first = Arc::default();
+        let training = Some(Training { interrupter, first });
+        Self { training }
     }
 
-    /// Replaces the interrupter, for all clones of the model.
-    pub fn attach(&self, interrupter: &Interrupter) {
-        *lock(&self.interrupter) = Some(interrupter.clone());
+    /// Replaces the interrupter and forgets the error. Other clones of the model keep theirs.
+    pub fn attach(&mut self, interrupter: &Interrupter) {
+        *self = Self::new(interrupter.clone());
     }
 
     /// Stops the training with an error, and keeps the first one.
@@ -37,24 +45,23 @@ impl Interruption {
     ///
     /// With the message of the error if there is no interrupter.
     pub fn raise(&self, error: MlaError) {
-        let Some(interrupter) = lock(&self.interrupter).clone() else {
+        let Some(training) = &self.training else {
             panic!("{error} (give the model an interrupter to stop the training instead)");
         };
-        lock(&self.first).get_or_insert(error.clone());
-        interrupter.fail(TrainingError::Dataset(DatasetError::new(error)));
+        lock(&training.first).get_or_insert(error.clone());
+        let error = TrainingError::Dataset(DatasetError::new(error));
+        training.interrupter.fail(error);
     }
 
     /// The error that stopped the training.
     pub fn fault(&self) -> Option<MlaError> {
-        lock(&self.first).clone()
+        lock(&self.training.as_ref()?.first).clone()
     }
 
     /// Whether an error is stopping the training.
     pub fn is_failing(&self) -> bool {
-        let interrupter = lock(&self.interrupter);
-        interrupter
-            .as_ref()
-            .is_some_and(|interrupter| interrupter.error().is_some())
+        let training = self.training.as_ref();
+        training.is_some_and(|training| training.interrupter.error().is_some())
     }
 }
 
@@ -65,7 +72,7 @@ fn lock<T>(slot: &Mutex<T>) -> MutexGuard<'_, T> {
 impl fmt::Debug for Interruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Interruption")
-            .field("interrupter", &lock(&self.interrupter).is_some())
+            .field("interrupter", &self.training.is_some())
             .field("fault", &self.fault())
             .finish()
     }

@@ -10,7 +10,7 @@ use burn::train::{InferenceStep, LearnerModel, TrainOutput, TrainStep};
 #[cfg(doc)]
 use crate::Mla;
 use crate::error::Result;
-use crate::loader::{LoaderHandle, Passes};
+use crate::loader::{LoaderHandle, SourceLoader};
 use crate::method::{EvaluationOutput, Interruption, StepOutput};
 use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 
@@ -26,9 +26,6 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 /// A joint model that is trained on the text only:
 ///
 /// ```
-/// use std::sync::Arc;
-///
-/// use burn::data::dataloader::DataLoader;
 /// use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 /// use burn::module::Module;
 /// use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
@@ -37,7 +34,7 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 /// use burn_mla::baseline::{Joint, JointConfig, Sum, SumConfig};
 /// use burn_mla::encoder::Encoders;
 /// use burn_mla::prelude::*;
-/// use burn_mla::loader::Passes;
+/// use burn_mla::loader::SourceLoader;
 /// use burn_mla::method::{
 ///     EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader,
 /// };
@@ -64,10 +61,9 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 ///     }
 ///     fn training_loader(
 ///         &self,
-///         batches: Arc<dyn DataLoader<Batch>>,
-///         passes: Vec<Passes>,
+///         batches: SourceLoader<Batch>,
 ///     ) -> Result<TrainingLoader<Batch>> {
-///         self.model.training_loader(batches, passes)
+///         self.model.training_loader(batches)
 ///     }
 ///     fn modality(_: &Batch) -> Option<usize> {
 ///         Some(1)
@@ -77,6 +73,9 @@ use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
 ///     }
 ///     fn interruption(&self) -> &Interruption {
 ///         self.model.interruption()
+///     }
+///     fn interruption_mut(&mut self) -> &mut Interruption {
+///         self.model.interruption_mut()
 ///     }
 ///     fn try_train_step(&self, mut batch: Batch) -> Result<TrainOutput<StepOutput>> {
 ///         batch.inputs.0 = None;
@@ -140,18 +139,15 @@ pub trait MultimodalMethod:
     /// Number of classes.
     fn n_classes(&self) -> usize;
 
-    /// Makes the loader of training inputs from a loader of paired data.
-    ///
-    /// `passes` counts the passes over `batches`, as
-    /// [`SeededLoader::passes`](crate::loader::SeededLoader::passes) does.
+    /// Makes the loader of training inputs from a loader of paired data, such as
+    /// `Arc::new(SeededLoader::new(..)?).into()`.
     ///
     /// # Errors
     ///
     /// Those of the method.
     fn training_loader(
         &self,
-        batches: Arc<dyn DataLoader<MultimodalBatch<Self::Inputs>>>,
-        passes: Vec<Passes>,
+        batches: SourceLoader<MultimodalBatch<Self::Inputs>>,
     ) -> Result<TrainingLoader<Self::TrainingInput>>;
 
     /// The modality of a training input, `None` for a step of all modalities at once.
@@ -164,6 +160,19 @@ pub trait MultimodalMethod:
 
     /// The interruption of the training, through which an error stops Burn's loop.
     fn interruption(&self) -> &Interruption;
+
+    /// The same [`interruption`](Self::interruption), to be replaced for a training.
+    fn interruption_mut(&mut self) -> &mut Interruption;
+
+    /// Checks the numbers of a model that was loaded from a checkpoint against each other. The
+    /// default accepts all.
+    ///
+    /// # Errors
+    ///
+    /// Those of the method.
+    fn check_restored(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Runs the forward and backward pass of a training input.
     ///

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::train::{Interrupter, TrainOutput};
@@ -11,7 +10,7 @@ use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
-use crate::loader::{AlternatingLoader, Passes, RoundRobin};
+use crate::loader::{AlternatingLoader, RoundRobin, SourceLoader};
 use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
 use crate::mla::Mla;
 use crate::modality::{ModalityInputs, MultimodalBatch, Targets, Turn};
@@ -68,11 +67,9 @@ where
     /// [`AlternatingLoader`] yourself.
     fn training_loader(
         &self,
-        batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
-        passes: Vec<Passes>,
+        batches: SourceLoader<MultimodalBatch<E::Inputs>>,
     ) -> Result<TrainingLoader<Self::TrainingInput>> {
         let loader = AlternatingLoader::paired(batches, self.n_modalities(), RoundRobin)?;
-        let loader = loader.with_passes(passes);
         Ok(TrainingLoader {
             handle: loader.handle(),
             loader: Arc::new(loader),
@@ -89,6 +86,14 @@ where
 
     fn interruption(&self) -> &Interruption {
         &self.interruption
+    }
+
+    fn interruption_mut(&mut self) -> &mut Interruption {
+        &mut self.interruption
+    }
+
+    fn check_restored(&self) -> Result<()> {
+        self.projection.check()
     }
 
     fn try_train_step(&self, turn: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {

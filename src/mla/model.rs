@@ -95,6 +95,7 @@ impl<E: ModuleDisplay, H: ModuleDisplay, P: OrthogonalProjector, F: ModuleDispla
             .add("head", &self.head)
             .add("fusion", &self.fusion)
             .add("projection", &self.projection)
+            .add_debug_attribute("config", &self.config)
             .optional()
     }
 }

@@ -87,7 +87,8 @@ impl Module for Counter {
 
 impl ModuleDisplayDefault for Counter {
     fn content(&self, content: Content) -> Option<Content> {
-        content.add_formatted(&self.value).optional()
+        // The value is state, which a display of the structure leaves out.
+        content.add_formatted(&"Counter").optional()
     }
 }
 

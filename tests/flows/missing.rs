@@ -263,7 +263,8 @@ fn zero_input_differs_from_skipping() {
 
         let skipping = AlternatingLoader::paired(loader(), 2, RoundRobin).unwrap();
         let zeros = MappedLoader::zero_imputation(loader(), policy.clone());
-        let zeros = AlternatingLoader::paired(Arc::new(zeros), 2, RoundRobin).unwrap();
+        let zeros: Arc<dyn DataLoader<_>> = Arc::new(zeros);
+        let zeros = AlternatingLoader::paired(zeros, 2, RoundRobin).unwrap();
         let fed: Vec<Vec<f32>> = zeros
             .iter()
             .map(|turn| match turn.unwrap().input {

@@ -136,10 +136,7 @@ impl Run {
         let training_device = device.clone().autodiff();
         let items = InMemDataset::new((0..N_TRAIN).collect());
         let train = SeededLoader::new(items, SampleBatcher, 4, 5, &training_device).unwrap();
-        let passes = train.passes();
-        let train = AlternatingLoader::paired(Arc::new(train), 2, RoundRobin)
-            .unwrap()
-            .with_passes([passes]);
+        let train = AlternatingLoader::paired(Arc::new(train), 2, RoundRobin).unwrap();
         let handle = train.handle();
         let valid = DataLoaderBuilder::new(SampleBatcher)
             .batch_size(4)
@@ -185,8 +182,9 @@ impl Run {
                 StoppingCondition::NoImprovementSince { n_epochs },
             ));
         }
-        let learner = Learner::new(model, SgdConfig::new().init(), self.learning_rate);
-        let (result, history) = resumable.launch(training, learner).unwrap();
+        let optimizer = SgdConfig::new().init();
+        let launched = resumable.launch(training, model, optimizer, self.learning_rate);
+        let (result, history) = launched.unwrap();
         assert!(result.error.is_none(), "{:?}", result.error);
         if let Some(log) = log {
             assert!(log.error().is_none(), "{:?}", log.error());

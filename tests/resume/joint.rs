@@ -10,7 +10,7 @@ use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
-use burn::train::{Interrupter, Learner, SupervisedTraining};
+use burn::train::{Interrupter, SupervisedTraining};
 use burn_mla::baseline::{
     ConcatConfig, Joint, JointConfig, JointHead, LateFusionConfig, OgmConfig, QmfConfig,
 };
@@ -79,7 +79,6 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
         let batcher = WithIndex(Samples);
         let train: SeededLoader<(usize, usize), IndexedBatch<Inputs>> =
             SeededLoader::new(items, batcher, 8, 5, &training_device).unwrap();
-        let passes = train.passes();
         let interrupter = Interrupter::new();
         let (stop, read) = (interrupter.clone(), AtomicU64::new(0));
         let train = MappedLoader::with_samples(Arc::new(train));
@@ -91,9 +90,7 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
             }
             Ok(batch)
         });
-        let train = model
-            .training_loader(Arc::new(train), vec![passes])
-            .unwrap();
+        let train = model.training_loader(Arc::new(train).into()).unwrap();
         let valid = DataLoaderBuilder::new(Samples)
             .batch_size(7)
             .set_device(device.clone())
@@ -113,8 +110,9 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
             training = training.grads_accumulation(self.accumulation);
         }
         let schedule = CosineAnnealingLrSchedulerConfig::new(0.02, 20);
-        let learner = Learner::new(model, AdamWConfig::new().init(), schedule.init().unwrap());
-        let (result, history) = resumable.launch(training, learner).unwrap();
+        let (optimizer, schedule) = (AdamWConfig::new().init(), schedule.init().unwrap());
+        let launched = resumable.launch(training, model, optimizer, schedule);
+        let (result, history) = launched.unwrap();
         assert!(result.error.is_none(), "{:?}", result.error);
         Outcome {
             state: state(&result.model),

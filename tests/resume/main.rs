@@ -19,10 +19,11 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
+use burn_mla::MlaError;
 use burn_mla::checkpoint::{CheckpointError, CheckpointProblem, CheckpointStore, Monitor};
 
 use common::{Numbers, devices};
-use training::{Outcome, Plan, TURNS_PER_EPOCH};
+use training::{Data, Outcome, Plan, TURNS_PER_EPOCH};
 
 /// One test at a time, because turns seed the device.
 fn alone() -> MutexGuard<'static, ()> {
@@ -177,8 +178,8 @@ fn what_does_not_fit_is_refused_before_anything_is_trained() {
     };
     let problem = problem(other_model);
     assert!(
-        matches!(&problem, CheckpointProblem::Mismatch { part: "model", message }
-            if message.contains("encoders.1")),
+        matches!(&problem, CheckpointProblem::Configuration { at, .. }
+            if at.contains("encoders.1")),
         "{problem}"
     );
 }
@@ -284,26 +285,212 @@ fn an_error_stops_the_training_and_leaves_the_checkpoint_before_it() {
     resumed.assert_is(&uninterrupted(&Plan::new(1), &device), "fixed");
 }
 
+/// What shapes a training is compared with the checkpoint, which stays, and the error names it.
 #[test]
-fn another_optimizer_or_schedule_is_refused() {
+fn another_model_optimizer_or_schedule_is_refused() {
     let _alone = alone();
-    let device = Device::flex();
-    for other in ["sgd", "linear"] {
+    for device in devices() {
         let folder = tempfile::tempdir().unwrap();
-        let stopping = Plan {
+        let stopping = |other| Plan {
             stop_after: Some(3),
-            ..Plan::new(1)
-        };
-        stopping.run(folder.path(), &device).unwrap();
-        let plan = Plan {
             other,
             ..Plan::new(1)
         };
-        let outcome = plan.run(folder.path(), &device).unwrap();
-        let error = outcome.error.expect(other);
-        assert!(error.contains("does not fit"), "{error}");
-        assert_eq!(outcome.turns, 3, "nothing is trained");
+        stopping("").run(folder.path(), &device).unwrap();
+        let plan = |other| Plan {
+            other,
+            ..Plan::new(1)
+        };
+        for (other, named) in [
+            ("alpha", "alpha: 10.0"),
+            ("leak", "leak: 0.1"),
+            ("fusion", "temperature = \"2\""),
+            ("score", "NormalizedEntropy"),
+            ("label smoothing", "label_smoothing: Some(0.1)"),
+            ("target", "target: Update"),
+            ("dropout", "prob = \"0.5\""),
+            ("frozen", "training of encoders.0"),
+            ("sgd", "the optimizer does not fit: it updates encoders.0"),
+            ("adam", "the optimizer does not fit: it updates encoders.0"),
+            ("decay", "the optimizer does not fit: it updates encoders.0"),
+            (
+                "clipping",
+                "the optimizer does not fit: it updates encoders.0",
+            ),
+            ("linear", "learning rate in"),
+        ] {
+            let error = plan(other).run(folder.path(), &device).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(named), "{other}: {error}");
+        }
+        // Optimizers without tensors of their own.
+        let folder = tempfile::tempdir().unwrap();
+        stopping("plain sgd").run(folder.path(), &device).unwrap();
+        for other in ["", "sgd", "adam"] {
+            let error = plan(other).run(folder.path(), &device).unwrap_err();
+            assert!(error.to_string().contains("the optimizer"), "{error}");
+        }
+        plan("plain sgd").run(folder.path(), &device).unwrap();
     }
+}
+
+#[test]
+fn another_order_of_the_data_is_refused() {
+    let _alone = alone();
+    let usual = Data::USUAL;
+    for device in devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let stopping = Plan {
+            stop_after: Some(TURNS_PER_EPOCH + 3),
+            ..Plan::new(2)
+        };
+        stopping.run(folder.path(), &device).unwrap();
+        for (data, named) in [
+            (Data { seed: 6, ..usual }, "loader.sources[0].seed = 5, but"),
+            (
+                Data {
+                    batch_size: 4,
+                    ..usual
+                },
+                "loader.sources[0].batch_size = 8, but",
+            ),
+            (
+                Data {
+                    n_items: 37,
+                    ..usual
+                },
+                "loader.sources[0].n_items = 38, but",
+            ),
+        ] {
+            let plan = Plan {
+                data,
+                ..Plan::new(2)
+            };
+            let error = plan.run(folder.path(), &device).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+        let other = Plan {
+            unpaired: true,
+            ..Plan::new(2)
+        };
+        let error = other.run(folder.path(), &device).unwrap_err().to_string();
+        assert!(error.contains("loader.sources"), "{error}");
+    }
+}
+
+/// The loader says the same of itself, but its labels are others.
+#[test]
+fn other_data_in_the_same_order_are_refused() {
+    let _alone = alone();
+    for device in devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let stopping = Plan {
+            stop_after: Some(TURNS_PER_EPOCH + 3),
+            ..Plan::new(2)
+        };
+        stopping.run(folder.path(), &device).unwrap();
+        let plan = Plan {
+            other: "labels",
+            ..Plan::new(2)
+        };
+        let outcome = plan.run(folder.path(), &device).unwrap();
+        let error = outcome.error.unwrap();
+        assert!(
+            error.contains("the first 3 turns of epoch 2 differ"),
+            "{error}"
+        );
+        assert_eq!(outcome.turns, TURNS_PER_EPOCH + 3, "nothing is trained");
+    }
+}
+
+#[test]
+fn a_loader_that_cannot_be_repeated_is_refused() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let plan = Plan {
+        other: "erased",
+        ..Plan::new(1)
+    };
+    let error = plan.run(folder.path(), &Device::flex()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CheckpointError::Model(MlaError::NotRepeatable { .. })
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("SeededLoader"), "{error}");
+}
+
+/// A folder of another training, of which only the best checkpoint is left.
+#[test]
+fn a_new_training_leaves_the_best_checkpoint_of_another_one() {
+    let _alone = alone();
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    Plan::new(1).run(folder.path(), &device).unwrap();
+    let checkpoints = folder.path().join("checkpoints");
+    let store = CheckpointStore::open(&checkpoints).unwrap();
+    for path in store.list().unwrap() {
+        std::fs::remove_file(path).unwrap();
+    }
+    let best = checkpoints.join("best.ckpt");
+    let before = std::fs::read(&best).unwrap();
+    let error = Plan::new(1).run(folder.path(), &device).unwrap_err();
+    assert!(matches!(error, CheckpointError::Occupied { .. }), "{error}");
+    assert_eq!(std::fs::read(&best).unwrap(), before);
+}
+
+/// A best checkpoint that is damaged, or that a newer version wrote.
+#[test]
+fn a_best_checkpoint_that_cannot_be_read_stays() {
+    let _alone = alone();
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let stopping = Plan {
+        stop_after: Some(TURNS_PER_EPOCH + 3),
+        ..Plan::new(2)
+    };
+    stopping.run(folder.path(), &device).unwrap();
+    let best = folder.path().join("checkpoints/best.ckpt");
+    let whole = std::fs::read(&best).unwrap();
+    let changed = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x40;
+        bytes
+    };
+    let format = b"burn-mla checkpoint\n".len();
+    let contents = [
+        changed(format),
+        changed(whole.len() - 9),
+        whole[..90].to_vec(),
+        b"notes".to_vec(),
+    ];
+    for content in contents {
+        std::fs::write(&best, &content).unwrap();
+        let error = Plan::new(2).run(folder.path(), &device).unwrap_err();
+        assert!(matches!(error, CheckpointError::InTheWay { .. }), "{error}");
+        assert!(
+            error.to_string().starts_with(best.to_str().unwrap()),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&best).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_folder_is_written_by_one_training_at_a_time() {
+    let _alone = alone();
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = folder.path().join("checkpoints");
+    std::fs::create_dir(&checkpoints).unwrap();
+    let lock = std::fs::File::create(checkpoints.join(".lock")).unwrap();
+    lock.lock().unwrap();
+    let error = Plan::new(1).run(folder.path(), &device).unwrap_err();
+    assert!(matches!(error, CheckpointError::InUse { .. }), "{error}");
+    drop(lock);
+    Plan::new(1).run(folder.path(), &device).unwrap();
 }
 
 /// `kill -9` at 20 random turns.

@@ -8,21 +8,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder, DataLoaderIterator, Progress};
 use burn::data::dataset::{DatasetError, InMemDataset};
+use burn::grad_clipping::GradientClippingConfig;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::optim::AdamWConfig;
+use burn::module::Module;
+use burn::optim::{AdamConfig, AdamWConfig, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use burn::train::metric::store::{Aggregate, Direction, Split};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{
-    Interrupter, Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining,
+    Interrupter, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining,
 };
 use burn_mla::checkpoint::ResumableTraining;
 use burn_mla::checkpoint::{CheckpointError, CheckpointStore, History};
 use burn_mla::head::{MlpHead, MlpHeadConfig};
 use burn_mla::loader::Blocks;
-use burn_mla::loader::{Passes, SeededLoader};
+use burn_mla::loader::{ResumableLoader, SeededLoader};
+use burn_mla::mla::ProjectionTarget;
 use burn_mla::modality::UnimodalBatch;
 use burn_mla::modality::{ModalityInput, OneOf2};
 use burn_mla::prelude::*;
@@ -62,8 +65,9 @@ pub struct Plan {
     pub schedule_epochs: usize,
     /// A turn, from 0, with an invalid label.
     pub bad_label_at: Option<u64>,
-    /// `sgd` or `linear` for another optimizer or schedule; empty for the usual ones.
+    /// What differs from the usual training, such as `sgd`; empty for nothing.
     pub other: &'static str,
+    pub data: Data,
 }
 
 /// Final state of a training.
@@ -112,27 +116,44 @@ impl Plan {
             schedule_epochs: epochs,
             bad_label_at: None,
             other: "",
+            data: Data::USUAL,
         }
     }
 
     fn model(&self, device: &Device) -> Model {
+        let dropout = if self.other == "dropout" { 0.5 } else { 0.3 };
         let image = CnnEncoderConfig::new(1, D_FEATURE)
             .with_stages(vec![3])
-            .with_dropout(0.3);
+            .with_dropout(dropout);
         let text = MlpEncoderConfig::new(D_B, D_FEATURE)
             .with_hidden(vec![self.hidden])
             .with_input_dropout(0.2);
         let encoders = (image.init(device).unwrap(), text.init(device).unwrap());
         let head = MlpHeadConfig::new(D_FEATURE, N_CLASSES).with_hidden(vec![5]);
-        let rule = LeakyRlsProjectorConfig::new().with_fold_every(3);
-        let fusion = EntropyFusionConfig::new(2).init(device).unwrap();
-        Mla::new(
-            encoders,
-            head.init(device).unwrap(),
-            rule.init().unwrap(),
-            fusion,
-        )
-        .unwrap()
+        let mut rule = LeakyRlsProjectorConfig::new().with_fold_every(3);
+        let mut fusion = EntropyFusionConfig::new(2);
+        let mut config = MlaConfig::new();
+        match self.other {
+            "alpha" => rule.alpha = 10.0,
+            "leak" => rule.leak = 0.1,
+            "fusion" => fusion.temperature = 2.0,
+            "score" => fusion.normalized = true,
+            "label smoothing" => config.label_smoothing = Some(0.1),
+            "target" => config.projection.target = ProjectionTarget::Update,
+            _ => {}
+        }
+        let mut model = config
+            .init(
+                encoders,
+                head.init(device).unwrap(),
+                rule.init().unwrap(),
+                fusion.init(device).unwrap(),
+            )
+            .unwrap();
+        if self.other == "frozen" {
+            model.encoders.0 = model.encoders.0.no_grad();
+        }
+        model
     }
 
     /// Starts a training, or resumes from the checkpoints in `folder`.
@@ -142,9 +163,11 @@ impl Plan {
         let model = self.model(&training_device);
         let schedule = Blocks::new(self.accumulation).unwrap();
         let train = if self.unpaired {
-            unpaired(schedule, &training_device)
+            self.data.unpaired(schedule, &training_device)
+        } else if self.other == "erased" {
+            self.data.erased(schedule, &training_device)
         } else {
-            paired(schedule, &training_device)
+            self.data.paired(schedule, &training_device)
         };
         let valid = DataLoaderBuilder::new(Samples)
             .batch_size(7)
@@ -164,6 +187,7 @@ impl Plan {
             interrupter: interrupter.clone(),
             announce: self.announce,
             bad_label_at: self.bad_label_at,
+            other_labels: self.other == "labels",
         };
         let mut resumable = ResumableTraining::new(&training_device, store, handle)
             .with_seed(9)
@@ -206,10 +230,17 @@ impl Plan {
         };
         let optimizer = match self.other {
             "sgd" => sgd(),
+            "plain sgd" => SgdConfig::new().init(),
+            "adam" => AdamConfig::new().init(),
+            "decay" => AdamWConfig::new().with_weight_decay(0.05).init(),
+            "clipping" => {
+                let clipping = GradientClippingConfig::Norm(1.0);
+                let config = AdamWConfig::new();
+                config.with_grad_clipping(Some(clipping)).init()
+            }
             _ => AdamWConfig::new().init(),
         };
-        let learner = Learner::new(model, optimizer, schedule);
-        let (result, history) = resumable.launch(training, learner)?;
+        let (result, history) = resumable.launch(training, model, optimizer, schedule)?;
         let fault = result.model.fault().is_some();
         Ok(Outcome {
             turns: history
@@ -227,30 +258,53 @@ impl Plan {
     }
 }
 
-fn seeded<O: Send + 'static>(
-    batcher: impl Batcher<usize, O> + 'static,
-    n_items: usize,
-    seed: u64,
-    device: &Device,
-) -> (Arc<dyn DataLoader<O>>, Passes) {
-    let items = InMemDataset::new((0..n_items).collect());
-    let loader = SeededLoader::new(items, batcher, 8, seed, device).unwrap();
-    let passes = loader.passes();
-    (Arc::new(loader), passes)
+/// Seed, batch size and number of samples of the training data.
+#[derive(Clone, Copy)]
+pub struct Data {
+    pub seed: u64,
+    pub batch_size: usize,
+    pub n_items: usize,
 }
 
-fn paired(schedule: Blocks, device: &Device) -> AlternatingLoader<Inputs> {
-    let (train, passes) = seeded(Samples, N_TRAIN, 5, device);
-    let train = AlternatingLoader::paired(train, 2, schedule).unwrap();
-    train.with_passes([passes])
-}
+impl Data {
+    pub const USUAL: Self = Self {
+        seed: 5,
+        batch_size: 8,
+        n_items: N_TRAIN,
+    };
 
-/// Images and texts of separate data sets; the shorter one repeats.
-fn unpaired(schedule: Blocks, device: &Device) -> AlternatingLoader<Inputs> {
-    let (images, of_images) = seeded(Images, N_TRAIN, 5, device);
-    let (texts, of_texts) = seeded(Texts, 21, 6, device);
-    let train = AlternatingLoader::unpaired((images, texts), schedule).unwrap();
-    train.with_passes([of_images, of_texts])
+    fn seeded<O: Send + 'static>(
+        self,
+        batcher: impl Batcher<usize, O> + 'static,
+        device: &Device,
+    ) -> Arc<dyn ResumableLoader<O>> {
+        let items = InMemDataset::new((0..self.n_items).collect());
+        let loader = SeededLoader::new(items, batcher, self.batch_size, self.seed, device);
+        Arc::new(loader.unwrap())
+    }
+
+    fn paired(self, schedule: Blocks, device: &Device) -> AlternatingLoader<Inputs> {
+        let train = self.seeded(Samples, device);
+        AlternatingLoader::paired(train, 2, schedule).unwrap()
+    }
+
+    /// Without the knowledge that the order can be repeated.
+    fn erased(self, schedule: Blocks, device: &Device) -> AlternatingLoader<Inputs> {
+        let train: Arc<dyn DataLoader<_>> = self.seeded(Samples, device);
+        AlternatingLoader::paired(train, 2, schedule).unwrap()
+    }
+
+    /// Images and texts of separate data sets; the shorter one repeats.
+    fn unpaired(self, schedule: Blocks, device: &Device) -> AlternatingLoader<Inputs> {
+        let images = self.seeded(Images, device);
+        let texts = Self {
+            seed: 6,
+            n_items: 21,
+            ..self
+        };
+        let loaders = (images, texts.seeded(Texts, device));
+        AlternatingLoader::unpaired(loaders, schedule).unwrap()
+    }
 }
 
 #[derive(Clone)]
@@ -334,6 +388,7 @@ struct Watched {
     interrupter: Interrupter,
     announce: bool,
     bad_label_at: Option<u64>,
+    other_labels: bool,
 }
 
 struct WatchedIter<'a> {
@@ -359,10 +414,17 @@ impl Iterator for WatchedIter<'_> {
             self.loader.interrupter.stop(Some("enough"));
         }
         let bad = self.loader.bad_label_at == Some(n - 1);
+        let other = self.loader.other_labels;
         Some(next.map(|mut turn| {
+            let device = turn.targets.tensor().device();
             if bad {
                 let labels = vec![99; turn.targets.len()];
-                turn.targets = Targets::from_labels(labels, &turn.targets.tensor().device());
+                turn.targets = Targets::from_labels(labels, &device);
+            }
+            if other {
+                let labels = turn.targets.labels().iter();
+                let labels = labels.map(|label| (label + 1) % N_CLASSES as i64);
+                turn.targets = Targets::from_labels(labels.collect(), &device);
             }
             turn
         }))
@@ -396,6 +458,7 @@ impl DataLoader<Turns> for Watched {
             interrupter: self.interrupter.clone(),
             announce: self.announce,
             bad_label_at: self.bad_label_at,
+            other_labels: self.other_labels,
         })
     }
 

@@ -88,6 +88,7 @@ impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for Joint<E, H> {
             .set_top_level_type("Joint")
             .add("encoders", &self.encoders)
             .add("head", &self.head)
+            .add_debug_attribute("config", &self.config)
             .optional()
     }
 }

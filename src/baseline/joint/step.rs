@@ -1,8 +1,5 @@
 //! Training of a joint model: step, update, evaluation, and its `MultimodalMethod`.
 
-use std::sync::Arc;
-
-use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
@@ -12,7 +9,7 @@ use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result};
-use crate::loader::{LoaderHandle, Passes};
+use crate::loader::{LoaderHandle, SourceLoader};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
     TrainingLoader,
@@ -221,12 +218,11 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
     /// The batches themselves.
     fn training_loader(
         &self,
-        batches: Arc<dyn DataLoader<MultimodalBatch<E::Inputs>>>,
-        passes: Vec<Passes>,
+        batches: SourceLoader<MultimodalBatch<E::Inputs>>,
     ) -> Result<TrainingLoader<Self::TrainingInput>> {
         Ok(TrainingLoader {
-            loader: batches,
-            handle: LoaderHandle::of_passes(passes),
+            loader: batches.loader,
+            handle: LoaderHandle::of_sources(batches.sources),
         })
     }
 
@@ -240,6 +236,10 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
 
     fn interruption(&self) -> &Interruption {
         &self.interruption
+    }
+
+    fn interruption_mut(&mut self) -> &mut Interruption {
+        &mut self.interruption
     }
 
     fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {

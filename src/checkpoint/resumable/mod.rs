@@ -4,17 +4,18 @@ mod run;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use burn::train::{Interruption, Learner, LearningResult, SupervisedTraining, TrainingStrategy};
 use serde::Serialize;
 
+use crate::checkpoint::store::StoreLock;
 use crate::checkpoint::{
-    CheckpointError, CheckpointProblem, CheckpointStore, History, Monitor, Snapshot,
+    CheckpointError, CheckpointProblem, CheckpointStore, Description, History, Monitor, Snapshot,
     TrainingProgress, same_option,
 };
-#[cfg(doc)]
-use crate::error::MlaError;
-use crate::error::at_least_one;
+use crate::error::{MlaError, at_least_one};
 use crate::loader::LoaderHandle;
 use crate::method::MultimodalMethod;
 
@@ -33,10 +34,29 @@ use crate::method::MultimodalMethod;
 ///   (dropout) follow. Nothing else may draw from the device in the meantime, such as the
 ///   augmentation of a loader.
 /// - The turns already taken in the epoch are read again and skipped. This needs an order of the
-///   data that is a function of the pass: a loader that does not shuffle and has at most one
-///   worker, or [`SeededLoader`](crate::loader::SeededLoader) with
-///   [`AlternatingLoader::with_passes`](crate::loader::AlternatingLoader::with_passes). The
-///   validation loader must not shuffle.
+///   data that is a function of the pass, a [`ResumableLoader`](crate::loader::ResumableLoader) such
+///   as [`SeededLoader`](crate::loader::SeededLoader). The validation loader must not shuffle.
+///
+/// # What must be the same
+///
+/// A checkpoint describes its training, and a training that differs cannot resume from it. The error
+/// names what differs:
+///
+/// - structure and options of the model, as Burn displays it: encoders, head, fusion, projector,
+///   label smoothing; and which parameters train;
+/// - the optimizer and its options, known by the updates that it makes of made-up gradients, because
+///   Burn does not show them;
+/// - the next learning rates;
+/// - seed, batch size and number of samples of the loaders, schedule, and modality and labels of the
+///   turns already taken in the epoch;
+/// - seed, monitor, accumulation and [configuration](Self::with_configuration).
+///
+/// Values that are part of the state are those of the checkpoint, such as parameters and calibration
+/// temperatures. The number of epochs, the patience and the turns between checkpoints may change. To
+/// continue with other options, start a new training from
+/// [`Snapshot::restore_model`].
+///
+/// # Logs
 ///
 /// Burn's own metric logs restart the resumed epoch, and Burn's early stopping depends on them. It
 /// is exact only if the logs still exist and it monitors the validation split. [`History`] is part
@@ -57,9 +77,17 @@ pub struct ResumableTraining {
     seed: Option<u64>,
     configuration: serde_json::Value,
     start: Option<Snapshot>,
-    state: Arc<Mutex<TrainingProgress>>,
+    state: Arc<Mutex<Option<Start>>>,
+    history: Arc<Mutex<History>>,
     /// The interruption that ended the loop.
     stopped: Arc<Mutex<Option<Interruption>>>,
+}
+
+/// What a training starts from.
+struct Start {
+    progress: TrainingProgress,
+    description: Description,
+    lock: StoreLock,
 }
 
 impl ResumableTraining {
@@ -77,7 +105,8 @@ impl ResumableTraining {
             seed: None,
             configuration: serde_json::Value::Null,
             start: None,
-            state: Arc::new(Mutex::new(TrainingProgress::new(0))),
+            state: Arc::default(),
+            history: Arc::default(),
             stopped: Arc::default(),
         }
     }
@@ -144,77 +173,125 @@ impl ResumableTraining {
     /// Starts or resumes the training and returns Burn's result together with the history.
     ///
     /// `training` is configured as usual: its metrics, number of epochs, early stopping,
-    /// accumulation, renderer and interrupter apply. A stop through the interrupter saves a
-    /// checkpoint. An error does not; the last checkpoint before it stays.
+    /// accumulation, renderer and interrupter apply, the latter also to errors of the model. A stop
+    /// through the interrupter saves a checkpoint. An error does not; the last checkpoint before it
+    /// stays.
     ///
     /// # Errors
     ///
-    /// - [`CheckpointError::Occupied`] for a new training in a folder that already has checkpoints;
+    /// - [`CheckpointError::Occupied`] for a new training in a folder that already has checkpoints,
+    ///   [`CheckpointError::InTheWay`] for a file in the folder that has the name of a checkpoint and
+    ///   cannot be read, [`CheckpointError::InUse`] while another training writes there;
     /// - [`CheckpointError::Unusable`] for a snapshot that does not fit this training;
-    /// - [`CheckpointError::Model`] for a monitor of a modality that does not exist.
+    /// - [`CheckpointError::Model`] for a monitor of a modality that does not exist, and for a loader
+    ///   whose order cannot be repeated.
     ///
     /// All of them occur before training. Later errors are in the result.
     pub fn launch<M: MultimodalMethod>(
         self,
         training: SupervisedTraining<M>,
-        mut learner: Learner<M>,
+        model: M,
+        optimizer: ModuleOptimizer,
+        scheduler: impl Into<ModuleLrScheduler>,
     ) -> Result<(LearningResult<M>, History), CheckpointError> {
-        self.monitor
-            .check(MultimodalMethod::n_modalities(&learner.model()))?;
-        let progress = match &self.start {
+        self.monitor.check(MultimodalMethod::n_modalities(&model))?;
+        let loader = self.loader.position()?;
+        let parts = Parts {
+            model,
+            optimizer,
+            scheduler: scheduler.into(),
+        };
+        let lock = self.store.lock()?;
+        let (progress, mut parts) = match &self.start {
             Some(snapshot) => {
                 let path = snapshot.path.as_deref().unwrap_or(self.store.directory());
-                self.restore(snapshot, &mut learner)
+                self.restore(snapshot, parts)
                     .map_err(|problem| CheckpointError::unusable(path, problem))?
             }
-            None if self.store.list()?.is_empty() => TrainingProgress {
-                configuration: self.configuration.clone(),
-                monitor: self.monitor,
-                loader: self.loader.position(),
-                ..TrainingProgress::new(self.seed.unwrap_or_default())
-            },
             None => {
-                let directory = self.store.directory().to_path_buf();
-                return Err(CheckpointError::Occupied { directory });
+                let progress = TrainingProgress {
+                    configuration: self.configuration.clone(),
+                    monitor: self.monitor,
+                    loader,
+                    ..TrainingProgress::new(self.seed.unwrap_or_default())
+                };
+                (progress, parts)
             }
         };
-        let state = self.state.clone();
-        *lock(&state) = progress;
-        let stopped = self.stopped.clone();
+        self.store.check_all(&progress)?;
+        let text = parts.model.to_string();
+        let start = Start {
+            progress,
+            description: Description::of(&text, &parts.model, &parts.optimizer)?,
+            lock,
+        };
+        parts
+            .model
+            .interruption_mut()
+            .attach(&training.interrupter());
+        *locked(&self.state) = Some(start);
+        let (stopped, history) = (self.stopped.clone(), self.history.clone());
         let strategy = TrainingStrategy::Custom(Arc::new(self));
+        let learner = Learner::new(parts.model, parts.optimizer, parts.scheduler);
         let mut result = training.with_training_strategy(strategy).launch(learner);
         // Burn's dashboard resets the interrupter at the end of a training that was stopped.
         if result.interrupted.is_none() && result.error.is_none() {
-            result.interrupted = lock(&stopped).take();
+            result.interrupted = locked(&stopped).take();
         }
-        let history = lock(&state).history.clone();
+        let history = std::mem::take(&mut *locked(&history));
         Ok((result, history))
     }
 
     fn restore<M: MultimodalMethod>(
         &self,
         snapshot: &Snapshot,
-        learner: &mut Learner<M>,
-    ) -> Result<TrainingProgress, CheckpointProblem> {
+        parts: Parts<M>,
+    ) -> Result<(TrainingProgress, Parts<M>), CheckpointProblem> {
         let mut progress = snapshot.progress.clone();
         progress.check_configuration(&self.configuration)?;
         progress.configuration = self.configuration.clone();
         same_option("monitor", &progress.monitor, &self.monitor)?;
         same_option("seed", &progress.seed, &self.seed.unwrap_or(progress.seed))?;
-        // On a copy first, because Burn's learner panics on a record that does not fit.
-        snapshot.restore_model(learner.model())?;
-        learner.load_model(snapshot.model_record()?);
-        learner.load_optim(snapshot.optimizer_record()?);
-        learner.load_scheduler(snapshot.scheduler_record()?);
+        let described = &snapshot.description;
+        described.check_model(&parts.model.to_string())?;
+        described.check_trainable(&parts.model)?;
+        let n_modalities = MultimodalMethod::n_modalities(&parts.model);
+        progress.history.check_modalities(n_modalities)?;
+        let model = snapshot.load_model(parts.model)?;
+        model
+            .check_restored()
+            .map_err(|error| CheckpointProblem::Mismatch {
+                part: "model",
+                message: error.to_string(),
+            })?;
+        let parts = Parts {
+            model,
+            optimizer: snapshot.load_optimizer(parts.optimizer, &self.device)?,
+            scheduler: snapshot.restore_scheduler(parts.scheduler)?,
+        };
         let position = self.loader.restore(&progress.loader);
-        position.map_err(|error| CheckpointProblem::Mismatch {
-            part: "loader",
-            message: error.to_string(),
+        position.map_err(|error| match error {
+            MlaError::OtherLoader { at, saved, given } => CheckpointProblem::Configuration {
+                at: format!("loader.{at}"),
+                saved,
+                given,
+            },
+            error => CheckpointProblem::Mismatch {
+                part: "loader",
+                message: error.to_string(),
+            },
         })?;
-        Ok(progress)
+        Ok((progress, parts))
     }
 }
 
-fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+/// The parts of a learner.
+struct Parts<M> {
+    model: M,
+    optimizer: ModuleOptimizer,
+    scheduler: ModuleLrScheduler,
+}
+
+fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

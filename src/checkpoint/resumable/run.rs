@@ -13,10 +13,11 @@ use burn::train::{
     TrainingItem, ValidLoader,
 };
 
-use super::{ResumableTraining, lock};
+use super::{ResumableTraining, Start, locked};
+use crate::checkpoint::store::StoreLock;
 use crate::checkpoint::{
-    Capture, CheckpointError, CheckpointProblem, EpochRecord, Snapshot, TrainingProgress,
-    ValidationRecord, same_option,
+    Capture, CheckpointError, EpochRecord, Snapshot, TrainingProgress, ValidationRecord,
+    same_option,
 };
 use crate::error::MlaError;
 use crate::evaluation::Evaluation;
@@ -35,6 +36,7 @@ struct Run<'a, M: MultimodalMethod> {
     accumulation: usize,
     /// Number of turns at the last checkpoint.
     saved_at: u64,
+    lock: StoreLock,
 }
 
 impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
@@ -51,20 +53,27 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
         learner.fork(&self.device);
         let mut early_stopping = components.early_stopping;
         let mut checkpointer = components.checkpointer;
-        let progress = lock(&self.state).clone();
+        let Some(Start {
+            progress,
+            description,
+            lock,
+        }) = locked(&self.state).take()
+        else {
+            unreachable!("`launch` sets what the training starts from");
+        };
         let accumulation = components.grad_accumulation.unwrap_or(1);
         let mut run = Run {
             plan: self,
             learner,
             saved_at: progress.turns,
             progress,
-            capture: Capture::new(self.store.directory()),
+            capture: Capture::new(self.store.directory(), description),
             events: components.event_processor,
             event_store: components.event_store,
             interrupter: components.interrupter,
             accumulation,
+            lock,
         };
-        run.learner.model().interruption().attach(&run.interrupter);
         if components.checkpoint.is_some() {
             run.fail("a resumable training cannot be combined with Burn's own checkpoints".into());
         }
@@ -101,14 +110,14 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
                 stopped_early = early_stopping.should_stop(epoch, &run.event_store);
             }
         }
-        *lock(&self.stopped) = run.interrupter.interruption();
-        *lock(&self.state) = run.progress;
+        *locked(&self.stopped) = run.interrupter.interruption();
+        *locked(&self.history) = run.progress.history;
         (run.learner.model(), run.events)
     }
 }
 
 impl<M: MultimodalMethod> Run<'_, M> {
-    /// Checks that a resumed training has the same options, optimizer and scheduler.
+    /// Checks that a resumed training has the same accumulation, which only Burn's loop knows.
     fn check_start(&mut self) {
         let plan = self.plan;
         let Some(snapshot) = &plan.start else {
@@ -116,23 +125,10 @@ impl<M: MultimodalMethod> Run<'_, M> {
             return;
         };
         let (saved, given) = (self.progress.accumulation, self.accumulation);
-        let checked = same_option("gradient accumulation", &saved, &given)
-            .and_then(|()| {
-                let recorded = self
-                    .snapshot()
-                    .map_err(|error| CheckpointProblem::Mismatch {
-                        part: "state",
-                        message: error.to_string(),
-                    })?;
-                snapshot.check_restored(&recorded)
-            })
-            .map_err(|problem| {
-                let path = snapshot.path.as_deref();
-                let path = path.unwrap_or(plan.store.directory());
-                CheckpointError::unusable(path, problem)
-            });
-        if let Err(error) = checked {
-            self.fail(error.to_string());
+        if let Err(problem) = same_option("gradient accumulation", &saved, &given) {
+            let path = snapshot.path.as_deref();
+            let path = path.unwrap_or(plan.store.directory());
+            self.fail(CheckpointError::unusable(path, problem).to_string());
         }
     }
 
@@ -160,12 +156,13 @@ impl<M: MultimodalMethod> Run<'_, M> {
             });
         }
         let mut turns = loader.iter();
+        let mut checksum = 0;
         for _ in 0..self.progress.turns_in_epoch {
             if self.interrupter.should_stop() {
                 return;
             }
             match turns.next() {
-                Some(Ok(_)) => {}
+                Some(Ok(turn)) => checksum = checksum_with::<M>(checksum, &turn),
                 Some(Err(error)) => return self.interrupter.fail(error),
                 None => {
                     let message = format!(
@@ -176,6 +173,14 @@ impl<M: MultimodalMethod> Run<'_, M> {
                     return self.fail(message);
                 }
             }
+        }
+        if checksum != self.progress.turns_checksum {
+            let message = format!(
+                "the first {} turns of epoch {epoch} differ from those that were taken before: their \
+                 modalities or labels are others",
+                self.progress.turns_in_epoch
+            );
+            return self.fail(message);
         }
         let mut next = turns.next();
         while let Some(turn) = next.take() {
@@ -204,11 +209,13 @@ impl<M: MultimodalMethod> Run<'_, M> {
         turns: &mut dyn DataLoaderIterator<<M as TrainStep>::Input>,
     ) -> Option<Result<<M as TrainStep>::Input, DatasetError>> {
         let modality = M::modality(&first);
+        let mut checksum = self.progress.turns_checksum;
         let mut accumulator = GradientsAccumulator::new();
         let mut items = vec![];
         let mut turn = first;
         loop {
             let progress = turns.progress();
+            checksum = checksum_with::<M>(checksum, &turn);
             let taken = self.progress.turns + items.len() as u64;
             self.plan.device.seed(derived(self.progress.seed, taken));
             let model = self.learner.model();
@@ -222,7 +229,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
             let item = output.item;
             items.push((item, progress));
             if self.accumulation == 1 {
-                self.apply(output.grads, items);
+                self.apply(output.grads, items, checksum);
                 return turns.next();
             }
             accumulator.accumulate(&self.learner.model(), output.grads);
@@ -234,20 +241,27 @@ impl<M: MultimodalMethod> Run<'_, M> {
                     turn = next;
                 }
                 next => {
-                    self.apply(accumulator.grads(), items);
+                    self.apply(accumulator.grads(), items, checksum);
                     return next;
                 }
             }
         }
     }
 
-    fn apply(&mut self, gradients: GradientsParams, items: Vec<(StepOutput, Progress)>) {
+    /// Makes an update. `checksum` is that of the turns of the epoch until then.
+    fn apply(
+        &mut self,
+        gradients: GradientsParams,
+        items: Vec<(StepOutput, Progress)>,
+        checksum: u32,
+    ) {
         self.learner.lr_step();
         self.learner.optimizer_step(gradients);
         if self.interrupter.error().is_some() {
             // The model reported an error instead of the update.
             return;
         }
+        self.progress.turns_checksum = checksum;
         for (item, progress) in items {
             let loss = item.loss.clone().try_into_scalar::<f64>();
             let loss = match loss {
@@ -333,7 +347,11 @@ impl<M: MultimodalMethod> Run<'_, M> {
         let epoch = self.progress.epoch;
         self.progress.epoch += 1;
         self.progress.turns_in_epoch = 0;
-        self.progress.loader = self.plan.loader.position();
+        self.progress.turns_checksum = 0;
+        match self.plan.loader.position() {
+            Ok(position) => self.progress.loader = position,
+            Err(error) => return self.fail(error.to_string()),
+        }
         let is_best = self.progress.history.best_epoch(self.plan.monitor) == Some(epoch);
         self.checkpoint(is_best);
     }
@@ -355,9 +373,9 @@ impl<M: MultimodalMethod> Run<'_, M> {
             }
             // The best one first: after a crash between the two writes the epoch is repeated.
             if is_best {
-                store.save_best(&snapshot)?;
+                store.save_best_locked(&self.lock, &snapshot)?;
             }
-            store.save(&snapshot)
+            store.save_locked(&self.lock, &snapshot)
         });
         match saved {
             Ok(_) => self.saved_at = self.progress.turns,
@@ -369,4 +387,16 @@ impl<M: MultimodalMethod> Run<'_, M> {
         let error = CheckpointerError::Unknown(message);
         self.interrupter.fail(TrainingError::Checkpoint(error));
     }
+}
+
+/// The checksum of turns when one more was taken.
+fn checksum_with<M: MultimodalMethod>(so_far: u32, turn: &<M as TrainStep>::Input) -> u32 {
+    let labels = M::targets(turn).labels();
+    let modality = M::modality(turn).map_or(-1, |modality| modality as i64);
+    let numbers = [modality, labels.len() as i64];
+    let mut checksum = crc32fast::Hasher::new_with_initial(so_far);
+    for number in numbers.iter().chain(labels) {
+        checksum.update(&number.to_le_bytes());
+    }
+    checksum.finalize()
 }

@@ -2,16 +2,16 @@
 
 mod iterator;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use burn::data::dataloader::{DataLoader, DataLoaderIterator};
 use burn::tensor::Device;
+use serde_json::json;
 
 use self::iterator::AlternatingIter;
 use crate::error::{MlaError, Result};
-use crate::loader::Schedule;
-use crate::loader::UnpairedLoaders;
-use crate::loader::position::{Counts, LoaderHandle, Passes};
+use crate::loader::position::{Counts, LoaderHandle};
+use crate::loader::{LoaderSource, Schedule, SourceLoader, UnpairedLoaders};
 use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
 
 /// The length of an epoch of an [`AlternatingLoader`].
@@ -48,7 +48,8 @@ pub struct AlternatingLoader<In: ModalityInputs> {
     schedule: Arc<dyn Schedule>,
     epoch: EpochLength,
     counts: Arc<Counts>,
-    passes: Arc<Mutex<Vec<Passes>>>,
+    /// What the order of the source follows from; `None` for an order that cannot be repeated.
+    sources: Option<Vec<LoaderSource>>,
 }
 
 enum Source<In: ModalityInputs> {
@@ -62,19 +63,23 @@ enum Source<In: ModalityInputs> {
 impl<In: ModalityInputs> AlternatingLoader<In> {
     /// A loader of turns from one loader of paired batches with `n_modalities` modalities.
     ///
+    /// `loader` is an `Arc` of a [`ResumableLoader`](crate::loader::ResumableLoader), or an
+    /// `Arc<dyn DataLoader<_>>`, with which a training cannot resume.
+    ///
     /// # Errors
     ///
     /// [`MlaError::NoModalities`] for `n_modalities = 0`.
     pub fn paired(
-        loader: Arc<dyn DataLoader<MultimodalBatch<In>>>,
+        loader: impl Into<SourceLoader<MultimodalBatch<In>>>,
         n_modalities: usize,
         schedule: impl Schedule + 'static,
     ) -> Result<Self> {
+        let SourceLoader { loader, sources } = loader.into();
         let source = Source::Paired {
             loader,
             n_modalities,
         };
-        Self::new(source, Arc::new(schedule))
+        Self::new(source, Arc::new(schedule), sources)
     }
 
     /// A loader of turns from one loader per modality.
@@ -87,20 +92,30 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
         loaders: impl UnpairedLoaders<Inputs = In>,
         schedule: impl Schedule + 'static,
     ) -> Result<Self> {
-        let loaders = loaders.into_turns();
+        let (loaders, sources): (Vec<_>, Vec<_>) = loaders
+            .into_turns()
+            .into_iter()
+            .map(|of| (of.loader, of.sources))
+            .unzip();
+        let sources: Option<Vec<_>> = sources.into_iter().collect();
         if let Some(modality) = loaders.iter().position(|loader| loader.num_items() == 0) {
             return Err(MlaError::AbsentModality { modality });
         }
-        Self::new(Source::Unpaired(loaders), Arc::new(schedule))
+        let sources = sources.map(|each| each.concat());
+        Self::new(Source::Unpaired(loaders), Arc::new(schedule), sources)
     }
 
-    fn new(source: Source<In>, schedule: Arc<dyn Schedule>) -> Result<Self> {
+    fn new(
+        source: Source<In>,
+        schedule: Arc<dyn Schedule>,
+        sources: Option<Vec<LoaderSource>>,
+    ) -> Result<Self> {
         let loader = Self {
             source,
             schedule,
             epoch: EpochLength::default(),
             counts: Arc::default(),
-            passes: Arc::default(),
+            sources,
         };
         match loader.n_modalities() {
             0 => Err(MlaError::NoModalities {
@@ -122,17 +137,15 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
         self
     }
 
-    /// Includes the order of the source loaders in the position that [`handle`](Self::handle) saves
-    /// and restores, given the [`passes`](crate::loader::SeededLoader::passes) of each.
-    pub fn with_passes(self, passes: impl IntoIterator<Item = Passes>) -> Self {
-        let passes = passes.into_iter().collect();
-        *self.passes.lock().unwrap_or_else(PoisonError::into_inner) = passes;
-        self
-    }
-
-    /// A handle that saves and restores the position of the loader.
+    /// A handle that saves and restores the position of the loader: its step, and the order of its
+    /// source loaders. It refuses to do so if the order of a source loader cannot be repeated.
     pub fn handle(&self) -> LoaderHandle {
-        LoaderHandle::new(self.counts.clone(), self.passes.clone())
+        let schedule = json!({
+            "order": format!("{:?}", self.schedule),
+            "epoch": format!("{:?}", self.epoch),
+            "n_modalities": self.n_modalities(),
+        });
+        LoaderHandle::new(self.counts.clone(), schedule, self.sources.clone())
     }
 
     /// Number of modalities.
@@ -170,7 +183,7 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
             schedule: self.schedule.clone(),
             epoch: self.epoch,
             counts,
-            passes: Arc::default(),
+            sources: None,
         })
     }
 }

@@ -5,6 +5,8 @@ use burn::module::ParamId;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
 use burn::tensor::{DType, Device, Tensor};
 
+#[cfg(feature = "train")]
+use crate::error::MlaError;
 use crate::error::Result;
 use crate::head::ProtectedLayer;
 #[cfg(feature = "train")]
@@ -119,6 +121,20 @@ impl<P: OrthogonalProjector> Projection<P> {
     /// If there is no such layer.
     pub fn state(&self, layer: usize) -> &P::State {
         &self.layers[layer].state
+    }
+
+    /// Checks that the last modality of a loaded state exists.
+    #[cfg(feature = "train")]
+    pub(in crate::mla) fn check(&self) -> Result<()> {
+        let n_modalities = self.layers.first().map_or(1, |layer| layer.carriers.len());
+        let last = self.last_modality.get();
+        if last < n_modalities as u64 {
+            return Ok(());
+        }
+        Err(MlaError::ModalityOutOfRange {
+            modality: last.try_into().unwrap_or(usize::MAX),
+            n_modalities,
+        })
     }
 
     /// The gains of a protected layer's projector for a modality; `None` where there is no such

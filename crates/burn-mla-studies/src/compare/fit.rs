@@ -10,7 +10,7 @@ use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
-use burn::train::{Interrupter, Learner, SupervisedTraining};
+use burn::train::{Interrupter, SupervisedTraining};
 use burn_mla::baseline::{
     BiGatedConfig, ConcatConfig, FilmConfig, Joint, JointConfig, JointHead, LateFusionConfig,
     OgmConfig, QmfConfig, SumConfig,
@@ -241,8 +241,7 @@ impl Run<'_> {
         let n_items = indices.len();
         let batches = self.batches(Split::Train)?;
         let batches = batches.shuffled(indices, key.seed, &device)?;
-        let passes = vec![batches.passes()];
-        let train = model.training_loader(Arc::new(batches), passes)?;
+        let train = model.training_loader(Arc::new(batches).into())?;
         // An alternating epoch contains each batch once per modality.
         let steps_per_batch = train.loader.num_items() / n_items;
         let n_steps = self.n_batches() as usize * steps_per_batch * key.epochs;
@@ -264,8 +263,7 @@ impl Run<'_> {
                 .with_interrupter(Interrupter::new())
                 .renderer(Box::new(PlainRenderer::new(std::io::sink())))
                 .num_epochs(key.epochs);
-        let learner = Learner::new(model, optimizer, schedule);
-        let (result, history) = resumable.launch(training, learner)?;
+        let (result, history) = resumable.launch(training, model, optimizer, schedule)?;
         if let Some(error) = result.error {
             return Err(format!("{key}: {error}").into());
         }

@@ -10,8 +10,8 @@ use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::Device;
+use burn::train::SupervisedTraining;
 use burn::train::metric::{AccuracyMetric, LossMetric};
-use burn::train::{Learner, SupervisedTraining};
 use burn_mla::baseline::{Concat, ConcatConfig, Joint, JointConfig};
 use burn_mla::checkpoint::CheckpointStore;
 use burn_mla::checkpoint::ResumableTraining;
@@ -277,8 +277,7 @@ impl Run<'_> {
         let device = self.device.clone().autodiff();
         let model = model(&device)?;
         let batches = self.training_loader(stage)?;
-        let passes = vec![batches.passes()];
-        let train = model.training_loader(Arc::new(batches), passes)?;
+        let train = model.training_loader(Arc::new(batches).into())?;
         let valid = match stage {
             Stage::Validated => self.evaluation_loader(Split::Valid)?,
             // The validation split is trained on.
@@ -331,8 +330,8 @@ impl Run<'_> {
             training = training.renderer(Box::new(renderer.with_metrics(shown)));
         }
         let optimizer = self.settings.optimizer();
-        let learner = Learner::new(model, optimizer, self.settings.schedule(n_steps)?);
-        let (result, history) = resumable.launch(training, learner)?;
+        let schedule = self.settings.schedule(n_steps)?;
+        let (result, history) = resumable.launch(training, model, optimizer, schedule)?;
         if let Some(error) = result.error {
             return Err(error.to_string().into());
         }
