@@ -1,6 +1,8 @@
 //! Flows through the public API, on flex and on ndarray.
 
 mod burn_loop;
+#[path = "../golden/checks.rs"]
+mod checks;
 mod common;
 mod edges;
 mod factors;
