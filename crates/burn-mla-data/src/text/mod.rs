@@ -1,5 +1,7 @@
 //! Front ends for text.
 
 mod hashed;
+#[cfg(test)]
+mod tests;
 
 pub use hashed::{HashedText, HashedTextConfig};
