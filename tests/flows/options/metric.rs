@@ -50,9 +50,10 @@ fn calibration_errors_have_the_bins_that_are_asked_for() {
     }
 }
 
-/// A model whose head has two protected layers, after a few steps, and its evaluation.
+/// A model whose head has two protected layers, after turns of these modalities, and its evaluation.
 fn evaluated<P: OrthogonalProjector>(
     rule: P,
+    turns: &[usize],
     device: &Device,
 ) -> (
     Mla<(MlpEncoder, MlpEncoder), burn_mla::head::MlpHead, P, MeanFusion>,
@@ -68,8 +69,8 @@ fn evaluated<P: OrthogonalProjector>(
     )
     .unwrap();
     let mut optimizer = sgd();
-    for t in 0..6 {
-        let turn = turn(t % 2, 8, t as u64, &training);
+    for (t, &modality) in turns.iter().enumerate() {
+        let turn = turn(modality, 8, t as u64, &training);
         let output = model.try_step(turn).unwrap();
         model
             .try_optimize(&mut optimizer, 0.05, output.grads)
@@ -91,7 +92,7 @@ fn mean_gain<P: OrthogonalProjector>(rule: &P, state: &P::State, modality: usize
 #[test]
 fn a_gain_is_of_its_layer() {
     for device in devices() {
-        let (model, output) = evaluated(rls(0.1), &device);
+        let (model, output) = evaluated(rls(0.1), &[0, 1, 0, 1], &device);
         let input: MetricInput = output.adapt();
         let metric = || ProjectorGainMetric::new(ProjectorGain::Mean);
         let projection = model.projection();
@@ -107,23 +108,27 @@ fn a_gain_is_of_its_layer() {
     }
 }
 
+/// The first turn is not projected. After the second, modality 0 has directions, which are removed
+/// from the gradients of modality 1. Modality 1 has none when modality 0 is refreshed.
 #[test]
 fn a_gain_is_of_its_modality() {
     for device in devices() {
         let rule = SubspaceProjectorConfig::new()
             .with_refresh_every(1)
             .with_rank(SubspaceRank::Energy(0.9));
-        let (model, output) = evaluated(rule.init().unwrap(), &device);
+        let (model, output) = evaluated(rule.init().unwrap(), &[0, 0, 1, 1], &device);
         let input: MetricInput = output.adapt();
         let projection = model.projection();
         let gain = |modality, name| {
             let metric = ProjectorGainMetric::new(ProjectorGain::Mean);
             value(metric.of_modality(modality, name), &input)
         };
+        let (rule, state) = (projection.rule(), projection.state(0));
+        let expected = [0, 1].map(|modality| mean_gain(rule, state, modality, D_FEATURE));
+        assert_eq!(expected[0], 1.0);
+        assert!(expected[1] < 0.9, "{expected:?}");
         for (modality, name) in ["image", "text"].into_iter().enumerate() {
-            let (rule, state) = (projection.rule(), projection.state(0));
-            let expected = mean_gain(rule, state, modality, D_FEATURE);
-            let found = gain(modality, name);
+            let (found, expected) = (gain(modality, name), expected[modality]);
             assert!(
                 (found - expected).abs() < 1e-5,
                 "{name}: {found}, not {expected}"
