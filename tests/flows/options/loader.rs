@@ -7,7 +7,9 @@ use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Tensor};
 use burn_mla::loader::{IndexedBatch, MappedLoader, SeededLoader, WithIndex};
-use burn_mla::modality::{ModalityInputs, Presence, UnimodalBatch, ZeroImputation};
+use burn_mla::modality::{
+    MissingRate, ModalityInputs, Presence, UnimodalBatch, ZeroImputation,
+};
 use burn_mla::prelude::*;
 
 use crate::common::{D_A, D_B, MlpInputs, MlpTurn, devices, values};
@@ -204,4 +206,14 @@ fn masks_and_zeros_keep_the_positions_of_samples() {
         assert_eq!(column(first), [0.0, 1.0, 1.0]);
         assert_eq!(column(second), [1.0, 0.0, 1.0]);
     }
+}
+
+/// `eta - eta^M / M` for `M` modalities.
+#[test]
+fn the_expected_share_of_missing_samples_is_that_of_the_formula() {
+    let share = |n_modalities| {
+        let half = MissingRate::new(0.5, 0).unwrap();
+        half.expected_share(n_modalities)
+    };
+    assert_eq!([0, 1, 2, 4].map(share), [0.0, 0.0, 0.375, 0.484375]);
 }
