@@ -7,9 +7,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Tensor};
 use burn_mla::loader::{IndexedBatch, MappedLoader, SeededLoader, WithIndex};
-use burn_mla::modality::{
-    MissingRate, ModalityInputs, Presence, UnimodalBatch, ZeroImputation,
-};
+use burn_mla::modality::{MissingRate, ModalityInputs, Presence, UnimodalBatch, ZeroImputation};
 use burn_mla::prelude::*;
 
 use crate::common::{D_A, D_B, MlpInputs, MlpTurn, devices, values};
