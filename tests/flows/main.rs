@@ -2,6 +2,8 @@
 
 mod averages;
 mod burn_loop;
+#[path = "../golden/checks.rs"]
+mod checks;
 mod common;
 mod dataset;
 mod drawn;
@@ -21,6 +23,7 @@ mod metrics;
 mod missing;
 mod multi_device;
 mod nothing;
+mod options;
 mod plain_burn;
 mod plain_renderer;
 mod projection;

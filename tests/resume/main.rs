@@ -9,6 +9,7 @@
 mod common;
 
 mod joint;
+mod options;
 mod reproducible;
 mod training;
 

@@ -8,6 +8,7 @@ mod heads;
 mod history;
 mod missing;
 mod modulation;
+mod options;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
@@ -215,14 +216,14 @@ fn gradients<M: Module>(module: &M, gradients: &GradientsParams) -> Vec<(String,
 }
 
 /// A linear layer on the host.
-struct Layer {
-    weight: Vec<f64>,
-    bias: Vec<f64>,
+pub struct Layer {
+    pub weight: Vec<f64>,
+    pub bias: Vec<f64>,
 }
 
 impl Layer {
     /// The layer of a module whose path ends in `name`.
-    fn of<M: Module>(module: &M, name: &str) -> Self {
+    pub fn of<M: Module>(module: &M, name: &str) -> Self {
         let state = state(module);
         let find = |part: &str| -> Vec<f64> {
             let end = format!("{name}.{part}");
@@ -238,7 +239,7 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: &[f64]) -> Vec<f64> {
+    pub fn forward(&self, x: &[f64]) -> Vec<f64> {
         let n = self.bias.len();
         assert_eq!(self.weight.len(), n * x.len());
         let output = |j| {
@@ -252,18 +253,18 @@ impl Layer {
 }
 
 /// The rows of a matrix, in f64.
-fn rows(tensor: Tensor<2>) -> Vec<Vec<f64>> {
+pub fn rows(tensor: Tensor<2>) -> Vec<Vec<f64>> {
     let [_, columns] = tensor.dims();
     let all: Vec<f64> = tensor.into_data().iter().collect();
     all.chunks(columns).map(<[f64]>::to_vec).collect()
 }
 
-fn logsumexp(logits: &[f64]) -> f64 {
+pub fn logsumexp(logits: &[f64]) -> f64 {
     let largest = logits.iter().copied().fold(f64::MIN, f64::max);
     largest + logits.iter().map(|z| (z - largest).exp()).sum::<f64>().ln()
 }
 
 /// Cross-entropy of one sample.
-fn cross_entropy(logits: &[f64], label: usize) -> f64 {
+pub fn cross_entropy(logits: &[f64], label: usize) -> f64 {
     logsumexp(logits) - logits[label]
 }

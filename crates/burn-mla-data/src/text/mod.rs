@@ -2,5 +2,7 @@
 
 mod hashed;
 mod saved;
+#[cfg(test)]
+mod tests;
 
 pub use hashed::{HashedText, HashedTextConfig};
