@@ -16,7 +16,7 @@ type Inputs = (
 /// Six samples: the first modality holds the position, sample 1 lacks it; the second one is a word,
 /// given in another order, which samples 0 and 4 lack.
 fn small() -> InMemory<Inputs> {
-    let row = |at: usize| (at != 1).then(|| [at as f32, 10.0 * at as f32]);
+    let row = |at: usize| (at != 1).then_some([at as f32, 10.0 * at as f32]);
     let rows: Vec<_> = (0..6).map(row).collect();
     let first = ModalityInput::from_rows(&rows, &Device::flex()).unwrap();
     let words = ["five", "three", "one", "two"].map(String::from).to_vec();

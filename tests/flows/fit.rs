@@ -108,7 +108,7 @@ fn check_method<M: MultimodalMethod<Inputs = MlpInputs>>(
     let epoch = fitted.history.best_epoch(Monitor::FusedAccuracy);
     assert_eq!(fitted.epoch, epoch);
     let device = device.clone().without_autodiff();
-    assert_eq!(fitted.model.devices(), [device.clone()]);
+    assert_eq!(fitted.model.devices(), std::slice::from_ref(&device));
     let calibration = fitted.calibration.unwrap();
     let found = fit_temperatures(&fitted.model, &*valid(&device)).unwrap();
     assert_eq!(calibration.modalities, temperatures.then_some(found));

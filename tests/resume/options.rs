@@ -302,7 +302,8 @@ fn checkpoints_are_as_often_and_as_many_as_asked_for() {
 fn patience_is_the_number_of_epochs_without_improvement() {
     let _alone = alone();
     let device = Device::flex();
-    let options: [(usize, fn(ResumableTraining) -> ResumableTraining); 2] = [
+    type Option = fn(ResumableTraining) -> ResumableTraining;
+    let options: [(usize, Option); 2] = [
         (1, |training| training.with_patience(1).unwrap()),
         (3, |training| training.with_patience(3).unwrap()),
     ];

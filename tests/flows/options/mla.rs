@@ -77,10 +77,10 @@ fn uncertainties_weights_and_sum_are_of_calibrated_logits() {
         let first = prediction.modalities.modality(0);
         close(&values(first), &alone, 1e-6, "logits");
 
-        let each = [0, 1].map(|m| rows(prediction.modalities.modality(m)));
+        let [a, b] = [0, 1].map(|m| rows(prediction.modalities.modality(m)));
         let (mut uncertainties, mut weights, mut fused) = (vec![], vec![], vec![]);
-        for sample in 0..3 {
-            let z = [0, 1].map(|m| divided(&each[m][sample], TEMPERATURES[m]));
+        for (sample, (a, b)) in a.iter().zip(&b).enumerate() {
+            let z = [divided(a, TEMPERATURES[0]), divided(b, TEMPERATURES[1])];
             let e = [0, 1].map(|m| entropy(&z[m]));
             let w = match sample {
                 1 => vec![1.0, 0.0],
