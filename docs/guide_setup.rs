@@ -89,3 +89,15 @@ fn loader(n: usize, device: &Device) -> Arc<dyn DataLoader<MultimodalBatch<Input
         .set_device(device.clone())
         .build(InMemDataset::new(samples(n)))
 }
+
+/// The same samples in order, to validate a training that can resume.
+#[allow(dead_code)]
+fn loader_in_order(
+    n: usize,
+    device: &Device,
+) -> Arc<dyn DataLoader<MultimodalBatch<Inputs>>> {
+    DataLoaderBuilder::new(SampleBatcher)
+        .batch_size(8)
+        .set_device(device.clone())
+        .build(InMemDataset::new(samples(n)))
+}
