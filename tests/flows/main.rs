@@ -32,5 +32,6 @@ mod record;
 mod safetensors;
 mod shapes;
 mod snapshot;
+mod spoiled;
 mod statistics;
 mod table_log;
