@@ -110,6 +110,17 @@ pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// Projects a gradient of `modality`, `[d_input, d_output]`. Linear in the gradient.
     fn project(&self, gradient: Tensor<2>, modality: usize, state: &Self::State) -> Tensor<2>;
 
+    /// Checks that the numbers in a loaded state agree with each other. The default accepts every
+    /// state.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) for a state that no update can have made.
+    fn check(&self, state: &Self::State) -> Result<()> {
+        let _ = state;
+        Ok(())
+    }
+
     /// Whether projection of a gradient by its factors pays. A gradient `G = H^T D` has inputs `H`,
     /// `[n_samples, d_input]`, and errors `D`, `[n_samples, d_output]`. Its projection `(P H^T) D`
     /// costs less than `P G` for few samples and many outputs.

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
+use crate::error::{MlaError, Result};
 use crate::module::Buffer;
 use crate::module::Counter;
 use crate::numeric::product;
@@ -58,6 +59,24 @@ impl PendingRows {
         product(product(x, rows.clone().transpose()), rows)
     }
 
+    /// Checks the number of rows in use, for a state that was loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`] unless there is room for another row.
+    pub(super) fn check(&self) -> Result<()> {
+        let [capacity, _] = self.rows.dims();
+        let len = usize::try_from(self.len.get()).unwrap_or(usize::MAX);
+        if len < capacity {
+            return Ok(());
+        }
+        Err(MlaError::Size {
+            what: "pending rows of the projector",
+            expected: capacity - 1,
+            got: len,
+        })
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len.get() as usize
     }
@@ -98,6 +117,13 @@ impl PendingRows {
             }),
             len: self.len,
         }
+    }
+
+    /// The rows with another number of rows in use, as a faulty file has.
+    #[cfg(test)]
+    pub(super) fn with_len(mut self, len: u64) -> Self {
+        self.len.set(len);
+        self
     }
 
     /// Removes all rows.

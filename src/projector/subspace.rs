@@ -279,6 +279,13 @@ impl OrthogonalProjector for SubspaceProjector {
         }
     }
 
+    fn check(&self, state: &SubspaceState) -> Result<()> {
+        state
+            .modalities
+            .iter()
+            .try_for_each(|own| own.recent.check())
+    }
+
     /// # Panics
     ///
     /// If `gradient` is not `[d_input, _]`, or if there is no such modality.

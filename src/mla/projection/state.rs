@@ -122,6 +122,9 @@ impl<P: OrthogonalProjector> Projection<P> {
     #[cfg(feature = "train")]
     pub(in crate::mla) fn check(&self) -> Result<()> {
         self.n_steps.check("n_steps")?;
+        for layer in &self.layers {
+            self.rule.check(&layer.state)?;
+        }
         let n_modalities = self.layers.first().map_or(1, |layer| layer.carriers.len());
         let last = self.last_modality.get();
         if last < n_modalities as u64 {

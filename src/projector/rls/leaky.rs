@@ -219,6 +219,10 @@ impl OrthogonalProjector for LeakyRlsProjector {
         LeakyRlsState { base, rows }
     }
 
+    fn check(&self, state: &LeakyRlsState) -> Result<()> {
+        state.rows.check()
+    }
+
     /// # Panics
     ///
     /// If `gradient` is not `[d_input, _]`.
@@ -260,6 +264,17 @@ mod tests {
                 assert_projector_laws(&rule(leak, fold_every));
                 assert_a_zero_feature_protects_nothing(&rule(leak, fold_every));
             }
+        }
+    }
+
+    #[test]
+    fn a_state_with_more_rows_than_room_is_refused() {
+        let rule = rule(0.01, 4);
+        let mut state = rule.init(32, 2, &Device::flex()).unwrap();
+        assert!(rule.check(&state).is_ok());
+        for len in [4, 5, u64::MAX] {
+            state.rows = state.rows.with_len(len);
+            assert!(rule.check(&state).is_err(), "{len}");
         }
     }
 
