@@ -37,7 +37,7 @@ impl<E: Module, H: Module> Parameters<E, H> {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`] unless it is finite in f32 and not negative.
+    /// [`MlaError::HyperParameter`] unless it is finite in f32.
     pub(crate) fn check_learning_rate(
         &self,
         learning_rate: &ModuleLearningRate,
@@ -52,7 +52,7 @@ impl<E: Module, H: Module> Parameters<E, H> {
         rates.refused.map_or(Ok(()), |value| {
             Err(MlaError::HyperParameter {
                 name: "learning rate",
-                requirement: "finite in f32 and >= 0",
+                requirement: "finite in f32",
                 value,
             })
         })
@@ -108,7 +108,7 @@ impl ParamVisitor for Rates<'_> {
         }
         let path = described.path.join(".");
         let rate = self.learning_rate.lr_from_param(param.id, Some(&path));
-        if !(rate >= 0.0 && (rate as f32).is_finite()) {
+        if !(rate as f32).is_finite() {
             self.refused = Some(rate);
         }
     }

@@ -35,7 +35,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// - [`MlaError::MixedModalities`] for gradients summed over several modalities;
     /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight has no gradient to
     ///   project;
-    /// - [`MlaError::HyperParameter`] for a learning rate that is negative or not finite in f32;
+    /// - [`MlaError::HyperParameter`] for a learning rate that is not finite in f32;
     /// - [`MlaError::NonFiniteGradient`] for a gradient that is not finite, before or after its
     ///   projection, unless [`finite_check`](crate::MlaConfig::finite_check) is off. The check reads one
     ///   number from the device.

@@ -241,7 +241,7 @@ fn has_non_finite_weights<E: Encoders>(encoders: &E, modality: usize) -> Result<
     struct Sum(usize, Option<Tensor<1>>);
     impl ParamVisitor for Sum {
         fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
-            if described.part() == Some(self.0) && described.requires_grad {
+            if described.part() == Some(self.0) {
                 let sum = param.val().without_autodiff().cast(DType::F32).sum();
                 self.1 = Some(match self.1.take() {
                     None => sum,

@@ -153,11 +153,11 @@ fn a_learning_rate_that_spoils_the_model_is_refused() {
         let device = device.autodiff();
         let mut model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
         let before = state(&model);
-        for bad in [f64::NAN, f64::INFINITY, -0.1, 1e39] {
+        for bad in [f64::NAN, f64::INFINITY, 1e39] {
             let output = model.try_step(turn(0, 8, 0, &device)).unwrap();
             let error = model.try_optimize(&mut sgd(), bad, output.grads);
             let error = error.unwrap_err().to_string();
-            let expected = "learning rate must be finite in f32 and >= 0";
+            let expected = "learning rate must be finite in f32";
             assert!(error.starts_with(expected), "{error}");
             assert_eq!(state(&model), before);
         }

@@ -62,6 +62,10 @@ fn flex_and_ndarray_agree_after_20_steps() {
         });
         for ((path, a), (other, b)) in flex.iter().zip(&ndarray) {
             assert_eq!(path, other);
+            if path.ends_with("square_root.remainder") {
+                // What f32 rounds away is rounding itself.
+                continue;
+            }
             let expected: Vec<f64> = b.iter().map(|&x| f64::from(x)).collect();
             close(a, &expected, 1e-4, path);
         }
@@ -75,7 +79,7 @@ fn the_projector_is_part_of_the_comparison() {
     let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
     let paths: Vec<String> = state(&model).into_iter().map(|(path, _)| path).collect();
     assert!(
-        paths.contains(&"projection.layers.0.state.base".to_string()),
+        paths.contains(&"projection.layers.0.state.square_root.rounded".to_string()),
         "{paths:?}"
     );
     let p: Tensor<2> = model.valid().projection().state(0).matrix();

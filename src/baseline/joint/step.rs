@@ -134,7 +134,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// [`MlaError::NoStepGradients`] for gradients that do not come from
     /// [`try_step`](Self::try_step), [`MlaError::ObservationsLost`] for a sum of gradients that a head
     /// with a memory needs [`accumulation`](crate::baseline::JointConfig::accumulation) for,
-    /// [`MlaError::HyperParameter`] for a learning rate that is negative or not finite in f32, and
+    /// [`MlaError::HyperParameter`] for a learning rate that is not finite in f32, and
     /// [`MlaError::NonFiniteGradient`] unless the check is off. The model and the optimizer are then
     /// unchanged.
     pub fn try_optimize(

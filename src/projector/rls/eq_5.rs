@@ -47,7 +47,7 @@ pub struct RlsProjector {
 /// The matrix `P` of an [`RlsProjector`].
 #[derive(Module, Debug)]
 pub struct RlsState {
-    root: SquareRoot,
+    square_root: SquareRoot,
 }
 
 impl RlsProjectorConfig {
@@ -84,22 +84,22 @@ impl RlsProjector {
         let [rows, columns] = p.dims();
         assert_eq!(rows, columns, "P must be square, got {rows}x{columns}");
         let p = p.without_autodiff().cast(DType::F32);
-        let root = SquareRoot::of_matrix(p)?;
-        Ok(RlsState { root })
+        let square_root = SquareRoot::of_matrix(p)?;
+        Ok(RlsState { square_root })
     }
 }
 
 impl RlsState {
     /// The matrix `P`, `[d_input, d_input]`.
     pub fn matrix(&self) -> Tensor<2> {
-        self.root.matrix()
+        self.square_root.matrix()
     }
 
     /// Two matrices, `[d_input, d_input]`, whose sum `T` is a square root of `P = T^T T`. The second
     /// is what f32 rounds away of `T`. `|T v|^2` resolves gains that are rounding in
     /// [`matrix`](Self::matrix).
     pub fn square_root(&self) -> [Tensor<2>; 2] {
-        self.root.root()
+        self.square_root.root()
     }
 }
 
@@ -108,23 +108,23 @@ impl OrthogonalProjector for RlsProjector {
 
     fn init(&self, d_input: usize, _n_modalities: usize, device: &Device) -> Result<RlsState> {
         at_least_one("d_input", d_input)?;
-        let root = SquareRoot::identity(d_input, device);
-        Ok(RlsState { root })
+        let square_root = SquareRoot::identity(d_input, device);
+        Ok(RlsState { square_root })
     }
 
     /// # Panics
     ///
     /// If `feature` is not `[d_input]`.
     fn update(&self, feature: Tensor<1>, _modality: usize, state: RlsState) -> RlsState {
-        let root = state.root.update(feature, self.alpha);
-        RlsState { root }
+        let square_root = state.square_root.update(feature, self.alpha);
+        RlsState { square_root }
     }
 
     /// # Panics
     ///
     /// If `gradient` is not `[d_input, _]`.
     fn project(&self, gradient: Tensor<2>, _modality: usize, state: &RlsState) -> Tensor<2> {
-        state.root.project(gradient)
+        state.square_root.project(gradient)
     }
 }
 

@@ -41,7 +41,7 @@ pub struct TraceRescaledRlsProjector {
 /// The matrix of a [`TraceRescaledRlsProjector`].
 #[derive(Module, Debug)]
 pub struct TraceRescaledRlsState {
-    root: SquareRoot,
+    square_root: SquareRoot,
 }
 
 impl TraceRescaledRlsProjectorConfig {
@@ -64,7 +64,7 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
     fn init(&self, d_input: usize, _: usize, device: &Device) -> Result<TraceRescaledRlsState> {
         at_least_one("d_input", d_input)?;
         Ok(TraceRescaledRlsState {
-            root: SquareRoot::identity(d_input, device),
+            square_root: SquareRoot::identity(d_input, device),
         })
     }
 
@@ -78,9 +78,9 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
         state: TraceRescaledRlsState,
     ) -> TraceRescaledRlsState {
         let [d_input] = feature.dims();
-        let root = state.root.update(feature, self.alpha);
+        let square_root = state.square_root.update(feature, self.alpha);
         TraceRescaledRlsState {
-            root: root.with_trace(d_input as f64),
+            square_root: square_root.with_trace(d_input as f64),
         }
     }
 
@@ -88,7 +88,7 @@ impl OrthogonalProjector for TraceRescaledRlsProjector {
     ///
     /// If `gradient` is not `[d_input, _]`.
     fn project(&self, gradient: Tensor<2>, _: usize, state: &TraceRescaledRlsState) -> Tensor<2> {
-        state.root.project(gradient)
+        state.square_root.project(gradient)
     }
 }
 

@@ -23,8 +23,8 @@ use crate::numeric::{Numbers, Symmetric, dot, eye, is_host, product};
 /// go through a triangular one row by row.
 #[derive(Module, Debug)]
 pub(super) struct SquareRoot {
-    /// `T`, `[s, s]`.
-    root: Buffer<2>,
+    /// `T` in f32, `[s, s]`.
+    rounded: Buffer<2>,
     /// What f32 rounds away of `T`, `[s, s]`. Without it, updates that change less than 6e-8 of an
     /// entry would be lost in part, and what is left of them closes directions without features.
     remainder: Buffer<2>,
@@ -42,7 +42,7 @@ impl SquareRoot {
         Self {
             triangular: Counter::new(1, &root.device()),
             remainder: Buffer::new(root.zeros_like()),
-            root: Buffer::new(root),
+            rounded: Buffer::new(root),
         }
     }
 
@@ -86,7 +86,7 @@ impl SquareRoot {
     ///
     /// If the feature has another width.
     pub(super) fn update(self, feature: Tensor<1>, alpha: f64) -> Self {
-        let ([width], [s, _]) = (feature.dims(), self.root.dims());
+        let ([width], [s, _]) = (feature.dims(), self.rounded.dims());
         assert_eq!(width, s, "the feature has width {width}, and P {s}");
         #[cfg(feature = "host-kernels")]
         if is_host(&feature.device()) {
@@ -95,8 +95,8 @@ impl SquareRoot {
         let mut state = self;
         state.triangular.set(0);
         let (root, remainder) =
-            general::update(state.root.get(), state.remainder.get(), feature, alpha);
-        state.root.set(root);
+            general::update(state.rounded.get(), state.remainder.get(), feature, alpha);
+        state.rounded.set(root);
         state.remainder.set(remainder);
         state
     }
@@ -105,8 +105,8 @@ impl SquareRoot {
     fn update_on_host(self, feature: Tensor<1>, alpha: f64) -> Self {
         let device = feature.device();
         let feature = Numbers::of(feature);
-        let (root, mut remainder) = (self.root, Some(self.remainder));
-        let root = root.replace(|t| {
+        let (rounded, mut remainder) = (self.rounded, Some(self.remainder));
+        let rounded = rounded.replace(|t| {
             let mut t = Numbers::of(t);
             remainder = remainder.take().map(|buffer| {
                 buffer.replace(|rest| {
@@ -118,7 +118,7 @@ impl SquareRoot {
             t.into_tensor(&device)
         });
         Self {
-            root,
+            rounded,
             remainder: remainder.expect("it was put back"),
             triangular: self.triangular,
         }
@@ -133,7 +133,7 @@ impl SquareRoot {
         let mut triangular = self.triangular;
         triangular.set(1);
         Self {
-            root: self.root.replace(upper_triangular),
+            rounded: self.rounded.replace(upper_triangular),
             remainder: self.remainder.replace(|rest| rest.zeros_like()),
             triangular,
         }
@@ -145,7 +145,7 @@ impl SquareRoot {
 
     /// `P x` for columns `x`, `[s, n]`.
     pub(super) fn project(&self, x: Tensor<2>) -> Tensor<2> {
-        let t = self.root.get();
+        let t = self.rounded.get();
         let (device, [s, n]) = (t.device(), x.dims());
         if n <= FEW_COLUMNS && is_host(&device) {
             // CPU backends repack a transposed matrix, but not the matrix for rows.
@@ -162,31 +162,31 @@ impl SquareRoot {
 
     /// `T`, and what f32 rounds away of it.
     pub(super) fn root(&self) -> [Tensor<2>; 2] {
-        [self.root.get(), self.remainder.get()]
+        [self.rounded.get(), self.remainder.get()]
     }
 
     /// `P`, exactly symmetric.
     pub(super) fn matrix(&self) -> Tensor<2> {
-        let t = self.root.get();
+        let t = self.rounded.get();
         let p = product(t.clone().transpose(), t);
         (p.clone() + p.transpose()) * 0.5
     }
 
     /// Scales `P` to the given trace.
     pub(super) fn with_trace(self, trace: f64) -> Self {
-        let device = self.root.get().device();
+        let device = self.rounded.get().device();
         if !is_host(&device) {
-            let t = self.root.get();
+            let t = self.rounded.get();
             let factor = t.square().sum().sqrt().recip().reshape([1, 1]) * trace.sqrt();
             return Self {
-                root: self.root.replace(|t| t * factor.clone()),
+                rounded: self.rounded.replace(|t| t * factor.clone()),
                 remainder: self.remainder.replace(|rest| rest * factor),
                 triangular: self.triangular,
             };
         }
-        let [s, _] = self.root.dims();
+        let [s, _] = self.rounded.dims();
         let mut factor = 1.0;
-        let root = self.root.replace(|t| {
+        let rounded = self.rounded.replace(|t| {
             let mut t = Numbers::of(t);
             let rows = t.get().chunks_exact(s);
             let squares: f64 = rows.map(|row| f64::from(dot(row, row))).sum();
@@ -195,7 +195,7 @@ impl SquareRoot {
             t.into_tensor(&device)
         });
         Self {
-            root,
+            rounded,
             remainder: self.remainder.replace(|rest| rest * factor),
             triangular: self.triangular,
         }

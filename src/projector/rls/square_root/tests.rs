@@ -91,7 +91,7 @@ fn deviation(found: Tensor<2>, expected: &[f64]) -> f64 {
 /// `|T v|^2`, in f64 from the entries of `T` and of its remainder.
 fn gain(state: &SquareRoot, v: &[f64]) -> f64 {
     let entries = |t: Tensor<2>| -> Vec<f64> { t.into_data().iter().collect() };
-    let pairs = entries(state.root.get())
+    let pairs = entries(state.rounded.get())
         .into_iter()
         .zip(entries(state.remainder.get()));
     let t: Vec<f64> = pairs.map(|(t, rest)| t + rest).collect();
@@ -151,7 +151,13 @@ fn p_stays_that_of_f64_where_the_printed_recursion_becomes_indefinite() {
             let off = (found - expected).abs() / expected;
             assert!(off < 1e-3, "{case}: gain {found}, not {expected}");
         }
-        let diagonal: Vec<f32> = state.root.get().into_data().iter().step_by(s + 1).collect();
+        let diagonal: Vec<f32> = state
+            .rounded
+            .get()
+            .into_data()
+            .iter()
+            .step_by(s + 1)
+            .collect();
         assert!(diagonal.iter().all(|x| *x > 0.0), "{case}");
     }
 }
