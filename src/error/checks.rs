@@ -50,6 +50,7 @@ pub(crate) fn fraction(name: &'static str, value: f64) -> Result<f64> {
 }
 
 /// Checks that `value` lies in `(0, 1)`.
+#[cfg(feature = "train")]
 pub(crate) fn between_0_and_1(name: &'static str, value: f64) -> Result<f64> {
     check(name, value, "in (0, 1)", value > 0.0 && value < 1.0)
 }

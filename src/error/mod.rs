@@ -7,9 +7,10 @@ mod mla_error;
 mod non_finite;
 mod place;
 
+#[cfg(feature = "train")]
+pub(crate) use checks::between_0_and_1;
 pub(crate) use checks::{
-    at_least_one, between_0_and_1, check_order, fraction, not_negative, output_shape, positive,
-    same_size,
+    at_least_one, check_order, fraction, not_negative, output_shape, positive, same_size,
 };
 #[cfg(feature = "train")]
 pub(crate) use difference::Difference;

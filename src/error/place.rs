@@ -28,6 +28,7 @@ impl MlaError {
     }
 
     /// Adds the sample that causes the error, by its position in the batch.
+    #[cfg(feature = "train")]
     pub(crate) fn of_sample(self, sample: Option<usize>) -> Self {
         match sample {
             None => self,

@@ -41,7 +41,7 @@ pub use cross_entropy::{CrossEntropy, CrossEntropyConfig};
 ///     fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<Tensor<1>> {
 ///         let labels = targets.tensor().unsqueeze_dim::<2>(1);
 ///         let log_p = log_softmax(logits, 1).gather(1, labels);
-///         let weight = (1.0 - log_p.clone().exp()).powf_scalar(self.gamma);
+///         let weight = log_p.clone().exp().neg().add_scalar(1.0).powf_scalar(self.gamma);
 ///         Ok((weight * log_p).mean().neg())
 ///     }
 /// }

@@ -24,7 +24,9 @@ pub use masking::KeepPresent;
 pub use missing_rate::MissingRate;
 pub use one_of::{OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8};
 pub use presence::Presence;
+pub(crate) use rows::are_all;
+#[cfg(feature = "train")]
+pub(crate) use rows::check_rows;
 pub use rows::{SelectRows, ZeroRows};
-pub(crate) use rows::{are_all, check_rows};
 pub use targets::Targets;
 pub use turn::{Indexed, Turn};
