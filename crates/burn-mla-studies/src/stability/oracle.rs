@@ -1,7 +1,7 @@
 //! The recursions of the projector in f64.
 
-/// The recursions in f64, as published. Eq. 5 is computed by its square root, which keeps the oracle
-/// itself accurate.
+/// The recursions in f64. Eq. 5 and the trace-rescaled rule are computed by square roots, which keeps
+/// the oracle itself accurate.
 pub struct Oracle {
     s: usize,
     alpha: f64,
@@ -43,7 +43,7 @@ impl Oracle {
     pub fn update(&mut self, r: &[f32]) {
         let (s, alpha) = (self.s, self.alpha);
         let m = &mut self.matrix;
-        if let OracleRule::SquareRoot = self.rule {
+        if !matches!(self.rule, OracleRule::Leaky(_)) {
             let mut f = vec![0.0; s];
             for (row, &r) in m.chunks(s).zip(r) {
                 f.iter_mut()
@@ -56,6 +56,11 @@ impl Oracle {
                 let along = row.iter().zip(&f).map(|(m, f)| m * f).sum::<f64>() / scale;
                 row.iter_mut().zip(&f).for_each(|(m, f)| *m -= along * f);
             }
+            if let OracleRule::TraceRescaled = self.rule {
+                let trace: f64 = m.iter().map(|m| m * m).sum();
+                let factor = (s as f64 / trace).sqrt();
+                m.iter_mut().for_each(|m| *m *= factor);
+            }
             return;
         }
         let k: Vec<f64> = m
@@ -67,15 +72,9 @@ impl Oracle {
             let along = k[i] / d;
             row.iter_mut().zip(&k).for_each(|(m, k)| *m -= along * k);
         }
-        match self.rule {
-            OracleRule::Leaky(leak) => {
-                m.iter_mut().for_each(|m| *m *= 1.0 - leak);
-                (0..s).for_each(|i| m[i * s + i] += leak);
-            }
-            _ => {
-                let trace: f64 = (0..s).map(|i| m[i * s + i]).sum();
-                m.iter_mut().for_each(|m| *m *= s as f64 / trace);
-            }
+        if let OracleRule::Leaky(leak) = self.rule {
+            m.iter_mut().for_each(|m| *m *= 1.0 - leak);
+            (0..s).for_each(|i| m[i * s + i] += leak);
         }
     }
 
@@ -90,9 +89,9 @@ impl Oracle {
 
     pub fn matrix(&self) -> Vec<f64> {
         let (s, m) = (self.s, &self.matrix);
-        let OracleRule::SquareRoot = self.rule else {
+        if let OracleRule::Leaky(_) = self.rule {
             return m.clone();
-        };
+        }
         let entry = |at: usize| {
             let (a, b) = (&m[at / s * s..][..s], &m[at % s * s..][..s]);
             a.iter().zip(b).map(|(a, b)| a * b).sum()

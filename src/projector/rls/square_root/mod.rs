@@ -185,20 +185,22 @@ impl SquareRoot {
             };
         }
         let [s, _] = self.rounded.dims();
-        let mut factor = 1.0;
+        let mut remainder = Numbers::of(self.remainder.get());
         let rounded = self.rounded.replace(|t| {
             let mut t = Numbers::of(t);
             let rows = t.get().chunks_exact(s);
             let squares: f64 = rows.map(|row| f64::from(dot(row, row))).sum();
-            factor = (trace / squares).sqrt() as f32;
-            t.get_mut().iter_mut().for_each(|x| *x *= factor);
+            let factor = (trace / squares).sqrt();
+            for (t, rest) in t.get_mut().iter_mut().zip(remainder.get_mut()) {
+                let scaled = (f64::from(*t) + f64::from(*rest)) * factor;
+                *t = scaled as f32;
+                *rest = (scaled - f64::from(*t)) as f32;
+            }
             t.into_tensor(&device)
         });
-        Self {
-            rounded,
-            remainder: self.remainder.replace(|rest| rest * factor),
-            triangular: self.triangular,
-        }
+        let mut scaled = Self { rounded, ..self };
+        scaled.remainder.set(remainder.into_tensor(&device));
+        scaled
     }
 }
 
