@@ -103,15 +103,20 @@ impl SquareRoot {
 
     #[cfg(feature = "host-kernels")]
     fn update_on_host(self, feature: Tensor<1>, alpha: f64) -> Self {
-        let device = feature.device();
         let feature = Numbers::of(feature);
-        let (rounded, mut remainder) = (self.rounded, Some(self.remainder));
-        let rounded = rounded.replace(|t| {
+        self.in_place(|t, remainder| triangular::update(t, remainder, feature.get(), alpha))
+    }
+
+    /// Changes `T` and its remainder in the memory of a [host](is_host), in row-major order.
+    fn in_place(self, change: impl FnOnce(&mut [f32], &mut [f32])) -> Self {
+        let mut remainder = Some(self.remainder);
+        let rounded = self.rounded.replace(|t| {
+            let device = t.device();
             let mut t = Numbers::of(t);
             remainder = remainder.take().map(|buffer| {
                 buffer.replace(|rest| {
                     let mut rest = Numbers::of(rest);
-                    triangular::update(t.get_mut(), rest.get_mut(), feature.get(), alpha);
+                    change(t.get_mut(), rest.get_mut());
                     rest.into_tensor(&device)
                 })
             });
@@ -185,22 +190,16 @@ impl SquareRoot {
             };
         }
         let [s, _] = self.rounded.dims();
-        let mut remainder = Numbers::of(self.remainder.get());
-        let rounded = self.rounded.replace(|t| {
-            let mut t = Numbers::of(t);
-            let rows = t.get().chunks_exact(s);
+        self.in_place(|t, remainder| {
+            let rows = t.chunks_exact(s);
             let squares: f64 = rows.map(|row| f64::from(dot(row, row))).sum();
             let factor = (trace / squares).sqrt();
-            for (t, rest) in t.get_mut().iter_mut().zip(remainder.get_mut()) {
+            for (t, rest) in t.iter_mut().zip(remainder) {
                 let scaled = (f64::from(*t) + f64::from(*rest)) * factor;
                 *t = scaled as f32;
                 *rest = (scaled - f64::from(*t)) as f32;
             }
-            t.into_tensor(&device)
-        });
-        let mut scaled = Self { rounded, ..self };
-        scaled.remainder.set(remainder.into_tensor(&device));
-        scaled
+        })
     }
 }
 
