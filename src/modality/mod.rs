@@ -8,6 +8,7 @@ mod manifest;
 mod masking;
 #[cfg(test)]
 mod masking_tests;
+mod media;
 mod missing_rate;
 pub(crate) mod one_of;
 mod presence;
@@ -21,6 +22,7 @@ pub use input::{ModalityInput, ModalityInputs, PairedInputs, Rows};
 #[cfg(feature = "train")]
 pub use manifest::{ManifestError, ManifestProblem, MissingManifest};
 pub use masking::KeepPresent;
+pub use media::{FbankBatch, ImageBatch, TokenBatch, VideoBatch};
 pub use missing_rate::MissingRate;
 pub use one_of::{OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8};
 pub use presence::Presence;
