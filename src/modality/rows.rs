@@ -113,8 +113,13 @@ fn shape_of<const D: usize, K: Basic>(tensor: &Tensor<D, K>, n_rows: usize) -> [
 fn take<const D: usize, K: Basic>(tensor: Tensor<D, K>, rows: &[usize]) -> Tensor<D, K> {
     let indices: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
     let indices = TensorData::new(indices, [rows.len()]);
-    let indices = Tensor::<1, Int>::from_data(indices, &tensor.device());
-    tensor.select(0, indices)
+    let (device, dtype) = (tensor.device(), tensor.dtype());
+    let taken = tensor.select(0, Tensor::<1, Int>::from_data(indices, &device));
+    if taken.dtype() == dtype {
+        return taken;
+    }
+    // burn-flex 0.22.1 marks the selected rows of a mask as u8, which later operations refuse.
+    Tensor::from_data(taken.into_data().convert_dtype(dtype), (&device, dtype))
 }
 
 impl<const D: usize, K: Basic> SelectRows for Tensor<D, K> {
