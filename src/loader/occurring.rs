@@ -7,7 +7,7 @@ use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 
 use crate::error::MlaError;
-use crate::modality::{ModalityInputs, MultimodalBatch};
+use crate::modality::{ModalityInputs, MultimodalBatch, Rows};
 
 /// The batches of a loader, and [`MlaError::AbsentModality`] after a pass in which no batch has one of
 /// the modalities. An alternating loader checks it by itself.
@@ -63,7 +63,11 @@ impl<In: ModalityInputs> Iterator for Pass<'_, In> {
         if let Ok(batch) = &batch {
             self.occurs.resize(batch.inputs.n_modalities(), false);
             for (modality, occurs) in self.occurs.iter_mut().enumerate() {
-                *occurs |= batch.inputs.rows(modality).is_some();
+                *occurs |= match batch.inputs.rows(modality) {
+                    None => false,
+                    Some(Rows::All) => true,
+                    Some(Rows::Some(rows)) => !rows.is_empty(),
+                };
             }
         }
         Some(batch)

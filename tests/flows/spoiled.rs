@@ -94,7 +94,7 @@ fn a_gradient_that_is_not_finite_never_reaches_the_optimizer() {
             .unwrap();
         let error = joint.try_optimize(&mut sgd(), 0.05, output.grads);
         let error = error.unwrap_err().to_string();
-        let expected = "the gradient of encoders.0.layer.weight is not finite at step 0";
+        let expected = "the update of encoders.0.layer.weight is not finite at step 0";
         assert_eq!(error, expected);
         assert_eq!(state(&joint), before);
     }

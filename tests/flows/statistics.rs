@@ -280,6 +280,30 @@ fn accumulated_steps_average_their_statistics() {
     }
 }
 
+/// The variance of a finite input can exceed the largest number, and would silence every later
+/// evaluation.
+#[test]
+fn a_statistic_that_is_not_finite_is_refused() {
+    for device in devices() {
+        let device = device.autodiff();
+        let mut model = twice_mla(&device);
+        step(&mut model, 1, &device);
+        let before = state(&model);
+        let output = model
+            .try_step(turn_of(0, input(2, &device) * 1e25))
+            .unwrap();
+        let error = model
+            .try_optimize(&mut sgd(), 0.1, output.grads)
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("encoders.0.norm.running_var for modality 0"),
+            "{text}"
+        );
+        assert_eq!(state(&model), before);
+    }
+}
+
 #[test]
 fn a_model_on_another_device_leaves_the_statistics_of_the_first() {
     let all = devices();

@@ -41,9 +41,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
 
     /// The forward and backward pass of a batch, of all modalities at once.
     ///
-    /// The model must be on an autodiff device. The gradients are those of the loss times the number
-    /// of samples. Pass them to [`try_optimize`](Self::try_optimize), which divides by the number of
-    /// samples, unchanged or summed over several batches by Burn's `GradientsAccumulator`.
+    /// The model must be on an autodiff device. The gradients are those of the loss times the weight of
+    /// the samples, their number unless the loss weighs classes. Pass them to
+    /// [`try_optimize`](Self::try_optimize), which divides by that weight, unchanged or summed over several batches by Burn's `GradientsAccumulator`.
     ///
     /// The model does not change. Updates of running statistics, those of batch normalization, travel
     /// with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean over
@@ -134,7 +134,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     }
 
     /// Updates all parameters. The gradients, of one step or summed over several of micro-batches or
-    /// devices, are divided by the number of their samples.
+    /// devices, are divided by the weight of their samples.
     ///
     /// # Errors
     ///
@@ -295,7 +295,8 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         self.n_classes()
     }
 
-    /// The batches themselves.
+    /// The batches themselves. A pass in which no batch has one of the modalities ends with
+    /// [`MlaError::AbsentModality`].
     ///
     /// # Errors
     ///
