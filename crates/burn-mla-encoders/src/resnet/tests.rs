@@ -220,7 +220,11 @@ impl ModuleMapper for Double {
         param.map(|value| {
             let numbers = numbers(value.dims(), self.visited, &value.device());
             let scale = if D == 1 { 0.1 } else { 0.3 };
-            let start = if D == 1 { value.cast(DType::F64) } else { numbers.zeros_like() };
+            let start = if D == 1 {
+                value.cast(DType::F64)
+            } else {
+                numbers.zeros_like()
+            };
             start + numbers * scale
         })
     }
