@@ -1,4 +1,18 @@
-//! Pretrained encoders for `burn-mla`: strict loading of published weights into Burn modules.
+//! Pretrained encoders for `burn-mla`, and strict loading of published weights into Burn modules.
 #![deny(missing_docs)]
 
+pub mod blocks;
+pub mod resnet;
 pub mod weights;
+
+/// The CPU backends of the unit tests: flex, and with the feature `ndarray` also ndarray, which Burn
+/// marks as deprecated.
+#[cfg(test)]
+#[allow(deprecated)]
+pub(crate) fn test_devices() -> Vec<burn::tensor::Device> {
+    vec![
+        burn::tensor::Device::flex(),
+        #[cfg(feature = "ndarray")]
+        burn::tensor::Device::ndarray(),
+    ]
+}
