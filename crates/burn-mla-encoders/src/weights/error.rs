@@ -58,6 +58,17 @@ pub struct ShapeMismatch {
 }
 
 impl Mismatch {
+    pub(super) fn sort(&mut self) {
+        let lists = [
+            &mut self.missing,
+            &mut self.unexpected,
+            &mut self.ambiguous,
+            &mut self.unreadable,
+        ];
+        lists.into_iter().for_each(|list| list.sort());
+        self.shapes.sort();
+    }
+
     /// Whether all keys and shapes match.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -1,6 +1,5 @@
 //! A file of weights, and the steps from its keys to the paths of a module.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 
@@ -13,6 +12,7 @@ use burn::store::{
 
 use super::error::{Mismatch, ShapeMismatch, WeightsError};
 use super::key;
+use super::layout::{Layout, Tensors};
 use super::precision::Precision;
 
 /// Weights of a PyTorch model in a SafeTensors (`.safetensors`) or PyTorch file (`.pth`, `.pt`,
@@ -26,8 +26,10 @@ use super::precision::Precision;
 /// |---|---|---|
 /// | [`with_root`](Self::with_root) | none | selects a dictionary within a checkpoint |
 /// | [`with_prefix`](Self::with_prefix) | none | strips a prefix from the keys that have it |
-/// | [`with_ignored`](Self::with_ignored) | none | leaves out keys |
+/// | [`with_ignored`](Self::with_ignored), [`with_ignored_key`](Self::with_ignored_key) | none | leaves out keys |
 /// | [`with_renamed`](Self::with_renamed) | none | renames parts of keys |
+/// | [`with_stacked`](Self::with_stacked) | none | stacks tensors to one |
+/// | [`with_transposed`](Self::with_transposed) | none | transposes matrices |
 ///
 /// Tensors have PyTorch's layout in the file. Weights of linear layers are transposed, and `weight`
 /// and `bias` of normalizations become Burn's `gamma` and `beta`. Names of enum variants are not
@@ -54,7 +56,9 @@ pub struct WeightFile {
     root: Option<String>,
     prefixes: Vec<String>,
     ignored: Vec<String>,
+    ignored_keys: Vec<String>,
     renamed: Vec<(String, String)>,
+    layout: Layout,
 }
 
 impl WeightFile {
@@ -65,7 +69,9 @@ impl WeightFile {
             root: None,
             prefixes: vec![],
             ignored: vec![],
+            ignored_keys: vec![],
             renamed: vec![],
+            layout: Layout::default(),
         }
     }
 
@@ -89,10 +95,36 @@ impl WeightFile {
         self
     }
 
+    /// Leaves out the key that is `key` as a whole.
+    pub fn with_ignored_key(mut self, key: impl Into<String>) -> Self {
+        self.ignored_keys.push(key.into());
+        self
+    }
+
     /// Renames the dot-separated parts `from` of the keys to `to`, wherever they occur. An empty `to`
     /// removes them. Several pairs are applied in the order given.
     pub fn with_renamed(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
         self.renamed.push((from.into(), to.into()));
+        self
+    }
+
+    /// Stacks the tensors whose keys differ only by the dot-separated parts `parts` along their first
+    /// axis, in the order of `parts`. The key of the result has `to` in their place: the parts
+    /// `q_proj`, `k_proj` and `v_proj` become the rows of one `qkv`.
+    pub fn with_stacked(
+        mut self,
+        parts: impl IntoIterator<Item = impl Into<String>>,
+        to: impl Into<String>,
+    ) -> Self {
+        let parts = parts.into_iter().map(Into::into).collect();
+        self.layout.stack(parts, to.into());
+        self
+    }
+
+    /// Transposes the matrices whose keys have `name` as their first or last dot-separated parts. A
+    /// file needs it where a weight of a linear layer is `[in, out]`, not PyTorch's `[out, in]`.
+    pub fn with_transposed(mut self, name: impl Into<String>) -> Self {
+        self.layout.transpose(name.into());
         self
     }
 
@@ -102,7 +134,7 @@ impl WeightFile {
     ///
     /// [`WeightsError::File`] and [`WeightsError::Extension`], as [`load`](Self::load).
     pub fn keys(&self) -> Result<Vec<String>, WeightsError> {
-        Ok(self.tensors()?.into_keys().collect())
+        Ok(self.tensors()?.0.into_keys().collect())
     }
 
     /// Returns `module` with the weights of the file, on the device of each parameter.
@@ -116,8 +148,9 @@ impl WeightFile {
     ///   another shape.
     pub fn load<M: Module>(&self, mut module: M) -> Result<M, WeightsError> {
         let mut tensors = vec![];
-        let mut ambiguous = vec![];
-        for (key, mut found) in self.tensors()? {
+        let (found, problems) = self.tensors()?;
+        let mut ambiguous = problems.ambiguous;
+        for (key, mut found) in found {
             if found.len() > 1 {
                 ambiguous.push(key);
             }
@@ -128,10 +161,14 @@ impl WeightFile {
         module.visit(&mut precision);
         let result = module.apply(tensors, None, Some(adapter), true);
         let module = module.map(&mut precision);
-        let mismatch = Mismatch {
+        let mut mismatch = Mismatch {
             ambiguous,
             ..mismatch(result)
         };
+        mismatch.missing.extend(problems.missing);
+        mismatch.shapes.extend(problems.shapes);
+        mismatch.unreadable.extend(problems.unreadable);
+        mismatch.sort();
         if mismatch.is_empty() {
             Ok(module)
         } else {
@@ -142,17 +179,17 @@ impl WeightFile {
         }
     }
 
-    /// Returns the tensors of the file by key after all steps. More than one tensor per key is an
-    /// error in the steps.
-    fn tensors(&self) -> Result<BTreeMap<String, Vec<Tensor>>, WeightsError> {
-        let mut tensors: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
+    /// Returns the tensors of the file by key after all steps, and the stacks that do not fit. More
+    /// than one tensor per key is an error in the steps.
+    fn tensors(&self) -> Result<(Tensors, Mismatch), WeightsError> {
+        let mut tensors = Tensors::new();
         for mut tensor in self.read()? {
             if let Some(key) = self.key(&tensor.name) {
                 tensor.name.clone_from(&key);
                 tensors.entry(key).or_default().push(tensor);
             }
         }
-        Ok(tensors)
+        Ok(self.layout.apply(tensors))
     }
 
     /// Returns a key after all steps; `None` if it is ignored.
@@ -161,7 +198,9 @@ impl WeightFile {
             .prefixes
             .iter()
             .fold(key, |key, prefix| key::strip(key, prefix));
-        if self.ignored.iter().any(|name| key::matches(key, name)) {
+        let is_ignored = self.ignored.iter().any(|name| key::matches(key, name))
+            || self.ignored_keys.iter().any(|name| key == name);
+        if is_ignored {
             return None;
         }
         let renamed = self.renamed.iter();
@@ -232,7 +271,5 @@ fn mismatch(result: ApplyResult) -> Mismatch {
             other => mismatch.unreadable.push(other.to_string()),
         }
     }
-    mismatch.shapes.sort();
-    mismatch.unreadable.sort();
     mismatch
 }

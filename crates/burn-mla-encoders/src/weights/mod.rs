@@ -3,6 +3,7 @@
 mod error;
 mod file;
 mod key;
+mod layout;
 mod precision;
 #[cfg(test)]
 mod tests;
