@@ -1,10 +1,24 @@
 //! Pretrained encoders for `burn-mla`, and strict loading of published weights into Burn modules.
 #![deny(missing_docs)]
 
+pub mod blocks;
 pub mod cav_mae;
 pub mod clip;
 pub mod m3ae;
+pub mod resnet;
 mod vit;
 pub mod weights;
 
 pub use vit::{Activation, PatchOrder};
+
+/// The CPU backends of the unit tests: flex, and with the feature `ndarray` also ndarray, which Burn
+/// marks as deprecated.
+#[cfg(test)]
+#[allow(deprecated)]
+pub(crate) fn test_devices() -> Vec<burn::tensor::Device> {
+    vec![
+        burn::tensor::Device::flex(),
+        #[cfg(feature = "ndarray")]
+        burn::tensor::Device::ndarray(),
+    ]
+}
