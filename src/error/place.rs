@@ -67,6 +67,7 @@ impl MlaError {
     fn sample_mut(&mut self) -> Option<&mut usize> {
         match self {
             Self::LabelOutOfRange { sample, .. }
+            | Self::TokenOutOfRange { sample, .. }
             | Self::NothingPresent { sample }
             | Self::NonFiniteLogits { sample }
             | Self::NonFinitePrediction { sample, .. }
