@@ -208,8 +208,8 @@ impl ClipImageEncoder {
         layout.image(path.into())
     }
 
-    /// Returns the tower with the weights of a CLIP model, in the layout of Hugging Face or of
-    /// OpenAI, which the keys of the file tell.
+    /// Returns the tower with the weights of a CLIP model. The keys of the file decide between the
+    /// layouts, by [`ClipLayout::of`].
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Against the original's numbers, in both layouts, and at the edges.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use burn_mla::encoder::Encoder;
 use burn_mla::modality::{ImageBatch, TokenBatch};
 
@@ -12,7 +12,7 @@ use crate::test_devices;
 use crate::vit::Activation;
 use crate::vit::fixture::{Fixture, Stored, assert_close, assert_same};
 use crate::vit::gradients::{assert_gradients, numbers};
-use crate::weights::{Mismatch, WeightsError};
+use crate::weights::{Mismatch, WeightFile, WeightsError};
 
 const FILES: [&str; 2] = ["weights.safetensors", "weights_openai.safetensors"];
 
@@ -299,6 +299,37 @@ fn wrong_weights_are_named_in_both_layouts() {
         tensors.insert("vision_model.pre_layernorm.bias".into(), norm);
     });
     assert_eq!(found.unexpected, ["vision_model.pre_layernorm.bias"]);
+}
+
+/// Stacked and transposed tensors keep the precision of the file until they are loaded.
+#[test]
+fn files_in_half_precision_load_alike() {
+    let device = Device::flex();
+    let features = FILES.map(|file| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fixture().changed(file, folder.path(), |tensors| {
+            for tensor in tensors.values_mut() {
+                // The upper half of an f32 is a bf16.
+                let halves = tensor
+                    .bytes
+                    .chunks_exact(4)
+                    .flat_map(|f32| [f32[2], f32[3]]);
+                tensor.bytes = halves.collect();
+                tensor.dtype = "BF16".into();
+            }
+        });
+        let layout = ClipLayout::of(&WeightFile::new(&path)).unwrap();
+        let file = ClipImageEncoder::weight_file(path, layout);
+        let encoder = image_config().init(&device).unwrap();
+        let loaded = file.load_with_report(encoder).unwrap();
+        assert_eq!(loaded.converted, [DType::BF16]);
+        assert!(loaded.left_out.contains(&"logit_scale".into()));
+        loaded.module.encode(images(&device))
+    });
+    let [hugging_face, open_ai] = features;
+    let difference = fixture().difference("image_embeds", open_ai.clone());
+    assert!((10.0..5e3).contains(&difference), "{difference}");
+    assert_same(hugging_face, open_ai);
 }
 
 #[test]
