@@ -107,6 +107,19 @@ pub enum MlaError {
         /// Number of classes of the head.
         n_classes: usize,
     },
+    /// A token id outside the vocabulary of its encoder.
+    #[error(
+        "token {token} of sample {sample} is out of range: the encoder has {n_tokens} tokens, \
+         counted from 0"
+    )]
+    TokenOutOfRange {
+        /// The token id.
+        token: i64,
+        /// Index of the sample in the batch.
+        sample: usize,
+        /// Number of tokens in the vocabulary.
+        n_tokens: usize,
+    },
     /// A sample without a label where one is needed.
     #[error("sample {sample} has no label: it can be predicted, but not trained on or evaluated")]
     NoLabel {

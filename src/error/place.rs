@@ -68,6 +68,7 @@ impl MlaError {
         match self {
             Self::LabelOutOfRange { sample, .. }
             | Self::NoLabel { sample }
+            | Self::TokenOutOfRange { sample, .. }
             | Self::NothingPresent { sample }
             | Self::NonFiniteLogits { sample }
             | Self::NonFinitePrediction { sample, .. }
