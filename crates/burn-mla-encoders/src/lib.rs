@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod bert;
+pub mod cache;
 mod hugging_face;
 pub mod weights;
 

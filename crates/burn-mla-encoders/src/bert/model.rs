@@ -71,7 +71,8 @@ impl Encoder for Bert {
     ///
     /// - [`MlaError::InputShape`] for texts without a position or with too many, and for a mask of
     ///   another shape;
-    /// - [`MlaError::TokenOutOfRange`] for an id that is not in the vocabulary.
+    /// - [`MlaError::TokenOutOfRange`] for an id that is not in the vocabulary;
+    /// - [`MlaError::DeviceRead`].
     fn check(&self, tokens: &TokenBatch) -> Result<()> {
         let (ids, mask) = (tokens.ids.dims(), tokens.mask.dims());
         let n_positions = self.embeddings.n_positions();
@@ -84,7 +85,11 @@ impl Encoder for Bert {
             return Err(MlaError::input_shape(mask, expected));
         }
         let n_tokens = self.embeddings.n_tokens();
-        let data = tokens.ids.to_data();
+        let data = tokens.ids.try_to_data();
+        let data = data.map_err(|error| MlaError::DeviceRead {
+            what: "token ids",
+            message: error.to_string(),
+        })?;
         let mut found = data.iter::<i64>().enumerate();
         match found.find(|(_, id)| !(0..n_tokens as i64).contains(id)) {
             None => Ok(()),
