@@ -22,7 +22,7 @@ pub use model_file::ModelFileConfig;
 pub(crate) use model_file::{About, ModelFile};
 pub use names::ModelNames;
 pub(crate) use record::load_in_own_precision;
-pub(crate) use running_state::unshared;
+pub use running_state::unshared;
 #[cfg(feature = "train")]
 pub(crate) use running_state::{carry_updates, take_pending_updates, take_updates};
 #[cfg(feature = "train")]

@@ -27,7 +27,7 @@ pub(crate) fn take_pending_updates<M: Module>(module: &M) {
 /// A clone of a module that shares no running statistics with it, and has no pending updates.
 ///
 /// Parameters are those of a clone. The pending updates of `module` are applied first.
-pub(crate) fn unshared<M: Module>(module: &M) -> M {
+pub fn unshared<M: Module>(module: &M) -> M {
     // Parameters that train are no statistics: most modules need no more than a clone.
     if float_params(module).iter().all(|param| param.requires_grad) {
         return module.clone();

@@ -1,12 +1,19 @@
-//! Pretrained encoders for `burn-mla`: strict loading of published weights into Burn modules.
+//! Pretrained encoders for `burn-mla`, and strict loading of published weights into Burn modules.
 #![deny(missing_docs)]
 
 pub mod bert;
+pub mod blocks;
 pub mod cache;
+pub mod cav_mae;
+pub mod clip;
 mod hugging_face;
+pub mod m3ae;
+pub mod resnet;
+mod vit;
 pub mod weights;
 
 pub use hugging_face::HuggingFaceError;
+pub use vit::{Activation, PatchOrder};
 
 /// The CPU backends of the unit tests: flex, and with the feature `ndarray` also ndarray, which Burn
 /// marks as deprecated.

@@ -1,0 +1,18 @@
+//! The encoders of CAV-MAE, a contrastive masked autoencoder of audio and images.
+//!
+//! [Gong et al., 2023](https://arxiv.org/abs/2210.07839); the code is that of the
+//! [authors](https://github.com/YuanGongND/cav-mae) and of
+//! [MLA](https://github.com/Cecile-hi/Multimodal-Learning-with-Alternating-Unimodal-Adaptation),
+//! which trains one encoder on audio and another on images. Of the two networks of the authors these
+//! are the branches of the one for fine-tuning, up to the pooled tokens of `norm_a` and `norm_v`.
+
+mod audio;
+mod config;
+#[cfg(test)]
+mod tests;
+mod transformer;
+mod visual;
+
+pub use audio::CavMaeAudioEncoder;
+pub use config::CavMaeConfig;
+pub use visual::CavMaeVisualEncoder;
