@@ -34,6 +34,9 @@ pub mod projector;
 pub use burn;
 pub use error::{MlaError, NonFinite, Result};
 pub use mla::{DefaultMla, Mla, MlaConfig, PaperMla, Prediction};
+/// Random numbers, as [`loader::SeededLoader`] gives them to augmentations.
+#[cfg(feature = "train")]
+pub use rand;
 
 /// The names that most programs use.
 pub mod prelude {

@@ -16,6 +16,6 @@ pub use position::{LoaderHandle, LoaderPosition, SourcePosition};
 pub use resumable::{InOrder, LoaderSource, Passes, ResumableLoader, SourceLoader};
 pub use schedule::{Blocks, FixedOrder, RoundRobin, Schedule};
 pub(crate) use seed::{derived, generator, shuffle};
-pub use seeded::SeededLoader;
+pub use seeded::{LoaderError, LoaderWait, SeededLoader};
 pub use training_data::TrainingData;
 pub use unpaired::UnpairedLoaders;

@@ -84,6 +84,32 @@ fn stops_in_a_row_change_nothing() {
     }
 }
 
+#[test]
+fn augmented_data_of_any_number_of_workers_change_nothing() {
+    let _alone = alone();
+    for device in devices() {
+        let plan = |n_workers| Plan {
+            data: Data {
+                augmented: true,
+                n_workers,
+                ..Data::USUAL
+            },
+            ..Plan::new(2)
+        };
+        let expected = uninterrupted(&plan(0), &device);
+        for (before, after) in [(0, 4), (1, 0), (4, 1)] {
+            let folder = tempfile::tempdir().unwrap();
+            let stopping = Plan {
+                stop_after: Some(TURNS_PER_EPOCH + 3),
+                ..plan(before)
+            };
+            assert!(stopping.run(folder.path(), &device).unwrap().interrupted);
+            let resumed = plan(after).run(folder.path(), &device).unwrap();
+            resumed.assert_is(&expected, &format!("{before} workers, then {after}"));
+        }
+    }
+}
+
 /// Its loss would be 0, the best there is.
 #[test]
 fn a_validation_without_samples_stops_the_training() {

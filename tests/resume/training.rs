@@ -30,6 +30,8 @@ use burn_mla::modality::UnimodalBatch;
 use burn_mla::modality::{ModalityInput, OneOf2};
 use burn_mla::prelude::*;
 use burn_mla::projector::{LeakyRlsProjector, LeakyRlsProjectorConfig};
+use burn_mla::rand::Rng;
+use burn_mla::rand::rngs::ChaCha12Rng;
 
 use crate::common::*;
 
@@ -275,6 +277,9 @@ pub struct Data {
     pub seed: u64,
     pub batch_size: usize,
     pub n_items: usize,
+    /// Replaces each item by a random one.
+    pub augmented: bool,
+    pub n_workers: usize,
 }
 
 impl Data {
@@ -282,6 +287,8 @@ impl Data {
         seed: 5,
         batch_size: 8,
         n_items: N_TRAIN,
+        augmented: false,
+        n_workers: 0,
     };
 
     fn seeded<O: Send + 'static>(
@@ -291,7 +298,14 @@ impl Data {
     ) -> Arc<dyn ResumableLoader<O>> {
         let items = InMemDataset::new((0..self.n_items).collect());
         let loader = SeededLoader::new(items, batcher, self.batch_size, self.seed, device);
-        Arc::new(loader.unwrap())
+        let mut loader = loader.unwrap().with_workers(self.n_workers);
+        if self.augmented {
+            let n_items = self.n_items as u64;
+            let another =
+                move |_, numbers: &mut ChaCha12Rng| Ok((numbers.next_u64() % n_items) as usize);
+            loader = loader.with_augmentation(another);
+        }
+        Arc::new(loader)
     }
 
     fn paired(self, schedule: Blocks, device: &Device) -> AlternatingLoader<Inputs> {

@@ -1,16 +1,29 @@
 //! Shuffling data loader whose order can be restored.
 
+mod error;
+mod items;
+#[cfg(test)]
+mod tests;
+mod wait;
+mod workers;
+
 use std::sync::Arc;
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
-use serde_json::json;
+use rand::rngs::ChaCha12Rng;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::error::{Result, at_least_one};
 use crate::loader::seed::{generator, shuffle};
 use crate::loader::{LoaderSource, Passes, ResumableLoader};
+pub use error::LoaderError;
+use items::Items;
+pub use wait::LoaderWait;
+use workers::Workers;
 
 /// A shuffling data loader whose order is a function of its seed and the number of the pass. A
 /// resumed training reads the same batches as an uninterrupted one.
@@ -21,6 +34,10 @@ use crate::loader::{LoaderSource, Passes, ResumableLoader};
 ///
 /// A pass starts by shuffling the positions of all items, 8 bytes each. A batch costs the same however
 /// many items there are.
+///
+/// [`with_workers`](Self::with_workers) reads, augments and batches on threads. The batches do not depend
+/// on their number. An error or a panic of the data set, the augmentation or the batcher becomes an
+/// error that names the item.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -50,26 +67,29 @@ use crate::loader::{LoaderSource, Passes, ResumableLoader};
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
 pub struct SeededLoader<I, O> {
-    dataset: Arc<dyn Dataset<I>>,
-    batcher: Arc<dyn Batcher<I, O>>,
+    items: Items<I, O>,
     batch_size: usize,
-    seed: u64,
-    device: Device,
+    shuffled: bool,
+    n_workers: usize,
+    /// What a resumed training must share, besides the order.
+    recipe: Option<Value>,
     /// The range of the data set that is read.
     range: (usize, usize),
     passes: Passes,
+    wait: LoaderWait,
 }
 
 impl<I, O> Clone for SeededLoader<I, O> {
     fn clone(&self) -> Self {
         Self {
-            dataset: self.dataset.clone(),
-            batcher: self.batcher.clone(),
+            items: self.items.clone(),
             batch_size: self.batch_size,
-            seed: self.seed,
-            device: self.device.clone(),
+            shuffled: self.shuffled,
+            n_workers: self.n_workers,
+            recipe: self.recipe.clone(),
             range: self.range,
             passes: self.passes.clone(),
+            wait: self.wait.clone(),
         }
     }
 }
@@ -89,19 +109,67 @@ impl<I, O> SeededLoader<I, O> {
     ) -> Result<Self> {
         let n_items = dataset.len();
         Ok(Self {
-            dataset: Arc::new(dataset),
-            batcher: Arc::new(batcher),
+            items: Items {
+                dataset: Arc::new(dataset),
+                batcher: Arc::new(batcher),
+                augmentation: None,
+                seed,
+                device: device.clone(),
+            },
             batch_size: at_least_one("batch_size", batch_size)?,
-            seed,
-            device: device.clone(),
+            shuffled: true,
+            n_workers: 0,
+            recipe: None,
             range: (0, n_items),
             passes: Passes::default(),
+            wait: LoaderWait::default(),
         })
+    }
+
+    /// Reads the items in the order of the data set, as evaluation and prediction do.
+    pub fn in_order(mut self) -> Self {
+        self.shuffled = false;
+        self
+    }
+
+    /// Makes batches on `n_workers` threads, ahead of the training; 0, the default, makes them on the thread
+    /// that asks. Each worker has at most two batches in memory, the one that it makes and one that
+    /// waits.
+    pub fn with_workers(mut self, n_workers: usize) -> Self {
+        self.n_workers = n_workers;
+        self
+    }
+
+    /// Applies `augmentation` to each item that is read. Its generator depends on the seed of the loader,
+    /// the pass and the position of the item in the data set only, not on workers, batch size or
+    /// slices. A resumed training therefore augments as an uninterrupted one.
+    pub fn with_augmentation<F>(mut self, augmentation: F) -> Self
+    where
+        F: Fn(I, &mut ChaCha12Rng) -> std::result::Result<I, DatasetError> + Send + Sync + 'static,
+    {
+        self.items.augmentation = Some(Arc::new(augmentation));
+        self
+    }
+
+    /// Makes `recipe` part of the description that a checkpoint keeps, such as the configuration of a
+    /// front end. A training that resumes with another recipe is refused.
+    ///
+    /// # Errors
+    ///
+    /// The serialization's, for a value that JSON cannot hold.
+    pub fn with_recipe(mut self, recipe: &impl Serialize) -> serde_json::Result<Self> {
+        self.recipe = Some(serde_json::to_value(recipe)?);
+        Ok(self)
     }
 
     /// The count of started passes.
     pub fn passes(&self) -> Passes {
         self.passes.clone()
+    }
+
+    /// The time that was spent waiting for batches. Copies and slices of the loader add to it.
+    pub fn wait(&self) -> LoaderWait {
+        self.wait.clone()
     }
 
     /// Number of batches of a pass.
@@ -113,7 +181,10 @@ impl<I, O> SeededLoader<I, O> {
     fn order(&self, pass: u64) -> Vec<usize> {
         let (start, end) = self.range;
         let mut order: Vec<usize> = (start..end).collect();
-        shuffle(&mut order, &mut generator(self.seed, pass, start as u64));
+        if self.shuffled {
+            let seed = self.items.seed;
+            shuffle(&mut order, &mut generator(seed, pass, start as u64));
+        }
         order
     }
 }
@@ -124,10 +195,16 @@ where
     O: Send + 'static,
 {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<O> + 'a> {
+        let pass = self.passes.begin();
+        let order: Arc<[usize]> = self.order(pass).into();
+        let workers = (self.n_workers > 0)
+            .then(|| Workers::start(self.n_workers, &self.items, pass, &order, self.batch_size));
         Box::new(SeededIter {
-            order: self.order(self.passes.begin()),
             loader: self,
+            pass,
+            order,
             at: 0,
+            workers,
         })
     }
 
@@ -138,10 +215,9 @@ where
 
     /// The copy shares the count of passes with this loader.
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<O>> {
-        Arc::new(Self {
-            device: device.clone(),
-            ..self.clone()
-        })
+        let mut copy = self.clone();
+        copy.items.device = device.clone();
+        Arc::new(copy)
     }
 
     /// The slice shuffles within itself and has its own count of passes.
@@ -163,21 +239,29 @@ where
 {
     fn sources(&self) -> Vec<LoaderSource> {
         let (start, end) = self.range;
-        let order = json!({
+        let mut order = json!({
             "kind": "SeededLoader",
-            "seed": self.seed,
+            "seed": self.items.seed,
             "batch_size": self.batch_size,
             "n_items": end - start,
             "first_item": start,
         });
+        if !self.shuffled {
+            order["shuffled"] = json!(false);
+        }
+        if let Some(recipe) = &self.recipe {
+            order["recipe"] = recipe.clone();
+        }
         vec![LoaderSource::new(order, self.passes())]
     }
 }
 
 struct SeededIter<'a, I, O> {
     loader: &'a SeededLoader<I, O>,
-    order: Vec<usize>,
+    pass: u64,
+    order: Arc<[usize]>,
     at: usize,
+    workers: Option<Workers<O>>,
 }
 
 impl<I, O> Iterator for SeededIter<'_, I, O> {
@@ -185,103 +269,21 @@ impl<I, O> Iterator for SeededIter<'_, I, O> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let end = self.at.saturating_add(self.loader.batch_size);
-        let end = self.order.len().min(end);
-        let indices = self.order[self.at..end].to_vec();
-        if indices.is_empty() {
+        let items = self.at..self.order.len().min(end);
+        if items.is_empty() {
             return None;
         }
-        self.at = end;
-        let items = self.loader.dataset.get_many(indices);
-        Some(items.map(|items| self.loader.batcher.batch(items, &self.loader.device)))
+        self.at = items.end;
+        let make = || match &mut self.workers {
+            Some(workers) => workers.next(),
+            None => self.loader.items.batch(self.pass, &self.order[items]),
+        };
+        Some(self.loader.wait.measure(make))
     }
 }
 
 impl<I, O> DataLoaderIterator<O> for SeededIter<'_, I, O> {
     fn progress(&self) -> Progress {
         Progress::new(self.at, self.order.len(), Some("items".to_string()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::data::dataset::InMemDataset;
-
-    struct Collect;
-
-    impl Batcher<usize, Vec<usize>> for Collect {
-        fn batch(&self, items: Vec<usize>, _: &Device) -> Vec<usize> {
-            items
-        }
-    }
-
-    fn loader(n: usize, batch_size: usize, seed: u64) -> SeededLoader<usize, Vec<usize>> {
-        let dataset = InMemDataset::new((0..n).collect());
-        SeededLoader::new(dataset, Collect, batch_size, seed, &Device::flex()).unwrap()
-    }
-
-    fn pass(loader: &dyn DataLoader<Vec<usize>>) -> Vec<Vec<usize>> {
-        loader.iter().map(Result::unwrap).collect()
-    }
-
-    #[test]
-    fn every_pass_has_each_item_once_in_an_order_of_its_own() {
-        let loader = loader(23, 5, 3);
-        let (first, second) = (pass(&loader), pass(&loader));
-        for batches in [&first, &second] {
-            let sizes: Vec<usize> = batches.iter().map(Vec::len).collect();
-            assert_eq!(sizes, [5, 5, 5, 5, 3]);
-            let mut all: Vec<usize> = batches.concat();
-            all.sort_unstable();
-            assert_eq!(all, (0..23).collect::<Vec<_>>());
-        }
-        assert_ne!(first, second);
-        assert_eq!(loader.passes().begun(), 2);
-        assert_eq!(loader.n_batches(), 5);
-    }
-
-    #[test]
-    fn an_order_depends_on_seed_and_pass_only() {
-        let (a, b) = (loader(23, 5, 3), loader(23, 5, 3));
-        let skipped = pass(&a);
-        assert_ne!(pass(&loader(23, 5, 4)), skipped);
-        drop(b.iter());
-        assert_eq!(pass(&*b.to_device(&Device::flex())), pass(&a));
-    }
-
-    /// Checkpoints rely on it: another order needs another format of checkpoints. The expected order was
-    /// computed by ChaCha12 and the shuffle in Python.
-    #[test]
-    fn an_order_never_changes() {
-        assert_eq!(pass(&loader(8, 8, 3)), [[3, 0, 2, 5, 1, 6, 7, 4]]);
-    }
-
-    #[test]
-    fn slices_partition_the_items() {
-        let whole = loader(23, 5, 3);
-        let (a, b) = (whole.slice(0, 11), whole.slice(11, 23));
-        assert_eq!((a.num_items(), b.num_items()), (11, 12));
-        let mut all = [pass(&*a).concat(), pass(&*b).concat()].concat();
-        all.sort_unstable();
-        assert_eq!(all, (0..23).collect::<Vec<_>>());
-        assert_eq!(whole.passes().begun(), 0);
-    }
-
-    #[test]
-    fn counts_that_overflow_are_cut_to_the_data() {
-        let whole = loader(23, usize::MAX, 3);
-        let sizes: Vec<usize> = pass(&whole).iter().map(Vec::len).collect();
-        assert_eq!(sizes, [23]);
-        let rest = whole.slice(20, usize::MAX).slice(1, usize::MAX);
-        let sizes: Vec<usize> = pass(&*rest).iter().map(Vec::len).collect();
-        assert_eq!(sizes, [2]);
-    }
-
-    #[test]
-    fn an_empty_data_set_has_no_batches() {
-        let empty = loader(0, 5, 3);
-        assert!(pass(&empty).is_empty());
-        let dataset = InMemDataset::new(vec![1]);
-        assert!(SeededLoader::new(dataset, Collect, 0, 3, &Device::flex()).is_err());
     }
 }
