@@ -9,4 +9,6 @@ mod tokenizer;
 
 pub use hashed::{HashedText, HashedTextConfig};
 #[cfg(feature = "text")]
-pub use tokenizer::{Padding, TextTokenizer, TokenizedText, TokenizerConfig, TokenizerError, Tokens};
+pub use tokenizer::{
+    Padding, TextTokenizer, TokenizedText, TokenizerConfig, TokenizerError, Tokens,
+};

@@ -33,7 +33,9 @@ pub fn read(path: &Path) -> Result<Tokenizer, TokenizerError> {
     let symbols = symbols();
     let mut tokens: Vec<String> = symbols.iter().map(char::to_string).collect();
     tokens.extend(symbols.iter().map(|symbol| format!("{symbol}{WORD_END}")));
-    let joined = merges.iter().map(|(first, second)| format!("{first}{second}"));
+    let joined = merges
+        .iter()
+        .map(|(first, second)| format!("{first}{second}"));
     tokens.extend(joined);
     tokens.extend([START.to_string(), END.to_string()]);
     let ids: Vocab = tokens.into_iter().zip(0..).collect();

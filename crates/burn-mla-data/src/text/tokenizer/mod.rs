@@ -13,6 +13,7 @@ use std::path::Path;
 
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
+use sha2::Digest;
 use tokenizers::{Encoding, PaddingParams, Token, Tokenizer, TruncationParams};
 
 pub use error::TokenizerError;
@@ -224,6 +225,19 @@ impl TextTokenizer {
     pub fn tokenize<T: AsRef<str>>(&self, texts: &[T]) -> Result<Tokens, TokenizerError> {
         let texts = texts.iter().map(|text| self.tokenize_one(text.as_ref()));
         Ok(self.collate(&texts.collect::<Result<Vec<_>, _>>()?))
+    }
+
+    /// What the tokens of a text follow from.
+    pub(crate) fn recipe(&self) -> serde_json::Value {
+        // The vocabulary and its normalization; the crate writes keys in a fixed order.
+        let model = self.tokenizer.to_string(false).unwrap_or_default();
+        serde_json::json!({
+            "tokenizer": crate::sha256::hex(&sha2::Sha256::digest(model)),
+            "clean": self.clean,
+            "special_tokens": [&self.before, &self.after],
+            "max_length": self.max_length,
+            "padding": self.padding,
+        })
     }
 
     /// Pads tokenized texts into rows of one length, at least 1.

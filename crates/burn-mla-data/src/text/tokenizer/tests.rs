@@ -80,7 +80,11 @@ struct BertCase {
 }
 
 fn padding(tokens: &Tokens) -> Vec<u8> {
-    tokens.mask().iter().map(|&token| u8::from(!token)).collect()
+    tokens
+        .mask()
+        .iter()
+        .map(|&token| u8::from(!token))
+        .collect()
 }
 
 #[test]
@@ -180,7 +184,10 @@ fn a_batch_of_empty_texts_is_padding() {
     let config = TokenizerConfig::new(4).with_special_tokens(false);
     let tokenizer = config.word_piece(&path).unwrap();
     let tokens = tokenizer.tokenize(&["", " \t"]).unwrap();
-    assert_eq!((tokens.ids(), tokens.mask()), (&[0, 0][..], &[false; 2][..]));
+    assert_eq!(
+        (tokens.ids(), tokens.mask()),
+        (&[0, 0][..], &[false; 2][..])
+    );
     assert_eq!(tokenizer.tokenize::<&str>(&[]).unwrap().n_texts(), 0);
     // Case and accents are kept on demand.
     let ids = |config: TokenizerConfig| {
@@ -210,7 +217,10 @@ fn a_tokenizer_file_has_the_same_ids_whatever_it_says_of_lengths() {
         ..Default::default()
     };
     saved.with_truncation(Some(truncation)).unwrap();
-    saved.with_padding(Some(padding)).save(&json, false).unwrap();
+    saved
+        .with_padding(Some(padding))
+        .save(&json, false)
+        .unwrap();
     let read = config.json(&json).unwrap();
     assert_eq!(read.pad(), 1);
     for text in ["", "words word", "word word word word word"] {
