@@ -1,6 +1,12 @@
-//! Data sets, one module per set.
+//! What all data sets share, and the data sets that have a module of their own.
 
+mod class_names;
 pub mod emoji;
+mod sample_id;
 mod split;
+mod summary;
 
+pub use class_names::ClassNames;
+pub use sample_id::SampleId;
 pub use split::Split;
+pub use summary::DatasetSummary;
