@@ -9,6 +9,7 @@ use burn_mla::{MlaError, Result};
 use super::Pooling;
 use super::embeddings::Embeddings;
 use super::layer::Layer;
+use crate::blocks::{self, Blocks};
 
 /// A BERT text encoder (Devlin et al., NAACL 2019), which loads the weights of Hugging Face's
 /// `BertModel`.
@@ -111,5 +112,16 @@ impl Encoder for Bert {
 
     fn d_feature(&self) -> usize {
         self.embeddings.word_embeddings.weight.lazy_shape()[1]
+    }
+}
+
+/// The embeddings, then each layer.
+impl Blocks for Bert {
+    fn blocks(&self) -> Vec<Vec<String>> {
+        let layers = (0..self.layers.len()).map(|i| vec![blocks::path("layers", i)]);
+        [vec!["embeddings".to_string()]]
+            .into_iter()
+            .chain(layers)
+            .collect()
     }
 }

@@ -28,8 +28,8 @@ impl CachedFeatures {
     }
 
     /// Returns the input of a [`Frozen`](burn_mla::encoder::Frozen) encoder, for example for
-    /// [`InMemory`](burn_mla::dataset::InMemory). Samples that lack the modality have no row. `None` if
-    /// no sample has it.
+    /// `burn_mla::dataset::InMemory`. Samples that lack the modality have no row. `None` if no sample has
+    /// it.
     pub fn input<I>(&self, device: &Device) -> Option<ModalityInput<FrozenInput<I>>> {
         let features = FrozenInput::Features(self.tensor(device));
         match &self.rows {
