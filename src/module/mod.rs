@@ -21,6 +21,8 @@ pub use model_file::ModelFileConfig;
 #[cfg(feature = "safetensors")]
 pub(crate) use model_file::{About, ModelFile};
 pub use names::ModelNames;
+#[cfg(feature = "train")]
+pub(crate) use names::distinct_names;
 pub(crate) use record::load_in_own_precision;
 pub use running_state::unshared;
 #[cfg(feature = "train")]

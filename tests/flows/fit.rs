@@ -120,7 +120,7 @@ fn every_method_is_trained_and_calibrated() {
     for device in devices() {
         let device = device.autodiff();
         check_method(model(&device), true, false, &device);
-        let uncalibrated = model(&device).with_fusion(MeanFusion::new()).unwrap();
+        let uncalibrated = model(&device).with_fusion(MeanFusion).unwrap();
         check_method(uncalibrated, false, false, &device);
 
         let widths = vec![D_FEATURE; 2];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::store::{ModuleStore, SafetensorsStore, bridge};
-use burn::tensor::{Device, Tensor, TensorData, Tolerance};
+use burn::tensor::{DType, Device, Tensor, TensorData, Tolerance};
 use burn_mla::encoder::Encoder;
 use burn_mla::modality::{FbankBatch, ImageBatch, VideoBatch};
 
@@ -207,25 +207,41 @@ fn weights_are_drawn_at_init_as_the_original() {
     assert!((variance.sqrt() - 0.02525).abs() < 5e-4, "{variance}");
 }
 
+/// Replaces weights by the same numbers on each backend, in double precision, in which a step is short
+/// enough to cross hardly any edge of a ReLU.
+#[derive(Default)]
+struct Double {
+    visited: usize,
+}
+
+impl ModuleMapper for Double {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.visited += 1;
+        param.map(|value| {
+            let numbers = numbers(value.dims(), self.visited, &value.device());
+            let scale = if D == 1 { 0.1 } else { 0.3 };
+            let start = if D == 1 {
+                value.cast(DType::F64)
+            } else {
+                numbers.zeros_like()
+            };
+            start + numbers * scale
+        })
+    }
+}
+
 /// Moves one parameter along a direction.
 struct Move {
     target: usize,
     visited: usize,
-    length: f32,
-}
-
-/// Numbers in `[-1, 1]`.
-fn numbers<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Tensor<D> {
-    let number = |i: usize| ((i * 37 + seed * 101 + 13) as f32 * 1.618).sin();
-    let values: Vec<f32> = (0..shape.iter().product()).map(number).collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
+    length: f64,
 }
 
 impl ModuleMapper for Move {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let index = self.visited;
         self.visited += 1;
-        if index != self.target || !param.is_require_grad() {
+        if index != self.target {
             return param;
         }
         param.map(|value| {
@@ -233,6 +249,13 @@ impl ModuleMapper for Move {
             value + direction * self.length
         })
     }
+}
+
+/// Numbers in `[-1, 1]`.
+fn numbers<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Tensor<D> {
+    let number = |i: usize| ((i * 37 + seed * 101 + 13) as f64 * 1.618).sin();
+    let values: Vec<f64> = (0..shape.iter().product()).map(number).collect();
+    Tensor::from_data(TensorData::new(values, shape), (device, DType::F64))
 }
 
 /// The derivatives of all parameters along their directions, by the gradients.
@@ -246,8 +269,8 @@ impl ModuleVisitor for Derivatives {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
             let direction = numbers(gradient.dims(), self.visited, &gradient.device());
-            let value: f32 = (gradient * direction).sum().into_scalar();
-            self.values.push((self.visited, f64::from(value)));
+            let value: f64 = (gradient * direction).sum().into_scalar();
+            self.values.push((self.visited, value));
         }
         self.visited += 1;
     }
@@ -257,15 +280,13 @@ impl ModuleVisitor for Derivatives {
 #[test]
 fn gradients_are_finite_differences() {
     for device in test_devices() {
-        let device = device.autodiff();
-        let encoder = WeightFile::new(data("authors_style.pth"))
-            .with_submodule("visual_net")
-            .load(tiny().init::<VideoBatch>(&device).unwrap())
-            .unwrap();
-        let x = input::<5>("resnet18_visual", &device);
+        let config = ResNetConfig::new([2, 1, 1, 1]).with_widths([4, 8, 8, 8]);
+        let encoder = config.init::<VideoBatch>(&device).unwrap();
+        let encoder = encoder.map(&mut Double::default()).train();
+        let x = numbers([2, 3, 2, 20, 17], 0, &device.autodiff());
         let loss = |encoder: &ResNetEncoder<VideoBatch>| {
             let features = encoder.encode(VideoBatch(x.clone()));
-            let weights = numbers(features.dims(), 999, &device);
+            let weights = numbers(features.dims(), 999, &features.device());
             (features * weights).sum()
         };
         let gradients = GradientsParams::from_grads(loss(&encoder).backward(), &encoder);
@@ -275,9 +296,9 @@ fn gradients_are_finite_differences() {
             values: vec![],
         };
         encoder.visit(&mut derivatives);
-        // 20 convolutions, and two parameters of each of 20 normalizations.
-        assert_eq!(derivatives.values.len(), 60);
-        let length = 1e-3;
+        // 14 convolutions, and two parameters of each of 14 normalizations.
+        assert_eq!(derivatives.values.len(), 42);
+        let length = 1e-7;
         for (target, derivative) in derivatives.values {
             let at = |length| {
                 let visited = 0;
@@ -286,11 +307,10 @@ fn gradients_are_finite_differences() {
                     visited,
                     length,
                 };
-                let moved = encoder.clone().map(&mut step);
-                f64::from(loss(&moved).into_scalar::<f32>())
+                loss(&encoder.clone().map(&mut step)).into_scalar::<f64>()
             };
-            let difference = (at(length) - at(-length)) / (2.0 * f64::from(length));
-            let tolerance = 2e-2 + 3e-2 * derivative.abs();
+            let difference = (at(length) - at(-length)) / (2.0 * length);
+            let tolerance = 1e-4 + 1e-4 * derivative.abs();
             assert!(
                 (difference - derivative).abs() < tolerance,
                 "parameter {target}: gradient {derivative}, difference {difference}"
