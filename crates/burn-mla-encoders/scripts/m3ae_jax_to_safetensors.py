@@ -19,6 +19,8 @@ import numpy as np
 class Opaque:
     """Stands for an object of a class that is not imported. Keeps its state and arguments."""
 
+    args = ()
+
     def __init__(self, *args, **kwargs):
         self.args = args
 

@@ -58,6 +58,19 @@ impl JsonFile {
         })
     }
 
+    /// Returns the object under a key, empty if the key is missing or null.
+    pub(crate) fn object(&self, key: &'static str) -> Result<Self, HuggingFaceError> {
+        let values = match self.get(key) {
+            None => serde_json::Map::new(),
+            Some(Value::Object(values)) => values.clone(),
+            Some(_) => return Err(self.unsupported(key, "an object")),
+        };
+        Ok(Self {
+            path: self.path.clone(),
+            values,
+        })
+    }
+
     /// Returns a value; `None` for a key that is missing or null.
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key).filter(|value| !value.is_null())

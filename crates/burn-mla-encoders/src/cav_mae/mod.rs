@@ -5,6 +5,17 @@
 //! [MLA](https://github.com/Cecile-hi/Multimodal-Learning-with-Alternating-Unimodal-Adaptation),
 //! which trains one encoder on audio and another on images. Of the two networks of the authors these
 //! are the branches of the one for fine-tuning, up to the pooled tokens of `norm_a` and `norm_v`.
+//!
+//! ```no_run
+//! use burn::tensor::Device;
+//! use burn_mla_encoders::cav_mae::CavMaeConfig;
+//!
+//! let audio = CavMaeConfig::base().init_audio(&Device::flex())?;
+//! let file = audio.authors_weight_file("audio_model.21.pth");
+//! let loaded = file.load_with_report(audio)?;
+//! println!("left out: {}", loaded.left_out.join(", "));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod audio;
 mod config;

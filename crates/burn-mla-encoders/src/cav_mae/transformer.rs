@@ -7,6 +7,7 @@ use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
 
 use super::config::CavMaeConfig;
+use crate::blocks::path;
 use crate::vit::{Arithmetic, Block, PatchConvolution, forward, normal, sin_cos_grid};
 use crate::weights::WeightFile;
 
@@ -40,6 +41,17 @@ impl CavMaeTransformer {
             unified: blocks.init(config.unified_depth, device),
             norm: blocks.norm(device),
         }
+    }
+
+    /// The blocks of an encoder: what is in front of the first, then each.
+    pub(super) fn blocks(&self) -> Vec<Vec<String>> {
+        let embedding =
+            ["patches", "positions", "modality"].map(|name| format!("transformer.{name}"));
+        let specific = (0..self.specific.len()).map(|index| path("transformer.specific", index));
+        let unified = (0..self.unified.len()).map(|index| path("transformer.unified", index));
+        std::iter::once(embedding.to_vec())
+            .chain(specific.chain(unified).map(|path| vec![path]))
+            .collect()
     }
 
     pub(super) fn d_model(&self) -> usize {
@@ -101,7 +113,7 @@ impl CavMaeTransformer {
     }
 }
 
-/// Strips and ignores what the checkpoints of CAV-MAE's authors have beside MLA's version.
+/// Ignores what the checkpoints of CAV-MAE's authors have beside MLA's version.
 pub(super) fn of_the_authors(file: WeightFile) -> WeightFile {
     const IGNORED: [&str; 12] = [
         "norm",
@@ -117,8 +129,5 @@ pub(super) fn of_the_authors(file: WeightFile) -> WeightFile {
         "decoder_pred_a",
         "decoder_pred_v",
     ];
-    IGNORED
-        .into_iter()
-        .fold(file, WeightFile::with_ignored)
-        .with_prefix("module.")
+    IGNORED.into_iter().fold(file, WeightFile::with_ignored)
 }

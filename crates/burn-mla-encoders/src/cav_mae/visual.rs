@@ -11,6 +11,7 @@ use burn_mla::{MlaError, Result};
 
 use super::config::CavMaeConfig;
 use super::transformer::{CavMaeTransformer, of_the_authors};
+use crate::blocks::Blocks;
 use crate::weights::{WeightFile, WeightsError};
 
 /// Channels of an image.
@@ -50,8 +51,8 @@ impl CavMaeVisualEncoder {
     }
 
     /// Describes a checkpoint of CAV-MAE's authors, pretrained or fine-tuned. In addition to
-    /// [`weight_file`](Self::weight_file), it strips `module.` and ignores `norm`, `mlp_head`,
-    /// `mask_token` and the decoder.
+    /// [`weight_file`](Self::weight_file), it ignores `norm`, `mlp_head`, `mask_token` and the
+    /// decoder.
     pub fn authors_weight_file(&self, path: impl Into<PathBuf>) -> WeightFile {
         of_the_authors(self.weight_file(path))
     }
@@ -97,5 +98,11 @@ impl Encoder for CavMaeVisualEncoder {
 
     fn d_feature(&self) -> usize {
         self.transformer.d_model()
+    }
+}
+
+impl Blocks for CavMaeVisualEncoder {
+    fn blocks(&self) -> Vec<Vec<String>> {
+        self.transformer.blocks()
     }
 }

@@ -11,9 +11,11 @@ use burn_mla::modality::ImageBatch;
 use burn_mla::module::draw_parameters;
 use burn_mla::{MlaError, Result};
 
-use super::hugging_face::{ClipDirectory, Tower};
+use super::hugging_face::{Tower, TowerConfig};
 use super::normalize;
 use super::weights::ClipLayout;
+use crate::HuggingFaceError;
+use crate::blocks::{Blocks, path};
 use crate::vit::check::{at_least_one, fraction, multiple, positive};
 use crate::vit::{Activation, Block, BlockConfig, BlockInitializers, PatchConvolution};
 use crate::vit::{forward, normal};
@@ -123,11 +125,11 @@ impl ClipImageEncoderConfig {
     ///
     /// # Errors
     ///
-    /// [`WeightsError::File`] for a file that cannot be read, is of another model, or names an
-    /// activation other than those of [`Activation`].
-    pub fn from_hugging_face(directory: impl AsRef<Path>) -> Result<Self, WeightsError> {
-        let directory = ClipDirectory::new(directory.as_ref());
-        let (d_feature, tower) = directory.tower(Tower::Image)?;
+    /// - [`HuggingFaceError::File`] for a file that cannot be read;
+    /// - [`HuggingFaceError::Missing`] without `model_type`;
+    /// - [`HuggingFaceError::Unsupported`] for another type of model or another activation.
+    pub fn from_hugging_face(directory: impl AsRef<Path>) -> Result<Self, HuggingFaceError> {
+        let (d_feature, tower) = TowerConfig::read(directory.as_ref(), Tower::Image)?;
         Ok(Self::new()
             .with_d_model(tower.size("hidden_size", 768)?)
             .with_depth(tower.size("num_hidden_layers", 12)?)
@@ -206,8 +208,8 @@ impl ClipImageEncoder {
         layout.image(path.into())
     }
 
-    /// Returns the tower with the weights of a CLIP model, in the layout of Hugging Face or of
-    /// OpenAI, which the keys of the file tell.
+    /// Returns the tower with the weights of a CLIP model. The keys of the file decide between the
+    /// layouts, by [`ClipLayout::of`].
     ///
     /// # Errors
     ///
@@ -273,5 +275,15 @@ impl Encoder for ClipImageEncoder {
 
     fn d_feature(&self) -> usize {
         self.projection.weight.lazy_shape()[1]
+    }
+}
+
+impl Blocks for ClipImageEncoder {
+    fn blocks(&self) -> Vec<Vec<String>> {
+        let embedding = ["class_token", "patches", "positions", "pre_norm"]
+            .map(String::from)
+            .to_vec();
+        let blocks = (0..self.blocks.len()).map(|index| vec![path("blocks", index)]);
+        std::iter::once(embedding).chain(blocks).collect()
     }
 }

@@ -1,15 +1,18 @@
 //! Against the original's numbers, in both layouts, and at the edges.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use burn_mla::encoder::Encoder;
 use burn_mla::modality::{ImageBatch, TokenBatch};
 
 use super::*;
+use crate::HuggingFaceError;
+use crate::blocks::{Blocks, freeze};
+use crate::test_devices;
 use crate::vit::Activation;
-use crate::vit::fixture::{Fixture, Stored, assert_close, assert_same, devices};
+use crate::vit::fixture::{Fixture, Stored, assert_close, assert_same};
 use crate::vit::gradients::{assert_gradients, numbers};
-use crate::weights::{Mismatch, WeightsError};
+use crate::weights::{Mismatch, WeightFile, WeightsError};
 
 const FILES: [&str; 2] = ["weights.safetensors", "weights_openai.safetensors"];
 
@@ -64,7 +67,7 @@ fn texts(device: &Device) -> TokenBatch {
 #[test]
 fn an_image_is_encoded_as_by_the_original() {
     let fixture = fixture();
-    for (device, file) in devices()
+    for (device, file) in test_devices()
         .into_iter()
         .flat_map(|d| FILES.map(|f| (d.clone(), f)))
     {
@@ -85,7 +88,7 @@ fn an_image_is_encoded_as_by_the_original() {
 #[test]
 fn a_text_is_encoded_as_by_the_original() {
     let fixture = fixture();
-    for (device, file) in devices()
+    for (device, file) in test_devices()
         .into_iter()
         .flat_map(|d| FILES.map(|f| (d.clone(), f)))
     {
@@ -119,7 +122,7 @@ fn the_normalized_features_give_the_logits() {
 
 #[test]
 fn training_computes_the_same() {
-    for device in devices() {
+    for device in test_devices() {
         let device = device.autodiff();
         let feature = image(&image_config(), FILES[0], &device).encode(images(&device));
         fixture().assert_output("image_embeds", feature.inner());
@@ -131,7 +134,7 @@ fn training_computes_the_same() {
 #[test]
 fn layer_norm_has_the_epsilon_of_the_configuration() {
     let fixture = fixture();
-    for device in devices() {
+    for device in test_devices() {
         let normalized = |config: &ClipTextEncoderConfig| {
             let input = fixture.input_of_outputs::<2>("ln_probe_in", &device);
             text(config, FILES[0], &device).norm.forward(input)
@@ -155,7 +158,7 @@ fn other_conventions_give_other_features() {
 
 #[test]
 fn neither_padding_nor_the_mask_matters() {
-    for device in devices() {
+    for device in test_devices() {
         let encoder = text(&text_config(), FILES[0], &device);
         let input = texts(&device);
         let expected = encoder.encode(input.clone());
@@ -182,7 +185,7 @@ fn neither_padding_nor_the_mask_matters() {
 
 #[test]
 fn an_image_does_not_depend_on_its_batch() {
-    for device in devices() {
+    for device in test_devices() {
         let (encoder, input) = (image(&image_config(), FILES[0], &device), images(&device));
         let one = ImageBatch(input.0.clone().slice_dim(0, 2..3));
         let expected = encoder.encode(input).slice_dim(0, 2..3);
@@ -199,7 +202,7 @@ fn gradients_are_those_of_finite_differences() {
         .with_patch_size(2);
     let text = text_config().with_depth(1).with_d_model(8).with_n_heads(2);
     let text = text.with_d_hidden(12);
-    for device in devices() {
+    for device in test_devices() {
         let training = device.autodiff();
         let device = |devices: Vec<Device>| devices[0].clone();
         assert_gradients(image.init(&training).unwrap(), |encoder| {
@@ -298,6 +301,37 @@ fn wrong_weights_are_named_in_both_layouts() {
     assert_eq!(found.unexpected, ["vision_model.pre_layernorm.bias"]);
 }
 
+/// Stacked and transposed tensors keep the precision of the file until they are loaded.
+#[test]
+fn files_in_half_precision_load_alike() {
+    let device = Device::flex();
+    let features = FILES.map(|file| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fixture().changed(file, folder.path(), |tensors| {
+            for tensor in tensors.values_mut() {
+                // The upper half of an f32 is a bf16.
+                let halves = tensor
+                    .bytes
+                    .chunks_exact(4)
+                    .flat_map(|f32| [f32[2], f32[3]]);
+                tensor.bytes = halves.collect();
+                tensor.dtype = "BF16".into();
+            }
+        });
+        let layout = ClipLayout::of(&WeightFile::new(&path)).unwrap();
+        let file = ClipImageEncoder::weight_file(path, layout);
+        let encoder = image_config().init(&device).unwrap();
+        let loaded = file.load_with_report(encoder).unwrap();
+        assert_eq!(loaded.converted, [DType::BF16]);
+        assert!(loaded.left_out.contains(&"logit_scale".into()));
+        loaded.module.encode(images(&device))
+    });
+    let [hugging_face, open_ai] = features;
+    let difference = fixture().difference("image_embeds", open_ai.clone());
+    assert!((10.0..5e3).contains(&difference), "{difference}");
+    assert_same(hugging_face, open_ai);
+}
+
 #[test]
 fn the_published_sizes_have_names() {
     let base = ClipImageEncoderConfig::vit_b_32();
@@ -330,8 +364,8 @@ fn the_published_sizes_have_names() {
 fn read(
     config: &serde_json::Value,
 ) -> (
-    Result<ClipImageEncoderConfig, WeightsError>,
-    Result<ClipTextEncoderConfig, WeightsError>,
+    Result<ClipImageEncoderConfig, HuggingFaceError>,
+    Result<ClipTextEncoderConfig, HuggingFaceError>,
 ) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
@@ -378,7 +412,7 @@ fn sizes_are_read_from_a_directory_of_hugging_face() {
     });
     let (image, text) = read(&alone);
     assert_eq!(image.unwrap(), ClipImageEncoderConfig::vit_l_14());
-    let message = "model_type: expected clip or clip_text_model, found clip_vision_model";
+    let message = "`model_type` is \"clip_vision_model\", expected \"clip\" or \"clip_text_model\"";
     assert!(text.unwrap_err().to_string().contains(message));
 }
 
@@ -391,20 +425,24 @@ fn a_wrong_configuration_is_named() {
     for (change, expected) in [
         (
             serde_json::json!({"hidden_act": "relu"}),
-            "config.json: text_config.hidden_act: expected gelu, gelu_new, gelu_pytorch_tanh or \
-             quick_gelu, found \"relu\"",
+            "config.json: `hidden_act` is \"relu\", expected \"gelu\", \"gelu_new\", \
+             \"gelu_pytorch_tanh\" or \"quick_gelu\"",
         ),
         (
             serde_json::json!({"hidden_size": -1}),
-            "text_config.hidden_size: expected a size, found -1",
+            "`hidden_size` is -1, expected a whole number",
         ),
         (
             serde_json::json!({"layer_norm_eps": "small"}),
-            "text_config.layer_norm_eps: expected a number, found \"small\"",
+            "`layer_norm_eps` is \"small\", expected a number",
         ),
         (
             serde_json::json!({"eos_token_id": 7}),
-            "text_config.eos_token_id: expected 49407, the last id of the vocabulary, found 7",
+            "`eos_token_id` is 7, expected the last id of the vocabulary",
+        ),
+        (
+            serde_json::json!([1]),
+            "`text_config` is [1], expected an object",
         ),
     ] {
         let message = message(change);
@@ -415,4 +453,18 @@ fn a_wrong_configuration_is_named() {
         absent.to_string().contains("absent/config.json"),
         "{absent}"
     );
+}
+
+#[test]
+fn blocks_are_named_from_input_to_output() {
+    fn names<E: Blocks>(encoder: E, n_blocks: usize) {
+        let blocks = encoder.blocks();
+        assert_eq!(blocks.len(), n_blocks);
+        let names = blocks.concat();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        freeze(encoder, &names).unwrap();
+    }
+    let device = Device::flex();
+    names(image_config().init(&device).unwrap(), 3);
+    names(text_config().init(&device).unwrap(), 3);
 }

@@ -6,15 +6,17 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
+use burn_mla::Result;
 use burn_mla::encoder::Encoder;
 use burn_mla::modality::TokenBatch;
 use burn_mla::module::draw_parameters;
-use burn_mla::{MlaError, Result};
 
-use super::hugging_face::{ClipDirectory, Tower};
+use super::hugging_face::{Tower, TowerConfig};
 use super::normalize;
 use super::weights::ClipLayout;
-use crate::vit::check::{at_least_one, fraction, multiple, positive};
+use crate::HuggingFaceError;
+use crate::blocks::{Blocks, path};
+use crate::vit::check::{at_least_one, fraction, multiple, positive, token_ids};
 use crate::vit::{Activation, Block, BlockConfig, BlockInitializers};
 use crate::vit::{causal, forward, normal};
 use crate::weights::{WeightFile, WeightsError};
@@ -109,12 +111,12 @@ impl ClipTextEncoderConfig {
     ///
     /// # Errors
     ///
-    /// [`WeightsError::File`] for a file that cannot be read, is of another model, names an
-    /// activation other than those of [`Activation`], or has an end id that is not the last of the
-    /// vocabulary.
-    pub fn from_hugging_face(directory: impl AsRef<Path>) -> Result<Self, WeightsError> {
-        let directory = ClipDirectory::new(directory.as_ref());
-        let (d_feature, tower) = directory.tower(Tower::Text)?;
+    /// - [`HuggingFaceError::File`] for a file that cannot be read;
+    /// - [`HuggingFaceError::Missing`] without `model_type`;
+    /// - [`HuggingFaceError::Unsupported`] for another type of model, another activation, or an end id
+    ///   that is not the last of the vocabulary.
+    pub fn from_hugging_face(directory: impl AsRef<Path>) -> Result<Self, HuggingFaceError> {
+        let (d_feature, tower) = TowerConfig::read(directory.as_ref(), Tower::Text)?;
         let vocabulary = tower.size("vocab_size", 49408)?;
         tower.check_end_id(vocabulary)?;
         Ok(Self::new()
@@ -134,7 +136,7 @@ impl ClipTextEncoderConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    /// [`MlaError::HyperParameter`](burn_mla::MlaError::HyperParameter) for a value outside of the ranges above.
     pub fn init(&self, device: &Device) -> Result<ClipTextEncoder> {
         self.check()?;
         let width = self.d_model;
@@ -189,8 +191,8 @@ impl ClipTextEncoder {
         layout.text(path.into())
     }
 
-    /// Returns the tower with the weights of a CLIP model, in the layout of Hugging Face or of
-    /// OpenAI, which the keys of the file tell.
+    /// Returns the tower with the weights of a CLIP model. The keys of the file decide between the
+    /// layouts, by [`ClipLayout::of`].
     ///
     /// # Errors
     ///
@@ -245,23 +247,21 @@ fn first_largest(ids: Tensor<2, Int>) -> Tensor<1, Int> {
 impl Encoder for ClipTextEncoder {
     type Input = TokenBatch;
 
+    /// Reads the ids back from the device, to compare them with the vocabulary.
+    ///
     /// # Errors
     ///
-    /// [`MlaError::InputShape`] if the ids are not `[batch, length]` with a length from 1 to
-    /// `text_length`.
+    /// - [`MlaError::InputShape`](burn_mla::MlaError::InputShape) if the ids are not `[batch, length]` with a length from 1 to
+    ///   `text_length`;
+    /// - [`MlaError::TokenOutOfRange`](burn_mla::MlaError::TokenOutOfRange) for an id that is not in the vocabulary.
     fn check(&self, tokens: &TokenBatch) -> Result<()> {
-        let found = tokens.ids.dims();
-        let longest = self.positions.lazy_shape()[0];
-        if (1..=longest).contains(&found[1]) {
-            return Ok(());
-        }
-        let expected = format!("token ids [batch, length] with a length from 1 to {longest}");
-        Err(MlaError::input_shape(found, expected))
+        let n_tokens = self.embedding.weight.lazy_shape()[0];
+        token_ids(&tokens.ids, self.positions.lazy_shape()[0], n_tokens)
     }
 
     /// # Panics
     ///
-    /// For an input that `check` refuses, and on a CPU for an id outside of the vocabulary.
+    /// For an input that `check` refuses.
     fn encode(&self, tokens: TokenBatch) -> Tensor<2> {
         let last = self.run(self.embed(tokens.ids.clone()));
         let features = self.projection.forward(self.pool(tokens.ids, last));
@@ -277,14 +277,22 @@ impl Encoder for ClipTextEncoder {
     }
 }
 
+impl Blocks for ClipTextEncoder {
+    fn blocks(&self) -> Vec<Vec<String>> {
+        let embedding = ["embedding", "positions"].map(String::from).to_vec();
+        let blocks = (0..self.blocks.len()).map(|index| vec![path("blocks", index)]);
+        std::iter::once(embedding).chain(blocks).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vit::fixture::devices;
+    use crate::test_devices;
 
     #[test]
     fn the_first_of_equal_ids_counts() {
-        for device in devices() {
+        for device in test_devices() {
             let ids =
                 Tensor::<2, Int>::from_ints([[7, 9, 3, 9], [1, 0, 0, 0], [2, 2, 2, 5]], &device);
             let index: Vec<i64> = first_largest(ids).into_data().iter().collect();

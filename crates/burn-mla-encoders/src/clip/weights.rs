@@ -9,7 +9,9 @@ use crate::weights::{WeightFile, WeightsError};
 pub enum ClipLayout {
     /// `vision_model.*` and `text_model.*`, as in the directories of Hugging Face's `transformers`.
     HuggingFace,
-    /// `visual.*` and `transformer.*`, as in state dictionaries of OpenAI's CLIP and of `open_clip`.
+    /// `visual.*` and `transformer.*`, as in state dicts of OpenAI's CLIP and of `open_clip`. The files
+    /// that OpenAI published are TorchScript archives, of which only the state dict can be read: save
+    /// it by `torch.save(torch.jit.load("ViT-B-32.pt").state_dict(), "ViT-B-32.pth")`.
     OpenAi,
 }
 

@@ -12,6 +12,7 @@ use burn_mla::{MlaError, Result};
 
 use super::config::{CHANNELS, M3aeConfig};
 use super::transformer::{M3aeTransformer, weight_file};
+use crate::blocks::Blocks;
 use crate::vit::{Arithmetic, PatchOrder, cut, linear, sin_cos_grid};
 use crate::weights::{WeightFile, WeightsError};
 
@@ -119,5 +120,11 @@ impl Encoder for M3aeImageEncoder {
 
     fn d_feature(&self) -> usize {
         self.transformer.d_model()
+    }
+}
+
+impl Blocks for M3aeImageEncoder {
+    fn blocks(&self) -> Vec<Vec<String>> {
+        self.transformer.blocks()
     }
 }

@@ -12,6 +12,8 @@ use burn_mla::{MlaError, Result};
 
 use super::config::M3aeConfig;
 use super::transformer::{M3aeTransformer, weight_file};
+use crate::blocks::Blocks;
+use crate::vit::check::token_ids;
 use crate::vit::{Arithmetic, hide_keys, normal, sin_cos};
 use crate::weights::{WeightFile, WeightsError};
 
@@ -58,11 +60,7 @@ impl M3aeTextEncoder {
     /// # use burn_mla_encoders::m3ae::{M3aeConfig, M3aeTextEncoder};
     /// let encoder = M3aeConfig::base().init_text(&Device::flex())?;
     /// let encoder = M3aeTextEncoder::weight_file("best_model.pth")
-    ///     .with_root("model")
-    ///     .with_prefix("module.")
-    ///     .with_prefix("mae_a.")
-    ///     .with_ignored("mae_v")
-    ///     .with_ignored("fusion_module")
+    ///     .with_submodule("mae_a")
     ///     .load(encoder)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -106,32 +104,37 @@ impl M3aeTextEncoder {
 impl Encoder for M3aeTextEncoder {
     type Input = TokenBatch;
 
+    /// Reads the ids back from the device, to compare them with the vocabulary.
+    ///
     /// # Errors
     ///
-    /// [`MlaError::InputShape`] if the ids are not `[batch, length]` with a length from 1 to
-    /// `text_length`, or the mask has another shape.
+    /// - [`MlaError::InputShape`] if the ids are not `[batch, length]` with a length from 1 to
+    ///   `text_length`, or the mask has another shape;
+    /// - [`MlaError::TokenOutOfRange`] for an id that is not in the vocabulary.
     fn check(&self, tokens: &TokenBatch) -> Result<()> {
         let (ids, mask) = (tokens.ids.dims(), tokens.mask.dims());
-        let longest = self.positions.dims()[1];
-        if !(1..=longest).contains(&ids[1]) {
-            let expected = format!("token ids [batch, length] with a length from 1 to {longest}");
-            return Err(MlaError::input_shape(ids, expected));
-        }
         if mask != ids {
             let expected = format!("a mask {ids:?}, as the token ids");
             return Err(MlaError::input_shape(mask, expected));
         }
-        Ok(())
+        let n_tokens = self.embedding.weight.lazy_shape()[0];
+        token_ids(&tokens.ids, self.positions.dims()[1], n_tokens)
     }
 
     /// # Panics
     ///
-    /// For an input that `check` refuses, and on a CPU for an id outside of the vocabulary.
+    /// For an input that `check` refuses.
     fn encode(&self, tokens: TokenBatch) -> Tensor<2> {
         self.tokens(tokens).mean_dim(1).squeeze_dim(1)
     }
 
     fn d_feature(&self) -> usize {
         self.transformer.d_model()
+    }
+}
+
+impl Blocks for M3aeTextEncoder {
+    fn blocks(&self) -> Vec<Vec<String>> {
+        self.transformer.blocks()
     }
 }

@@ -7,6 +7,7 @@ use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
 
 use super::config::M3aeConfig;
+use crate::blocks::path;
 use crate::vit::{Block, Hidden, forward, normal};
 use crate::weights::WeightFile;
 
@@ -28,6 +29,20 @@ impl M3aeTransformer {
             blocks: blocks.init(config.depth, device),
             norm: blocks.norm(device),
         }
+    }
+
+    /// The blocks of an encoder: what is in front of the first, then each.
+    pub(super) fn blocks(&self) -> Vec<Vec<String>> {
+        let embedding = [
+            "embedding",
+            "transformer.cls_token",
+            "transformer.type_embedding",
+        ];
+        let blocks = 0..self.blocks.len();
+        let blocks = blocks.map(|index| vec![path("transformer.blocks", index)]);
+        std::iter::once(embedding.map(String::from).to_vec())
+            .chain(blocks)
+            .collect()
     }
 
     pub(super) fn d_model(&self) -> usize {

@@ -51,7 +51,7 @@ mod tests {
     use burn::tensor::{TensorData, Tolerance};
 
     use super::*;
-    use crate::vit::fixture::devices;
+    use crate::test_devices;
 
     /// Values of the formulas in float64, by Python's math module.
     #[test]
@@ -95,7 +95,7 @@ mod tests {
                 ],
             ),
         ];
-        for device in devices() {
+        for device in test_devices() {
             for (activation, expected) in expected {
                 let y = activation.forward(Tensor::<1>::from_floats(x, &device));
                 y.into_data().assert_approx_eq::<f32>(
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_approximation_is_burns() {
-        for device in devices() {
+        for device in test_devices() {
             let x = Tensor::<1, burn::tensor::Int>::arange(-50..51, &device).float() / 8.0;
             let expected = burn::tensor::activation::gelu_approximate(x.clone());
             let tolerance = Tolerance::<f32>::absolute(1e-6);

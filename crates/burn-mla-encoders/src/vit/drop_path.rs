@@ -39,11 +39,11 @@ impl DropPath {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vit::fixture::devices;
+    use crate::test_devices;
 
     #[test]
     fn whole_samples_are_dropped_in_training_only() {
-        for device in devices() {
+        for device in test_devices() {
             let path = DropPath::new(0.25);
             let branch = Tensor::<3>::ones([400, 2, 3], &device);
             let kept = path.forward(branch.clone());

@@ -6,22 +6,6 @@ use std::path::{Path, PathBuf};
 use burn::store::{ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData, Tolerance};
 
-/// The devices that the tests run on.
-pub(crate) fn devices() -> Vec<Device> {
-    vec![
-        Device::flex(),
-        #[cfg(feature = "ndarray")]
-        ndarray(),
-    ]
-}
-
-/// Burn marks the backend deprecated; this crate still tests on it.
-#[cfg(feature = "ndarray")]
-#[allow(deprecated)]
-fn ndarray() -> Device {
-    Device::ndarray()
-}
-
 /// A folder of `tests/data`.
 pub(crate) struct Fixture {
     folder: PathBuf,

@@ -34,11 +34,11 @@ mod tests {
     use burn::tensor::Int;
 
     use super::*;
-    use crate::vit::fixture::devices;
+    use crate::test_devices;
 
     #[test]
     fn both_orders_of_a_patch() {
-        for device in devices() {
+        for device in test_devices() {
             // Two channels, 2x4 pixels: two patches of 2x2.
             let images = Tensor::<1, Int>::arange(0..16, &device).float();
             let images = images.reshape([1, 2, 2, 4]);

@@ -3,9 +3,10 @@
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 
-use super::fixture::{assert_close, assert_same, devices};
+use super::fixture::{assert_close, assert_same};
 use super::gradients::numbers;
 use super::*;
+use crate::test_devices;
 
 fn config() -> BlockConfig {
     BlockConfig {
@@ -29,7 +30,7 @@ fn padding(device: &Device) -> Hidden {
 /// Inference uses Burn's fused attention, training its parts.
 #[test]
 fn training_and_inference_agree() {
-    for device in devices() {
+    for device in test_devices() {
         let training = device.clone().autodiff();
         let blocks = config().init(2, &training);
         let plain = blocks.valid();
@@ -45,7 +46,7 @@ fn training_and_inference_agree() {
 
 #[test]
 fn hidden_keys_do_not_matter() {
-    for device in devices() {
+    for device in test_devices() {
         let block = config().init(1, &device).remove(0);
         let x = numbers([3, 5, 8], 0, &device);
         let hidden = padding(&device);
@@ -69,7 +70,7 @@ fn hidden_keys_do_not_matter() {
 
 #[test]
 fn dropout_is_for_training_only() {
-    for device in devices() {
+    for device in test_devices() {
         let training = device.clone().autodiff();
         let plain = config().init(1, &training);
         let x = numbers([3, 5, 8], 0, &device);
@@ -97,7 +98,7 @@ fn dropout_is_for_training_only() {
 /// Burn recomputes elementwise operations in the backward pass where the device asks for it.
 #[test]
 fn gradient_checkpointing_changes_no_gradient() {
-    for device in devices() {
+    for device in test_devices() {
         let record = config().init(2, &device).into_record();
         let gradient = |training: Device| {
             let blocks = config().init(2, &training).load_record(record.clone());

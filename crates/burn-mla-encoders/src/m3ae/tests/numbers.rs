@@ -5,13 +5,14 @@ use burn_mla::encoder::Encoder;
 use burn_mla::modality::{ImageBatch, TokenBatch};
 
 use super::*;
-use crate::vit::fixture::{assert_close, devices};
+use crate::test_devices;
+use crate::vit::fixture::assert_close;
 use crate::vit::{Activation, Arithmetic, PatchOrder, cut, hide_keys, sin_cos, sin_cos_grid};
 
 #[test]
 fn a_text_is_encoded_as_by_the_original() {
     let fixture = fixture();
-    for device in devices() {
+    for device in test_devices() {
         let (encoder, input) = (text(&config(), &device), texts(&device));
         encoder.check(&input).unwrap();
         let embedded = encoder.embed(&input);
@@ -28,7 +29,7 @@ fn a_text_is_encoded_as_by_the_original() {
 #[test]
 fn an_image_is_encoded_as_by_the_original() {
     let fixture = fixture();
-    for device in devices() {
+    for device in test_devices() {
         let (encoder, input) = (image(&config(), &device), images(&device));
         encoder.check(&input).unwrap();
         let patches = cut(input.0.clone(), 16, PatchOrder::ChannelFirst);
@@ -46,7 +47,7 @@ fn an_image_is_encoded_as_by_the_original() {
 /// The numbers of training, by the parts of attention and on an autodiff device.
 #[test]
 fn training_computes_the_same() {
-    for device in devices() {
+    for device in test_devices() {
         let device = device.autodiff();
         let feature = text(&config(), &device).encode(texts(&device));
         fixture().assert_output("text_feature", feature.inner());
@@ -58,7 +59,7 @@ fn training_computes_the_same() {
 #[test]
 fn positions_are_those_of_the_original() {
     let fixture = fixture();
-    for device in devices() {
+    for device in test_devices() {
         let positions = sin_cos(256, 32, Arithmetic::Single, &device);
         let rows = Tensor::<1, Int>::from_ints([0, 1, 100, 255], &device);
         let selected = positions.clone().squeeze_dim::<2>(0).select(0, rows);
@@ -72,7 +73,7 @@ fn positions_are_those_of_the_original() {
 #[test]
 fn layer_norm_has_the_epsilon_of_the_configuration() {
     let fixture = fixture();
-    for device in devices() {
+    for device in test_devices() {
         let normalized = |config: &M3aeConfig| {
             let norm = text(config, &device).transformer.norm;
             norm.forward(fixture.input_of_outputs::<2>("ln_probe_in", &device))
@@ -100,7 +101,7 @@ fn other_conventions_give_other_features() {
 
 #[test]
 fn a_sample_does_not_depend_on_its_batch() {
-    for device in devices() {
+    for device in test_devices() {
         let (encoder, input) = (text(&config(), &device), texts(&device));
         let together = encoder.encode(input.clone());
         for row in 0..3 {
@@ -120,7 +121,7 @@ fn a_sample_does_not_depend_on_its_batch() {
 
 #[test]
 fn smaller_inputs_have_the_positions_of_their_size() {
-    for device in devices() {
+    for device in test_devices() {
         let large = config().with_image_size(64).with_text_length(256);
         let input = images(&device);
         let feature = image(&large, &device).encode(input.clone());

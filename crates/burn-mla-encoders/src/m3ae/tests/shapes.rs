@@ -5,6 +5,7 @@ use burn_mla::encoder::Encoder;
 use burn_mla::modality::{ImageBatch, TokenBatch};
 
 use super::*;
+use crate::blocks::{Blocks, freeze};
 use crate::vit::{Activation, PatchOrder};
 
 #[test]
@@ -39,6 +40,31 @@ fn wrong_shapes_are_refused() {
     let error = texts.check(&tokens([2, 5], [2, 4])).unwrap_err();
     assert!(error.to_string().contains("a mask [2, 5]"), "{error}");
     assert!(texts.check(&tokens([0, 5], [0, 5])).is_ok());
+    let mut unknown = tokens([2, 2], [2, 2]);
+    unknown.ids = Tensor::from_ints([[1, 63], [0, 64]], &device);
+    let error = texts.check(&unknown).unwrap_err().to_string();
+    assert!(
+        error.contains("token 64 of sample 1 is out of range"),
+        "{error}"
+    );
+}
+
+/// Each name is that of a module, and together they hold all but the last normalization.
+#[test]
+fn blocks_are_named_from_input_to_output() {
+    let device = Device::flex();
+    let text = config().init_text(&device).unwrap();
+    let image = config().init_image(&device).unwrap();
+    for blocks in [text.blocks(), image.blocks()] {
+        assert_eq!(blocks.len(), 3);
+        assert_eq!(blocks[2], ["transformer.blocks.1"]);
+    }
+    let names = text.blocks().concat();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    freeze(text, &names).unwrap();
+    let names = image.blocks().concat();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    freeze(image, &names).unwrap();
 }
 
 #[test]

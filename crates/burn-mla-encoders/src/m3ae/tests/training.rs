@@ -1,20 +1,22 @@
 //! Gradients, and a model with both encoders.
 
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::Device;
 use burn_mla::modality::{ImageBatch, ModalityInput, TokenBatch};
 use burn_mla::prelude::*;
 
 use super::*;
-use crate::vit::fixture::{assert_same, devices};
+use crate::blocks::freeze;
+use crate::test_devices;
+use crate::vit::fixture::assert_same;
 use crate::vit::gradients::{assert_gradients, numbers};
 
 #[test]
 fn gradients_are_those_of_finite_differences() {
     let tiny = config().with_depth(1).with_d_model(8).with_n_heads(2);
     let tiny = tiny.with_patch_size(2).with_image_size(4);
-    for device in devices() {
+    for device in test_devices() {
         let training = device.autodiff();
         let encoder = tiny.init_text(&training).unwrap();
         let device = |encoder: &M3aeTextEncoder| encoder.embedding.weight.val().device();
@@ -61,7 +63,7 @@ fn trained(device: &Device) -> Model {
 
 #[test]
 fn a_pair_trains_in_mla_with_missing_rows() {
-    for device in devices() {
+    for device in test_devices() {
         let training = device.clone().autodiff();
         let (before, after) = (model(&training), trained(&training).valid());
         let changed = |before: Tensor<2>, after: Tensor<2>| {
@@ -84,7 +86,7 @@ fn a_pair_trains_in_mla_with_missing_rows() {
 
 #[test]
 fn encoders_from_one_file_are_independent() {
-    for device in devices() {
+    for device in test_devices() {
         let training = device.autodiff();
         let mut model = model(&training);
         let untouched = image(&config(), &training);
@@ -106,7 +108,7 @@ fn encoders_from_one_file_are_independent() {
 
 #[test]
 fn a_trained_pair_is_saved_and_loaded() {
-    for device in devices() {
+    for device in test_devices() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         let trained = trained(&device.clone().autodiff());
@@ -131,8 +133,7 @@ impl ModuleVisitor for WithGradient<'_> {
 #[test]
 fn a_block_is_frozen_by_its_name() {
     let device = Device::flex().autodiff();
-    let group = ParamGroup::from_regex(r"^transformer\.blocks\.0\.").unwrap();
-    let encoder = text(&config(), &device).freeze_group(group);
+    let encoder = freeze(text(&config(), &device), &["transformer.blocks.0"]).unwrap();
     let gradients = encoder.encode(texts(&device)).sum().backward();
     let gradients = GradientsParams::from_grads(gradients, &encoder);
     let of_block = |index: usize| {

@@ -4,7 +4,8 @@ use burn::tensor::Device;
 use burn_mla::encoder::Encoder;
 
 use super::*;
-use crate::vit::fixture::{Stored, assert_same, devices};
+use crate::test_devices;
+use crate::vit::fixture::{Stored, assert_same};
 use crate::weights::{Mismatch, ShapeMismatch, WeightsError};
 
 /// Loads the weights of the fixture after a change.
@@ -26,39 +27,31 @@ fn mismatch(config: &M3aeConfig, change: impl FnOnce(&mut Stored)) -> Mismatch {
 fn wrong_weights_are_named() {
     load(&config(), |_| ()).unwrap();
     let found = mismatch(&config(), |tensors| {
-        tensors
-            .remove("encoder.blocks.1.attention.fc.bias")
-            .unwrap();
+        let bias = "encoder.blocks.1.attention.fc.bias";
+        tensors.remove(bias).unwrap();
     });
-    let missing = Mismatch {
-        missing: vec!["transformer.blocks.1.attention.output.bias".into()],
-        ..Mismatch::default()
-    };
-    assert_eq!(found, missing);
+    let missing = "transformer.blocks.1.attention.output.bias";
+    assert_eq!(found.missing, [missing]);
+    assert!(found.unexpected.is_empty() && found.shapes.is_empty());
 
     let found = mismatch(&config(), |tensors| {
         let bias = tensors["image_embedding.bias"].clone();
         tensors.insert("encoder.blocks.2.layer_norm1.bias".into(), bias);
     });
-    let unexpected = Mismatch {
-        unexpected: vec!["transformer.blocks.2.norm1.bias".into()],
-        ..Mismatch::default()
-    };
-    assert_eq!(found, unexpected);
+    assert_eq!(found.unexpected, ["transformer.blocks.2.norm1.bias"]);
+    assert!(found.missing.is_empty() && found.shapes.is_empty());
 
     let found = mismatch(&config(), |tensors| {
         let weight = tensors.get_mut("encoder.blocks.0.transformer_mlp.fc1.weight");
         weight.unwrap().shape.reverse();
     });
-    let transposed = Mismatch {
-        shapes: vec![ShapeMismatch {
-            path: "transformer.blocks.0.mlp.hidden.weight".into(),
-            expected: vec![32, 128],
-            found: vec![128, 32],
-        }],
-        ..Mismatch::default()
+    let transposed = ShapeMismatch {
+        path: "transformer.blocks.0.mlp.hidden.weight".into(),
+        expected: vec![32, 128],
+        found: vec![128, 32],
     };
-    assert_eq!(found, transposed);
+    assert_eq!(found.shapes, [transposed]);
+    assert!(found.missing.is_empty() && found.unexpected.is_empty());
 
     let found = mismatch(&config().with_d_model(64), |_| ());
     assert_eq!(found.shapes.len(), 29);
@@ -121,24 +114,20 @@ fn a_checkpoint_in_jax_is_converted() {
     assert_same(image.encode(images(&device)), expected);
 }
 
-/// A file in PyTorch's format with the layout of `main.py`: `model`, `module.`, `mae_a.`.
+/// A file in PyTorch's format as `main.py` saves it: `model`, `module.`, `mae_a.`.
 #[test]
 fn a_checkpoint_of_mla_is_loaded() {
-    for device in devices() {
+    for device in test_devices() {
         let path = fixture().path("checkpoint.pth");
         let encoder = config().init_text(&device).unwrap();
         let encoder = M3aeTextEncoder::weight_file(&path)
-            .with_root("model")
-            .with_prefix("module.")
-            .with_prefix("mae_a.")
-            .with_ignored("mae_v")
-            .with_ignored("fusion_module")
+            .with_submodule("mae_a")
             .load(encoder)
             .unwrap();
         let expected = text(&config(), &device).encode(texts(&device));
         assert_same(encoder.encode(texts(&device)), expected);
     }
-    // Without these steps nothing matches, and nothing is loaded.
+    // Without the name of the network nothing matches, and nothing is loaded.
     let path = fixture().path("checkpoint.pth");
     let encoder = config().init_text(&Device::flex()).unwrap();
     assert!(encoder.load_pretrained(path).is_err());
