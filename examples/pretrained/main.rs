@@ -62,7 +62,8 @@ struct Run<'a> {
 fn main() -> Result<(), Box<dyn Error>> {
     let (args, start) = (Args::parse(), Instant::now());
     let Some(weights) = args.weights.as_deref() else {
-        return Err(NO_WEIGHTS.into());
+        eprintln!("{NO_WEIGHTS}");
+        std::process::exit(2);
     };
     std::fs::create_dir_all(&args.out)?;
     let sizes = EncoderSizes::default();
