@@ -29,6 +29,7 @@ use burn_mla_data::dataset::emoji::{
     Batches, Emoji, EmojiBatch, EmojiInput, EncoderSizes, Modality,
 };
 use burn_mla_encoders::Projected;
+use burn_mla_encoders::bert::Bert;
 use burn_mla_encoders::blocks::block_groups;
 use burn_mla_encoders::resnet::{ResNetConfig, ResNetEncoder};
 use burn_mla_encoders::weights::WeightFile;
@@ -93,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         })?
     } else {
         let tokens = texts::tokens(emoji, weights, &host)?;
-        let groups = |encoder: &_| block_groups(encoder, 1);
+        let groups = |encoder: &Projected<Bert>| block_groups(encoder, 1);
         run.seeds("MiniLM, trained", &tokens, groups, |device| {
             let encoder = texts::encoder(weights, device)?;
             let hidden = vec![sizes.text_hidden];
@@ -141,11 +142,11 @@ impl Run<'_> {
         init: impl Fn(&Device) -> Result<E, Box<dyn Error>>,
     ) -> Result<Vec<Accuracies>, Box<dyn Error>>
     where
-        E: Encoder,
+        E: Encoder + 'static,
         E::Input: TakeRows,
     {
         let seeds = 0..u64::from(self.args.seeds);
-        let one = |seed| {
+        let one = |seed: u64| -> Result<Accuracies, Box<dyn Error>> {
             self.device.seed(seed);
             let device = self.device.clone().autodiff();
             let text = init(&device)?;
@@ -158,6 +159,7 @@ impl Run<'_> {
             let config = FitConfig::new(self.args.epochs as usize)
                 .with_optimizer(AdamWConfig::new().with_weight_decay(0.05).init())
                 .with_schedule(move |turns| schedule(turns.total, &blocks))
+                .with_best(false)
                 .with_seed(seed)
                 .with_names(["image", "text"])
                 .with_label(label);
