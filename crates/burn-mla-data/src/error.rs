@@ -54,6 +54,28 @@ pub enum DataError {
         /// The names that exist.
         known: String,
     },
+    /// A name that is not a class of the data set.
+    #[error("unknown class `{name}`: expected one of {known}")]
+    UnknownClass {
+        /// The given name.
+        name: String,
+        /// The classes that exist.
+        known: String,
+    },
+    /// A class name that is empty or occurs twice.
+    #[error("class name `{name}` {problem}")]
+    ClassName {
+        /// The name.
+        name: String,
+        /// The problem.
+        problem: &'static str,
+    },
+    /// A name that is not a split.
+    #[error("unknown split `{name}`: expected train, valid or test")]
+    UnknownSplit {
+        /// The given name.
+        name: String,
+    },
 }
 
 impl DataError {

@@ -1,7 +1,13 @@
-//! Data sets, one module per set.
+//! What all data sets share, and the data sets that have a module of their own.
 
+mod class_names;
 pub mod emoji;
 pub mod mfeat;
+mod sample_id;
 mod split;
+mod summary;
 
+pub use class_names::ClassNames;
+pub use sample_id::SampleId;
 pub use split::Split;
+pub use summary::DatasetSummary;

@@ -2,6 +2,7 @@
 
 use burn::config::Config;
 use burn::tensor::{Device, Tensor, TensorData};
+use sha2::Digest;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -142,6 +143,18 @@ impl HashedText {
             TensorData::new(values, [texts.len(), self.d_output()]),
             device,
         )
+    }
+
+    /// What the vector of a text follows from.
+    pub(crate) fn recipe(&self) -> serde_json::Value {
+        let weights = self.inverse_document_frequency.iter();
+        let weights: Vec<u8> = weights.flat_map(|weight| weight.to_le_bytes()).collect();
+        serde_json::json!({
+            "hashed": self.d_output,
+            "words": self.words,
+            "n": [self.min_n, self.max_n],
+            "weights": crate::sha256::hex(&sha2::Sha256::digest(weights)),
+        })
     }
 
     fn counts(&self, text: &str) -> Vec<f32> {

@@ -1,12 +1,12 @@
 //! Files of a [`HashedText`], for programs that predict without the texts of the training.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{HashedText, HashedTextConfig};
+use crate::atomic_file;
 use crate::error::{DataError, Result};
 
 /// Version of words and hashes. It rises whenever the vector of a text changes.
@@ -40,19 +40,7 @@ impl HashedText {
             inverse_document_frequency: self.inverse_document_frequency.clone(),
         };
         let text = serde_json::to_vec(&saved).map_err(DataError::file(path))?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let write = || -> std::io::Result<()> {
-            // Two writers do not mix their content, and a failed one leaves the old file.
-            let mut unfinished = tempfile::NamedTempFile::new_in(folder)?;
-            unfinished.write_all(&text)?;
-            unfinished.as_file().sync_all()?;
-            unfinished.persist(path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(DataError::file(path))
+        atomic_file::write(path, &text).map_err(DataError::file(path))
     }
 
     /// Reads a file of [`save`](Self::save). Vectors of texts are the same as those of the saved one.

@@ -2,7 +2,6 @@
 
 use burn::config::Config;
 use burn::module::Param;
-use burn::nn::activation::ActivationConfig;
 use burn::nn::{
     Dropout, DropoutConfig, Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig,
     Linear, LinearConfig,
@@ -10,33 +9,12 @@ use burn::nn::{
 use burn::tensor::Device;
 use burn_mla::module::draw_parameters;
 use burn_mla::{MlaError, Result};
-use serde::{Deserialize, Serialize};
 
 use super::attention::SelfAttention;
 use super::embeddings::Embeddings;
 use super::layer::Layer;
 use super::{Bert, Pooling};
-
-/// Activation function of the feed-forward networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Activation {
-    /// The exact GELU, `gelu` of Hugging Face.
-    Gelu,
-    /// GELU by a tanh, `gelu_new` and `gelu_pytorch_tanh` of Hugging Face.
-    GeluTanh,
-    /// ReLU.
-    Relu,
-}
-
-impl Activation {
-    fn config(self) -> ActivationConfig {
-        match self {
-            Self::Gelu => ActivationConfig::Gelu,
-            Self::GeluTanh => ActivationConfig::GeluApproximate,
-            Self::Relu => ActivationConfig::Relu,
-        }
-    }
-}
+use crate::Activation;
 
 /// Configuration of [`Bert`].
 ///
@@ -184,7 +162,7 @@ impl BertConfig {
             },
             attention_norm: self.layer_norm(device),
             intermediate: linear(width, self.d_ff, device),
-            activation: self.activation.config().init(device),
+            activation: self.activation,
             output: linear(self.d_ff, width, device),
             output_norm: self.layer_norm(device),
             dropout: self.dropout(),

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Activation, BertConfig, Pooling};
+use super::{BertConfig, Pooling};
+use crate::Activation;
 use crate::hugging_face::{HuggingFaceError, JsonFile};
 
 impl BertConfig {
@@ -30,8 +31,10 @@ impl BertConfig {
         for key in ["is_decoder", "add_cross_attention"] {
             file.optional(key, "false", |value| *value == Value::Bool(false))?;
         }
-        let expected = "\"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" or \"relu\"";
-        let activation = file.required("hidden_act", expected, activation)?;
+        let expected = "\"gelu\", \"gelu_new\", \"gelu_pytorch_tanh\" or \"quick_gelu\"";
+        let activation = file.required("hidden_act", expected, |value| {
+            Activation::of_hugging_face(value.as_str()?)
+        })?;
         let config = Self::new(
             file.count("vocab_size")?,
             file.count("hidden_size")?,
@@ -52,15 +55,6 @@ impl BertConfig {
 
 fn is(value: &Value, expected: &str) -> bool {
     value.as_str() == Some(expected)
-}
-
-fn activation(value: &Value) -> Option<Activation> {
-    match value.as_str()? {
-        "gelu" => Some(Activation::Gelu),
-        "gelu_new" | "gelu_pytorch_tanh" => Some(Activation::GeluTanh),
-        "relu" => Some(Activation::Relu),
-        _ => None,
-    }
 }
 
 /// The pooling of a sentence transformer: one flag per mode, or the name of the mode.

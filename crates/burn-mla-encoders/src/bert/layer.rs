@@ -1,11 +1,11 @@
 //! A layer of BERT.
 
 use burn::module::Module;
-use burn::nn::activation::Activation;
 use burn::nn::{Dropout, LayerNorm, Linear};
 use burn::tensor::{Bool, Tensor};
 
 use super::attention::SelfAttention;
+use crate::Activation;
 
 /// A transformer layer whose normalizations follow the residual connections.
 #[derive(Module, Debug)]
@@ -13,6 +13,7 @@ pub(super) struct Layer {
     pub(super) attention: SelfAttention,
     pub(super) attention_norm: LayerNorm,
     pub(super) intermediate: Linear,
+    #[module(skip)]
     pub(super) activation: Activation,
     pub(super) output: Linear,
     pub(super) output_norm: LayerNorm,

@@ -11,6 +11,6 @@ mod pooling;
 mod tests;
 mod weights;
 
-pub use config::{Activation, BertConfig};
+pub use config::BertConfig;
 pub use model::Bert;
 pub use pooling::Pooling;

@@ -9,6 +9,7 @@ use burn_mla::{MlaError, Result};
 use super::Pooling;
 use super::embeddings::Embeddings;
 use super::layer::Layer;
+use crate::blocks::{self, Blocks};
 
 /// A BERT text encoder (Devlin et al., NAACL 2019), which loads the weights of Hugging Face's
 /// `BertModel`.
@@ -71,7 +72,8 @@ impl Encoder for Bert {
     ///
     /// - [`MlaError::InputShape`] for texts without a position or with too many, and for a mask of
     ///   another shape;
-    /// - [`MlaError::TokenOutOfRange`] for an id that is not in the vocabulary.
+    /// - [`MlaError::TokenOutOfRange`] for an id that is not in the vocabulary;
+    /// - [`MlaError::DeviceRead`].
     fn check(&self, tokens: &TokenBatch) -> Result<()> {
         let (ids, mask) = (tokens.ids.dims(), tokens.mask.dims());
         let n_positions = self.embeddings.n_positions();
@@ -84,7 +86,11 @@ impl Encoder for Bert {
             return Err(MlaError::input_shape(mask, expected));
         }
         let n_tokens = self.embeddings.n_tokens();
-        let data = tokens.ids.to_data();
+        let data = tokens.ids.try_to_data();
+        let data = data.map_err(|error| MlaError::DeviceRead {
+            what: "token ids",
+            message: error.to_string(),
+        })?;
         let mut found = data.iter::<i64>().enumerate();
         match found.find(|(_, id)| !(0..n_tokens as i64).contains(id)) {
             None => Ok(()),
@@ -106,5 +112,16 @@ impl Encoder for Bert {
 
     fn d_feature(&self) -> usize {
         self.embeddings.word_embeddings.weight.lazy_shape()[1]
+    }
+}
+
+/// The embeddings, then each layer.
+impl Blocks for Bert {
+    fn blocks(&self) -> Vec<Vec<String>> {
+        let layers = (0..self.layers.len()).map(|i| vec![blocks::path("layers", i)]);
+        [vec!["embeddings".to_string()]]
+            .into_iter()
+            .chain(layers)
+            .collect()
     }
 }

@@ -12,10 +12,11 @@ use burn_mla::encoder::Encoder;
 use burn_mla::modality::TokenBatch;
 use safetensors::SafeTensors;
 
-use super::{Activation, Bert, BertConfig, Pooling};
-use crate::HuggingFaceError;
+use super::{Bert, BertConfig, Pooling};
+use crate::blocks::Blocks;
 use crate::test_devices;
 use crate::weights::WeightsError;
+use crate::{Activation, HuggingFaceError};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bert")
@@ -62,9 +63,7 @@ fn config() -> BertConfig {
 
 fn pretrained(config: &BertConfig, device: &Device) -> Bert {
     let bert = config.init(device).unwrap();
-    let (bert, left_out) = bert.load_pretrained(folder(), &[]).unwrap();
-    assert!(left_out.is_empty());
-    bert
+    bert.load_pretrained(folder()).unwrap()
 }
 
 fn tokens<const B: usize, const L: usize>(ids: [[i64; L]; B], device: &Device) -> TokenBatch {
@@ -108,7 +107,6 @@ fn poolings_and_activations_are_those_of_the_original() {
     for device in test_devices() {
         for (name, config) in [
             ("cls", config().with_pooling(Pooling::Cls)),
-            ("mean_relu", config().with_activation(Activation::Relu)),
             (
                 "mean_gelu_new",
                 config().with_activation(Activation::GeluTanh),
@@ -146,17 +144,23 @@ fn a_head_is_left_out_by_name_only() {
     let device = Device::flex();
     let path = folder().join("masked_lm.safetensors");
     let bert = config().init(&device).unwrap();
-    let error = bert.clone().load_pretrained(&path, &[]).unwrap_err();
+    let error = bert.clone().load_pretrained(&path).unwrap_err();
     let WeightsError::Mismatch { mismatch, .. } = error else {
         panic!("{error}")
     };
     assert!(mismatch.missing.is_empty() && mismatch.shapes.is_empty());
     assert_eq!(mismatch.unexpected.len(), 7, "{mismatch}");
 
-    let (bert, left_out) = bert.load_pretrained(&path, &["cls"]).unwrap();
-    assert_eq!(left_out.len(), 8);
-    assert_eq!(left_out[0], "cls.predictions.bias");
-    assert_eq!(left_out[7], "embeddings.position_ids");
+    let file = Bert::weight_file(&path).with_ignored("cls");
+    let loaded = file.load_with_report(bert).unwrap();
+    assert_eq!(loaded.left_out.len(), 8);
+    assert!(
+        loaded
+            .left_out
+            .iter()
+            .all(|key| key.starts_with("cls.predictions.") || key.ends_with("position_ids"))
+    );
+    let bert = loaded.module;
     golden.check("mean", bert.encode(golden.tokens(&device)));
 }
 
@@ -168,7 +172,7 @@ fn weights_of_another_size_and_missing_files_are_named() {
     other.n_layers = 3;
     let error = other
         .init(&device)
-        .and_then(|bert| Ok(bert.load_pretrained(folder(), &[])))
+        .and_then(|bert| Ok(bert.load_pretrained(folder())))
         .unwrap();
     let error = error.unwrap_err().to_string();
     let shape = "layers.0.intermediate.weight (expected [8, 12], found [8, 16])";
@@ -177,7 +181,7 @@ fn weights_of_another_size_and_missing_files_are_named() {
 
     let empty = tempfile::tempdir().unwrap();
     let bert = config().init(&device).unwrap();
-    let error = bert.load_pretrained(empty.path(), &[]).unwrap_err();
+    let error = bert.load_pretrained(empty.path()).unwrap_err();
     assert!(error.to_string().contains("model.safetensors"), "{error}");
 }
 
@@ -268,6 +272,15 @@ fn wrong_tokens_are_refused_with_their_place() {
         assert!(bert.check(&tokens([[-1]], &device)).is_err());
         assert!(bert.check(&tokens([[23; 10]], &device)).is_ok());
     }
+}
+
+#[test]
+fn blocks_are_the_embeddings_and_the_layers() {
+    let bert = config().init(&Device::flex()).unwrap();
+    assert_eq!(bert.blocks(), [["embeddings"], ["layers.0"], ["layers.1"]]);
+    let groups = crate::blocks::block_groups(&bert, 0);
+    assert_eq!(groups.len(), 3);
+    assert!(crate::blocks::freeze(bert, &["layers.1.attention"]).is_ok());
 }
 
 #[test]

@@ -22,40 +22,41 @@ const RENAMED: [(&str, &str); 8] = [
 ];
 
 impl Bert {
-    /// Returns the encoder with the weights of a `BertModel`, and the keys that were left out.
+    /// Describes the weights of a `BertModel`, to which exceptions can be added.
     ///
     /// `path` is a SafeTensors or PyTorch file, or a directory with a `model.safetensors` or
-    /// `pytorch_model.bin`. Keys may have the prefix `bert.`. `left_out` names keys by their first or
-    /// last parts, such as `pooler` or `cls`; every other key must be a parameter. The buffer
-    /// `position_ids` of older files is always left out.
+    /// `pytorch_model.bin`. Keys may have the prefix `bert.`, and normalizations TensorFlow's names.
+    /// The buffer `position_ids` of older files is left out. Heads are left out by name: `pooler` of
+    /// sentence transformers, `cls` of a model for pretraining.
     ///
     /// ```no_run
     /// use burn::tensor::Device;
-    /// use burn_mla_encoders::bert::BertConfig;
+    /// use burn_mla_encoders::bert::{Bert, BertConfig};
     ///
     /// let directory = "all-MiniLM-L6-v2";
     /// let encoder = BertConfig::from_hugging_face(directory)?.init(&Device::flex())?;
-    /// let (encoder, left_out) = encoder.load_pretrained(directory, &["pooler"])?;
+    /// let loaded = Bert::weight_file(directory)
+    ///     .with_ignored("pooler")
+    ///     .load_with_report(encoder)?;
+    /// println!("left out: {}", loaded.left_out.join(", "));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    pub fn weight_file(path: impl AsRef<Path>) -> WeightFile {
+        let file = WeightFile::new(file(path.as_ref()))
+            .with_prefix("bert.")
+            .with_ignored(POSITIONS);
+        let renamed = RENAMED.into_iter();
+        renamed.fold(file, |file, (from, to)| file.with_renamed(from, to))
+    }
+
+    /// Returns the encoder with the weights of a `BertModel` without a head; see
+    /// [`weight_file`](Self::weight_file).
     ///
     /// # Errors
     ///
     /// As [`WeightFile::load`].
-    pub fn load_pretrained(
-        self,
-        path: impl AsRef<Path>,
-        left_out: &[&str],
-    ) -> Result<(Self, Vec<String>), WeightsError> {
-        let all = WeightFile::new(file(path.as_ref())).with_prefix("bert.");
-        let names = left_out.iter().copied().chain([POSITIONS]);
-        let kept = names.fold(all.clone(), WeightFile::with_ignored);
-        let mut ignored = all.keys()?;
-        let keys = kept.keys()?;
-        ignored.retain(|key| !keys.contains(key));
-        let renamed = RENAMED.into_iter();
-        let renamed = renamed.fold(kept, |file, (from, to)| file.with_renamed(from, to));
-        Ok((renamed.load(self)?, ignored))
+    pub fn load_pretrained(self, path: impl AsRef<Path>) -> Result<Self, WeightsError> {
+        Self::weight_file(path).load(self)
     }
 }
 

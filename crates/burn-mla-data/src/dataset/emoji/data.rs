@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::Modality;
-use crate::dataset::Split;
+use crate::dataset::{ClassNames, Split};
 use crate::error::{DataError, Result};
 use crate::text::{HashedText, HashedTextConfig};
 
@@ -39,7 +39,7 @@ pub struct Emoji {
     /// Label of each emoji, a position in `classes`.
     labels: Vec<usize>,
     /// Class names, sorted. A label is a position in this list.
-    pub classes: Vec<String>,
+    pub classes: ClassNames,
     fluent: Vec<f32>,
     noto: Vec<f32>,
     gray8: Vec<f32>,
@@ -73,9 +73,7 @@ impl Emoji {
     pub fn open(folder: impl AsRef<Path>, d_text: usize) -> Result<Arc<Self>> {
         let folder = folder.as_ref();
         let rows = rows(&folder.join("emoji.csv"))?;
-        let mut classes: Vec<String> = rows.iter().map(|row| row.class.clone()).collect();
-        classes.sort();
-        classes.dedup();
+        let classes = ClassNames::sorted(rows.iter().map(|row| row.class.clone()))?;
         let label = |row: &Row| classes.partition_point(|class| *class < row.class);
         let labels = rows.iter().map(label).collect();
 
