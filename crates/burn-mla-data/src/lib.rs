@@ -1,8 +1,22 @@
 //! Data for multimodal models on Burn: front ends and data sets for `burn-mla`.
 #![deny(missing_docs)]
 
+#[cfg(feature = "audio")]
+pub mod audio;
+#[cfg(any(feature = "audio", feature = "image", feature = "video"))]
+mod content;
 pub mod dataset;
+#[cfg(any(feature = "audio", feature = "image", feature = "video"))]
+mod draw;
 mod error;
+#[cfg(all(test, feature = "audio", feature = "image"))]
+mod fixtures;
+#[cfg(feature = "image")]
+pub mod image;
 pub mod text;
 
+#[cfg(any(feature = "audio", feature = "image", feature = "video"))]
+pub use content::ContentType;
+#[cfg(any(feature = "audio", feature = "image", feature = "video"))]
+pub use draw::DrawKey;
 pub use error::{DataError, Result};
