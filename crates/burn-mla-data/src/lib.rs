@@ -14,6 +14,8 @@ mod fixtures;
 #[cfg(feature = "image")]
 pub mod image;
 pub mod text;
+#[cfg(feature = "video")]
+pub mod video;
 
 #[cfg(any(feature = "audio", feature = "image", feature = "video"))]
 pub use content::ContentType;

@@ -39,7 +39,7 @@ pub(super) fn jpeg(bytes: &[u8], limit: u64) -> Result<Decoded> {
     let (width, height) = decoder
         .info()
         .map(|info| (info.width, info.height))
-        .ok_or_else(|| malformed_size(ContentType::Jpeg))?;
+        .ok_or_else(|| without(ContentType::Jpeg, "a size"))?;
     check_pixels(width.into(), height.into(), limit)?;
     let pixels = decoder.decode().map_err(&malformed)?;
     let image = RgbImage::new(width.into(), height.into(), pixels)?;
@@ -56,7 +56,7 @@ pub(super) fn png(bytes: &[u8], limit: u64) -> Result<Decoded> {
     let mut reader = decoder.read_info().map_err(&malformed)?;
     let size = reader
         .output_buffer_size()
-        .ok_or_else(|| malformed_size(ContentType::Png))?;
+        .ok_or_else(|| without(ContentType::Png, "a size"))?;
     let mut pixels = vec![0; size];
     let frame = reader.next_frame(&mut pixels).map_err(&malformed)?;
     pixels.truncate(frame.buffer_size());
@@ -79,7 +79,7 @@ pub(super) fn webp(bytes: &[u8], limit: u64) -> Result<Decoded> {
     check_pixels(width.into(), height.into(), limit)?;
     let size = decoder
         .output_buffer_size()
-        .ok_or_else(|| malformed_size(ContentType::WebP))?;
+        .ok_or_else(|| without(ContentType::WebP, "a size"))?;
     let mut pixels = vec![0; size];
     decoder.read_image(&mut pixels).map_err(&malformed)?;
     if decoder.has_alpha() {
@@ -103,9 +103,9 @@ pub(super) fn gif(bytes: &[u8], limit: u64) -> Result<Decoded> {
     let background = decoder.bg_color();
     let global = decoder.global_palette().map(<[u8]>::to_vec);
     let frame = decoder.read_next_frame().map_err(&malformed)?;
-    let frame = frame.ok_or_else(|| malformed("no frame"))?;
+    let frame = frame.ok_or_else(|| without(ContentType::Gif, "a frame"))?;
     let palette = frame.palette.as_ref().or(global.as_ref());
-    let palette = palette.ok_or_else(|| malformed("no palette"))?;
+    let palette = palette.ok_or_else(|| without(ContentType::Gif, "a palette"))?;
     // An index beyond the palette is black.
     let color = |index: usize| -> [u8; 3] {
         let (colors, _) = palette.as_chunks::<3>();
@@ -125,8 +125,8 @@ pub(super) fn gif(bytes: &[u8], limit: u64) -> Result<Decoded> {
     Ok((RgbImage::new(width, height, pixels)?, None))
 }
 
-fn malformed_size(content: ContentType) -> ImageError {
-    ImageError::malformed(content)("no size")
+fn without(content: ContentType, part: &str) -> ImageError {
+    ImageError::malformed(content)(format!("without {part}"))
 }
 
 fn repeat_first<const N: usize>(pixels: &[u8]) -> Vec<u8> {

@@ -13,6 +13,8 @@ mod random_crop;
 mod reader;
 mod resize;
 mod rgb;
+#[cfg(test)]
+mod tests;
 
 pub use error::ImageError;
 pub use front_end::{ImageFrontEnd, ImageStep};

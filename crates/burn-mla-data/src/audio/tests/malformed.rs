@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use super::wav::wav;
 use crate::ContentType;
-use crate::audio::{AudioError, AudioReader, DownMix, Waveform};
+use crate::audio::{AudioError, AudioReader};
 use crate::fixtures;
 
 fn error(bytes: &[u8]) -> AudioError {
@@ -175,8 +175,8 @@ fn a_changed_byte_is_no_panic(
     for at in (0..200).chain((200..whole.len()).step_by(whole.len() / 20)) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0xff;
-        let decoded = AudioReader::new().decode(bytes);
-        let mixed = decoded.and_then(|wave: Waveform| wave.down_mix(DownMix::Mean));
-        assert!(mixed.is_ok_and(|wave| wave.n_channels() == 1) || at < whole.len());
+        if let Ok(waveform) = AudioReader::new().decode(bytes) {
+            assert!(waveform.samples().iter().all(|x| x.is_finite()));
+        }
     }
 }
