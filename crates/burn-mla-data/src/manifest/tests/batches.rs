@@ -148,25 +148,19 @@ impl FrontEnd for Noisy {
         kind == ColumnKind::Text
     }
 
-    fn decode(&self, cell: Cell<'_>) -> Result<Vec<f32>, FrontEndError> {
+    fn decode(
+        &self,
+        cell: Cell<'_>,
+        numbers: Option<&mut rand::rngs::ChaCha12Rng>,
+    ) -> Result<Vec<f32>, FrontEndError> {
         let Cell::Text(text) = cell else {
             return Err("no text".into());
         };
         if text.contains("second 3") {
             panic!("a decoder that panics");
         }
-        Ok(vec![
-            text.len() as f32;
-            if text == "second 5" { 3 } else { 2 }
-        ])
-    }
-
-    fn augment(
-        &self,
-        mut item: Vec<f32>,
-        numbers: &mut rand::rngs::ChaCha12Rng,
-    ) -> Result<Vec<f32>, FrontEndError> {
-        item[0] += numbers.random::<f32>();
+        let mut item = vec![text.len() as f32; if text == "second 5" { 3 } else { 2 }];
+        item[0] += numbers.map_or(0.0, |numbers| numbers.random::<f32>());
         Ok(item)
     }
 
