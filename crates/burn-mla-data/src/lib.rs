@@ -2,11 +2,27 @@
 #![deny(missing_docs)]
 
 mod atomic_file;
+#[cfg(feature = "audio")]
+pub mod audio;
+#[cfg(any(feature = "audio", feature = "image", feature = "video"))]
+mod content;
 pub mod dataset;
+#[cfg(any(feature = "audio", feature = "image", feature = "video"))]
+mod draw;
 mod error;
 pub mod features;
+#[cfg(all(test, feature = "audio", feature = "image"))]
+mod fixtures;
+#[cfg(feature = "image")]
+pub mod image;
 pub mod manifest;
 mod sha256;
 pub mod text;
+#[cfg(feature = "video")]
+pub mod video;
 
+#[cfg(any(feature = "audio", feature = "image", feature = "video"))]
+pub use content::ContentType;
+#[cfg(any(feature = "audio", feature = "image", feature = "video"))]
+pub use draw::DrawKey;
 pub use error::{DataError, Result};

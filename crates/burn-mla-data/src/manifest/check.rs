@@ -290,7 +290,7 @@ impl<F: FrontEnds> ManifestDataset<F> {
     /// Checks the whole manifest as [`Manifest::check`], and decodes every sample by the front ends.
     pub fn check(&self, progress: impl FnMut(usize, usize)) -> CheckReport {
         let decode = |sample: usize| {
-            let error = self.decode(sample).err()?;
+            let error = self.decode(sample, None).err()?;
             let (column, message) = match error {
                 super::ManifestError::Cell { column, source, .. } => {
                     (Some(column), source.to_string())

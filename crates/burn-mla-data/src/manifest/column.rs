@@ -75,8 +75,13 @@ pub enum Cell<'a> {
     Text(&'a str),
     /// The path of a file, checked to be within an allowed folder.
     File(PathBuf),
-    /// The paths of the frames of a video, in the order of their names.
-    Frames(Vec<PathBuf>),
+    /// The frames of a video.
+    Frames {
+        /// Their folder.
+        folder: PathBuf,
+        /// The paths of the frames, in the order of their names.
+        files: Vec<PathBuf>,
+    },
 }
 
 /// A column of a modality.
@@ -98,7 +103,10 @@ impl Column {
         }
         let cell = match self.kind {
             ColumnKind::Text => Cell::Text(text),
-            ColumnKind::Frames => Cell::Frames(self.root.frames(text)?),
+            ColumnKind::Frames => {
+                let (folder, files) = self.root.frames(text)?;
+                Cell::Frames { folder, files }
+            }
             _ => Cell::File(self.root.file(text)?),
         };
         Ok(Some(cell))

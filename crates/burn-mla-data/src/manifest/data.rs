@@ -181,23 +181,35 @@ impl<F: FrontEnds> ManifestDataset<F> {
     ///
     /// If `index` is not below [`len`](Self::len).
     pub fn item(&self, index: usize) -> Result<ManifestItem<F::Items>, ManifestError> {
+        self.read_item(index, None)
+    }
+
+    fn read_item(
+        &self,
+        index: usize,
+        numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<ManifestItem<F::Items>, ManifestError> {
         let sample = self.samples[index];
         Ok(ManifestItem {
             id: self.manifest().id(sample),
             index,
             label: self.manifest().label(sample),
-            items: self.decode(sample)?,
+            items: self.decode(sample, numbers)?,
         })
     }
 
-    /// Decodes a sample of the manifest.
-    pub(super) fn decode(&self, sample: usize) -> Result<F::Items, ManifestError> {
+    /// Decodes a sample of the manifest, and augments it by random numbers.
+    pub(super) fn decode(
+        &self,
+        sample: usize,
+        numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<F::Items, ManifestError> {
         let Shared {
             manifest,
             front_ends,
         } = &*self.shared;
         let cells = (0..front_ends.n_modalities()).map(|m| manifest.cell(sample, m));
-        let items = front_ends.decode(cells.collect::<Result<_, _>>()?);
+        let items = front_ends.decode(cells.collect::<Result<_, _>>()?, numbers);
         items.map_err(|(modality, error)| manifest.unreadable(sample, modality, error))
     }
 
@@ -243,12 +255,9 @@ impl<F: FrontEnds> ManifestDataset<F> {
         seed: u64,
         device: &Device,
     ) -> Result<TrainingData<F::Inputs>, MlaError> {
-        let data = self.clone();
-        let augment = move |item, numbers: &mut ChaCha12Rng| data.augmented(item, numbers);
-        let loader = self.loader(batch_size, seed, device)?;
+        let loader = self.loader(batch_size, seed, true, device)?;
         let n_batches = loader.n_batches();
-        let loader = mapped::<F>(loader.with_augmentation(augment));
-        Ok(TrainingData::new(Arc::new(loader), n_batches))
+        Ok(TrainingData::new(Arc::new(mapped::<F>(loader)), n_batches))
     }
 
     /// Batches of `batch_size` samples on `device`, in their order, to evaluate or to predict.
@@ -261,44 +270,71 @@ impl<F: FrontEnds> ManifestDataset<F> {
         batch_size: usize,
         device: &Device,
     ) -> Result<Arc<dyn DataLoader<MultimodalBatch<F::Inputs>>>, MlaError> {
-        let loader = self.loader(batch_size, 0, device)?;
+        let loader = self.loader(batch_size, 0, false, device)?;
         Ok(Arc::new(mapped::<F>(loader.in_order())))
     }
 
-    fn loader(&self, batch_size: usize, seed: u64, device: &Device) -> Result<Loader<F>, MlaError> {
+    fn loader(
+        &self,
+        batch_size: usize,
+        seed: u64,
+        augmented: bool,
+        device: &Device,
+    ) -> Result<Loader<F>, MlaError> {
         let manifest = self.manifest();
         let recipe = json!({
             "modalities": manifest.modalities().collect::<Vec<_>>(),
             "classes": manifest.classes(),
             "front_ends": self.shared.front_ends.recipe(),
         });
-        let loader = SeededLoader::new(self.clone(), self.clone(), batch_size, seed, device)?;
+        // Decoding draws random numbers, which a data set does not get: samples are decoded where the
+        // loader augments.
+        let data = self.clone();
+        let read = move |sample: Sample<F::Items>, numbers: &mut ChaCha12Rng| {
+            let numbers = augmented.then_some(numbers);
+            match sample {
+                Sample::Position(index) => data
+                    .read_item(index, numbers)
+                    .map(Sample::Item)
+                    .map_err(DatasetError::new),
+                item @ Sample::Item(_) => Ok(item),
+            }
+        };
+        let positions = Positions(self.len());
+        let loader = SeededLoader::new(positions, self.clone(), batch_size, seed, device)?;
         let loader = loader
             .with_recipe(&recipe)
             .map_err(|error| MlaError::Data {
                 message: error.to_string(),
             })?;
+        let loader = loader.with_augmentation(read);
         Ok(loader.with_workers(self.n_workers))
     }
+}
 
-    fn augmented(
-        &self,
-        item: ManifestItem<F::Items>,
-        numbers: &mut ChaCha12Rng,
-    ) -> Result<ManifestItem<F::Items>, DatasetError> {
-        let items = self.shared.front_ends.augment(item.items, numbers);
-        let items = items.map_err(|(modality, error)| {
-            let sample = self.samples[item.index];
-            DatasetError::new(self.manifest().unreadable(sample, modality, error))
-        })?;
-        Ok(ManifestItem { items, ..item })
+/// A sample of a loader before and after it is decoded.
+enum Sample<T> {
+    Position(usize),
+    Item(ManifestItem<T>),
+}
+
+/// The positions of a data set.
+struct Positions(usize);
+
+impl<T: Send + Sync> Dataset<Sample<T>> for Positions {
+    fn get(&self, index: usize) -> Result<Sample<T>, DatasetError> {
+        Ok(Sample::Position(index))
+    }
+
+    fn len(&self) -> usize {
+        self.0
     }
 }
 
 /// A batch, or why its items do not fit together: a batcher itself cannot return an error.
 type Collated<F> = Result<MultimodalBatch<<F as FrontEnds>::Inputs>, ManifestError>;
 
-type Loader<F> = SeededLoader<ManifestItem<<F as FrontEnds>::Items>, Collated<F>>;
+type Loader<F> = SeededLoader<Sample<<F as FrontEnds>::Items>, Collated<F>>;
 
 type Mapped<F> = MappedLoader<Collated<F>, MultimodalBatch<<F as FrontEnds>::Inputs>, Loader<F>>;
 
@@ -317,6 +353,16 @@ impl<F: FrontEnds> Dataset<ManifestItem<F::Items>> for ManifestDataset<F> {
 
     fn len(&self) -> usize {
         self.samples.len()
+    }
+}
+
+impl<F: FrontEnds> Batcher<Sample<F::Items>, Collated<F>> for ManifestDataset<F> {
+    fn batch(&self, samples: Vec<Sample<F::Items>>, device: &Device) -> Collated<F> {
+        let items = samples.into_iter().map(|sample| match sample {
+            Sample::Item(item) => Ok(item),
+            Sample::Position(index) => self.item(index),
+        });
+        self.collate(items.collect::<Result<_, _>>()?, device)
     }
 }
 

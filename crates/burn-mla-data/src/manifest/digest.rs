@@ -30,8 +30,8 @@ pub(super) fn content(cell: &Cell<'_>) -> io::Result<Content> {
         Cell::File(path) => {
             add(path, &mut hash)?;
         }
-        Cell::Frames(paths) => {
-            for path in paths {
+        Cell::Frames { files, .. } => {
+            for path in files {
                 let n = add(path, &mut hash)?;
                 // Frames end where they end.
                 hash.update(n.to_le_bytes());

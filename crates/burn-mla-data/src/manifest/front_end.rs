@@ -12,16 +12,17 @@ use super::{Cell, ColumnKind, FrontEndError};
 
 /// What turns the cells of a column into the input of an encoder.
 ///
-/// Cells are decoded one by one, in evaluation and in training, and may be decoded on several threads. An
-/// item is augmented in training only, and items of several samples become one input.
+/// Cells are decoded one by one, possibly on several threads. The items of several samples become one
+/// input.
 ///
 /// # Implementing your own
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor, TensorData};
 /// use burn_mla_data::manifest::{Cell, ColumnKind, FrontEnd, FrontEndError};
+/// use rand::{RngExt, rngs::ChaCha12Rng};
 ///
-/// /// Length of a text and number of its words.
+/// /// Length of a text and number of its words, with some noise in training.
 /// struct Lengths;
 ///
 /// impl FrontEnd for Lengths {
@@ -32,11 +33,16 @@ use super::{Cell, ColumnKind, FrontEndError};
 ///         kind == ColumnKind::Text
 ///     }
 ///
-///     fn decode(&self, cell: Cell<'_>) -> Result<[f32; 2], FrontEndError> {
+///     fn decode(
+///         &self,
+///         cell: Cell<'_>,
+///         numbers: Option<&mut ChaCha12Rng>,
+///     ) -> Result<[f32; 2], FrontEndError> {
 ///         let Cell::Text(text) = cell else {
 ///             return Err("no text".into());
 ///         };
-///         Ok([text.len() as f32, text.split_whitespace().count() as f32])
+///         let noise = numbers.map_or(0.0, |numbers| numbers.random::<f32>());
+///         Ok([text.len() as f32 + noise, text.split_whitespace().count() as f32])
 ///     }
 ///
 ///     fn collate(&self, items: Vec<[f32; 2]>, device: &Device) -> Result<Tensor<2>, FrontEndError> {
@@ -55,25 +61,17 @@ pub trait FrontEnd: Send + Sync + 'static {
     /// Whether the cells of a kind of column can be decoded.
     fn reads(&self, kind: ColumnKind) -> bool;
 
-    /// Decodes a cell.
+    /// Decodes a cell, and augments it by the random `numbers` that it gets in training. Without
+    /// them it always returns the same item.
     ///
     /// # Errors
     ///
     /// For a value that is malformed. The data set adds its place.
-    fn decode(&self, cell: Cell<'_>) -> Result<Self::Item, FrontEndError>;
-
-    /// Augments an item for training. The default changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// Those of the augmentation.
-    fn augment(
+    fn decode(
         &self,
-        item: Self::Item,
-        _numbers: &mut ChaCha12Rng,
-    ) -> Result<Self::Item, FrontEndError> {
-        Ok(item)
-    }
+        cell: Cell<'_>,
+        numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<Self::Item, FrontEndError>;
 
     /// Makes an input of at least one item.
     ///
@@ -89,6 +87,48 @@ pub trait FrontEnd: Send + Sync + 'static {
     /// The settings of the front end, which a resumed training must share. The default is none.
     fn recipe(&self) -> Value {
         Value::Null
+    }
+
+    /// The front end with another type of input, for an encoder that takes it.
+    fn map<J: Send + 'static>(self, map: fn(Self::Input) -> J) -> MappedFrontEnd<Self, J>
+    where
+        Self: Sized,
+    {
+        MappedFrontEnd {
+            front_end: self,
+            map,
+        }
+    }
+}
+
+/// A front end whose inputs are mapped; see [`FrontEnd::map`].
+pub struct MappedFrontEnd<F: FrontEnd, J> {
+    front_end: F,
+    map: fn(F::Input) -> J,
+}
+
+impl<F: FrontEnd, J: Send + 'static> FrontEnd for MappedFrontEnd<F, J> {
+    type Item = F::Item;
+    type Input = J;
+
+    fn reads(&self, kind: ColumnKind) -> bool {
+        self.front_end.reads(kind)
+    }
+
+    fn decode(
+        &self,
+        cell: Cell<'_>,
+        numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<F::Item, FrontEndError> {
+        self.front_end.decode(cell, numbers)
+    }
+
+    fn collate(&self, items: Vec<F::Item>, device: &Device) -> Result<J, FrontEndError> {
+        self.front_end.collate(items, device).map(self.map)
+    }
+
+    fn recipe(&self) -> Value {
+        self.front_end.recipe()
     }
 }
 
@@ -144,10 +184,14 @@ where
         kind.is_path() && kind != ColumnKind::Frames
     }
 
-    fn decode(&self, cell: Cell<'_>) -> Result<T, FrontEndError> {
+    fn decode(
+        &self,
+        cell: Cell<'_>,
+        _numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<T, FrontEndError> {
         match cell {
             Cell::File(path) => (self.decode)(&path),
-            Cell::Text(_) | Cell::Frames(_) => Err("no file".into()),
+            _ => Err("no file".into()),
         }
     }
 
@@ -173,22 +217,15 @@ pub trait FrontEnds: Send + Sync + 'static {
     /// Whether the front end of a modality decodes the cells of a kind of column.
     fn reads(&self, modality: usize, kind: ColumnKind) -> bool;
 
-    /// Decodes the cells of a sample, one per modality.
+    /// Decodes the cells of a sample, one per modality; see [`FrontEnd::decode`].
     ///
     /// # Errors
     ///
     /// That of the first front end that fails.
-    fn decode(&self, cells: Vec<Option<Cell<'_>>>) -> Result<Self::Items, ModalityError>;
-
-    /// Augments the items of a sample.
-    ///
-    /// # Errors
-    ///
-    /// As [`decode`](Self::decode).
-    fn augment(
+    fn decode(
         &self,
-        items: Self::Items,
-        numbers: &mut ChaCha12Rng,
+        cells: Vec<Option<Cell<'_>>>,
+        numbers: Option<&mut ChaCha12Rng>,
     ) -> Result<Self::Items, ModalityError>;
 
     /// Makes the inputs of a batch.
@@ -251,20 +288,13 @@ fn decode<F: FrontEnd>(
     front_end: &F,
     modality: usize,
     cells: &mut [Option<Cell<'_>>],
+    numbers: Option<&mut ChaCha12Rng>,
 ) -> Result<Option<F::Item>, ModalityError> {
-    let cell = cells.get_mut(modality).and_then(Option::take);
-    let item = cell.map(|cell| front_end.decode(cell)).transpose();
-    item.map_err(|error| (modality, error))
-}
-
-fn augment<F: FrontEnd>(
-    front_end: &F,
-    modality: usize,
-    item: Option<F::Item>,
-    numbers: &mut ChaCha12Rng,
-) -> Result<Option<F::Item>, ModalityError> {
-    let item = item.map(|item| front_end.augment(item, numbers));
-    item.transpose().map_err(|error| (modality, error))
+    let Some(cell) = cells.get_mut(modality).and_then(Option::take) else {
+        return Ok(None);
+    };
+    let item = front_end.decode(cell, numbers);
+    item.map(Some).map_err(|error| (modality, error))
 }
 
 impl<F: FrontEnd> FrontEnds for Vec<F> {
@@ -279,21 +309,14 @@ impl<F: FrontEnd> FrontEnds for Vec<F> {
         self[modality].reads(kind)
     }
 
-    fn decode(&self, mut cells: Vec<Option<Cell<'_>>>) -> Result<Self::Items, ModalityError> {
+    fn decode(
+        &self,
+        mut cells: Vec<Option<Cell<'_>>>,
+        mut numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<Self::Items, ModalityError> {
         let front_ends = self.iter().enumerate();
         front_ends
-            .map(|(modality, front_end)| decode(front_end, modality, &mut cells))
-            .collect()
-    }
-
-    fn augment(
-        &self,
-        items: Self::Items,
-        numbers: &mut ChaCha12Rng,
-    ) -> Result<Self::Items, ModalityError> {
-        let pairs = self.iter().zip(items).enumerate();
-        pairs
-            .map(|(modality, (front_end, item))| augment(front_end, modality, item, numbers))
+            .map(|(m, front_end)| decode(front_end, m, &mut cells, numbers.as_deref_mut()))
             .collect()
     }
 
@@ -343,16 +366,9 @@ macro_rules! tuple_front_ends {
             fn decode(
                 &self,
                 mut cells: Vec<Option<Cell<'_>>>,
+                mut numbers: Option<&mut ChaCha12Rng>,
             ) -> Result<Self::Items, ModalityError> {
-                Ok(($(decode(&self.$i, $i, &mut cells)?,)+))
-            }
-
-            fn augment(
-                &self,
-                items: Self::Items,
-                numbers: &mut ChaCha12Rng,
-            ) -> Result<Self::Items, ModalityError> {
-                Ok(($(augment(&self.$i, $i, items.$i, numbers)?,)+))
+                Ok(($(decode(&self.$i, $i, &mut cells, numbers.as_deref_mut())?,)+))
             }
 
             fn collate(

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 #[cfg(feature = "text")]
 use burn_mla::modality::TokenBatch;
+use rand::rngs::ChaCha12Rng;
 use serde_json::{Value, json};
 
 use super::{Cell, ColumnKind, FrontEnd, FrontEndError};
@@ -14,7 +15,7 @@ use crate::text::{TextTokenizer, TokenizedText};
 fn text(cell: Cell<'_>) -> Result<&str, FrontEndError> {
     match cell {
         Cell::Text(text) => Ok(text),
-        Cell::File(_) | Cell::Frames(_) => Err("no text".into()),
+        _ => Err("no text".into()),
     }
 }
 
@@ -27,7 +28,11 @@ impl FrontEnd for HashedText {
         kind == ColumnKind::Text
     }
 
-    fn decode(&self, cell: Cell<'_>) -> Result<Vec<f32>, FrontEndError> {
+    fn decode(
+        &self,
+        cell: Cell<'_>,
+        _numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<Vec<f32>, FrontEndError> {
         Ok(self.vector(text(cell)?))
     }
 
@@ -54,7 +59,11 @@ impl FrontEnd for TextTokenizer {
         kind == ColumnKind::Text
     }
 
-    fn decode(&self, cell: Cell<'_>) -> Result<TokenizedText, FrontEndError> {
+    fn decode(
+        &self,
+        cell: Cell<'_>,
+        _numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<TokenizedText, FrontEndError> {
         Ok(self.tokenize_one(text(cell)?)?)
     }
 
@@ -113,7 +122,11 @@ impl<const D: usize> FrontEnd for FeaturesFrontEnd<D> {
         kind == ColumnKind::Features
     }
 
-    fn decode(&self, cell: Cell<'_>) -> Result<Vec<f32>, FrontEndError> {
+    fn decode(
+        &self,
+        cell: Cell<'_>,
+        _numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<Vec<f32>, FrontEndError> {
         let Cell::File(path) = cell else {
             return Err("no file of features".into());
         };

@@ -46,6 +46,8 @@ mod error;
 mod front_end;
 mod front_ends;
 mod join;
+#[cfg(any(feature = "audio", feature = "image"))]
+mod media;
 mod read;
 mod root;
 mod skip;
@@ -60,8 +62,10 @@ pub use column::{Cell, ColumnKind};
 pub use config::ManifestConfig;
 pub use data::{ManifestDataset, ManifestItem};
 pub use error::{FrontEndError, ManifestError, Place};
-pub use front_end::{FileFrontEnd, FrontEnd, FrontEnds, ModalityError};
+pub use front_end::{FileFrontEnd, FrontEnd, FrontEnds, MappedFrontEnd, ModalityError};
 pub use front_ends::FeaturesFrontEnd;
 pub use join::{JoinCounts, Partners};
+#[cfg(feature = "image")]
+pub use media::TrainAndTest;
 pub use splits::Shares;
 pub use table::Manifest;

@@ -54,7 +54,7 @@ pub(super) fn read_csv(
         }
     };
     let names = reader.headers().map_err(failed)?;
-    let mut table = Table::with_columns(path, names.iter())?;
+    let mut table = Table::with_columns(path, names.iter().map(str::trim))?;
     let mut record = StringRecord::new();
     loop {
         // The position of a record is that of its first line, whatever precedes it.
@@ -114,12 +114,17 @@ pub(super) fn read_json_lines(
                     return Err(ManifestError::line(path, line, problem));
                 }
             };
-            let known = table.names.iter().position(|known| *known == name);
+            let name = name.trim();
+            let known = table.names.iter().position(|known| known == name);
             let column = known.unwrap_or_else(|| {
-                table.names.push(name);
+                table.names.push(name.to_string());
                 table.columns.push(Cells::default());
                 table.columns.len() - 1
             });
+            if table.columns[column].len() > row {
+                let problem = format!("`{name}` occurs twice");
+                return Err(ManifestError::line(path, line, problem));
+            }
             table.columns[column].pad(row);
             table.columns[column].push(cell.trim());
         }

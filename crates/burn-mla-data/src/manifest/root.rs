@@ -88,8 +88,8 @@ impl Root {
         Ok(path)
     }
 
-    /// The files in the folder of a path, sorted by name. Hidden files are left out.
-    pub(super) fn frames(&self, cell: &str) -> Result<Vec<PathBuf>> {
+    /// The folder of a path and the files in it, sorted by name. Hidden files are left out.
+    pub(super) fn frames(&self, cell: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         let folder = self.existing(cell)?;
         let failed = |error: io::Error| PathProblem::io(cell, &error);
         let entries = fs::read_dir(&folder).map_err(failed)?;
@@ -106,7 +106,8 @@ impl Root {
         }
         names.sort();
         let resolve = |name| self.within(&folder.join(name), cell);
-        names.into_iter().map(resolve).collect()
+        let files = names.into_iter().map(resolve).collect::<Result<_>>()?;
+        Ok((folder, files))
     }
 
     /// Whether a path may be followed and leads to a folder.
@@ -195,7 +196,7 @@ mod tests {
         assert!(root.frames("clip").is_err());
         let root = Root::new(&manifest, &[outer.path().to_path_buf()]).unwrap();
         assert!(root.file("link").is_ok());
-        assert_eq!(root.frames("clip").unwrap().len(), 2);
+        assert_eq!(root.frames("clip").unwrap().1.len(), 2);
     }
 
     #[test]
@@ -213,7 +214,7 @@ mod tests {
         for name in ["00030.jpg", "00000.jpg", ".DS_Store", "00015.jpg"] {
             fs::write(clip.join(name), "").unwrap();
         }
-        let frames = root.frames("clip").unwrap();
+        let (_, frames) = root.frames("clip").unwrap();
         let names = frames.iter().map(|path| path.file_name().unwrap());
         assert_eq!(
             names.collect::<Vec<_>>(),

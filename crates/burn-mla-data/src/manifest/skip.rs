@@ -20,7 +20,7 @@ impl<F: FrontEnds> ManifestDataset<F> {
         let n_samples = self.len();
         let (mut kept, mut skipped) = (vec![], vec![]);
         for (index, &sample) in self.samples().iter().enumerate() {
-            match self.decode(sample) {
+            match self.decode(sample, None) {
                 Ok(_) => kept.push(sample),
                 Err(error) => skipped.push(error),
             }

@@ -183,6 +183,6 @@ fn size(cell: Cell<'_>) -> u64 {
     match cell {
         Cell::Text(text) => text.len() as u64,
         Cell::File(path) => of_file(&path),
-        Cell::Frames(paths) => paths.iter().map(of_file).sum(),
+        Cell::Frames { files, .. } => files.iter().map(of_file).sum(),
     }
 }

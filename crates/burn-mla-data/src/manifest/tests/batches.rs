@@ -3,7 +3,7 @@
 use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
 use burn_mla::fit::{FitConfig, fit};
-use burn_mla::prelude::{DataLoader, LinearHeadConfig, MlaConfig, MlpEncoderConfig, evaluate};
+use burn_mla::prelude::{LinearHeadConfig, MlaConfig, MlpEncoderConfig, evaluate};
 use proptest::prelude::*;
 use rand::RngExt;
 
@@ -28,7 +28,7 @@ fn numbers(values: &[(Option<f32>, Option<f32>)]) -> (Folder, Manifest) {
     let folder = Folder::new(&[]);
     let mut text = "id,label,first,second\n".to_string();
     for (id, (first, second)) in values.iter().enumerate() {
-        let mut write = |column: &str, value: Option<f32>| match value {
+        let write = |column: &str, value: Option<f32>| match value {
             None => String::new(),
             Some(value) => {
                 let name = format!("{column}/{id}.npy");
@@ -148,25 +148,19 @@ impl FrontEnd for Noisy {
         kind == ColumnKind::Text
     }
 
-    fn decode(&self, cell: Cell<'_>) -> Result<Vec<f32>, FrontEndError> {
+    fn decode(
+        &self,
+        cell: Cell<'_>,
+        numbers: Option<&mut rand::rngs::ChaCha12Rng>,
+    ) -> Result<Vec<f32>, FrontEndError> {
         let Cell::Text(text) = cell else {
             return Err("no text".into());
         };
         if text.contains("second 3") {
             panic!("a decoder that panics");
         }
-        Ok(vec![
-            text.len() as f32;
-            if text == "second 5" { 3 } else { 2 }
-        ])
-    }
-
-    fn augment(
-        &self,
-        mut item: Vec<f32>,
-        numbers: &mut rand::rngs::ChaCha12Rng,
-    ) -> Result<Vec<f32>, FrontEndError> {
-        item[0] += numbers.random::<f32>();
+        let mut item = vec![text.len() as f32; if text == "second 5" { 3 } else { 2 }];
+        item[0] += numbers.map_or(0.0, |numbers| numbers.random::<f32>());
         Ok(item)
     }
 
@@ -225,11 +219,8 @@ fn errors_and_panics_of_front_ends_name_the_samples() {
             .with_workers(n_workers)
             .in_order(2, &Device::flex())
             .unwrap();
-        let mut batches = loader
-            .slice(start, start + 2)
-            .iter()
-            .map(|batch| batch.err());
-        let error: DatasetError = batches.next().unwrap().unwrap();
+        let part = loader.slice(start, start + 2);
+        let error: DatasetError = part.iter().next().unwrap().err().unwrap();
         message(&folder, error)
     };
     for n_workers in [0, 2] {

@@ -1,0 +1,190 @@
+//! Front ends of images, sound and frames of videos.
+
+use burn::tensor::{Device, Tensor, TensorData};
+#[cfg(feature = "image")]
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
+use serde_json::{Value, json};
+
+use super::{Cell, ColumnKind, FrontEnd, FrontEndError};
+#[cfg(feature = "audio")]
+use crate::audio::AudioFrontEnd;
+#[cfg(feature = "image")]
+use crate::image::ImageFrontEnd;
+#[cfg(feature = "video")]
+use crate::video::VideoFrontEnd;
+#[cfg(feature = "audio")]
+use burn_mla::modality::FbankBatch;
+#[cfg(feature = "image")]
+use burn_mla::modality::ImageBatch;
+#[cfg(feature = "video")]
+use burn_mla::modality::VideoBatch;
+
+/// A recipe for training and one for evaluation, of images
+/// ([`ImageFrontEnd`](crate::image::ImageFrontEnd)) or frames of videos.
+///
+/// ```
+/// # #[cfg(feature = "image")] {
+/// use burn_mla_data::image::ImageFrontEnd;
+/// use burn_mla_data::manifest::TrainAndTest;
+///
+/// let images = TrainAndTest {
+///     train: ImageFrontEnd::resnet_train(),
+///     test: ImageFrontEnd::resnet(),
+/// };
+/// # let _ = images;
+/// # }
+/// ```
+#[cfg(feature = "image")]
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainAndTest<R> {
+    /// The recipe for training.
+    pub train: R,
+    /// The recipe for evaluation and prediction, which should not be random.
+    pub test: R,
+}
+
+#[cfg(feature = "image")]
+impl<R> TrainAndTest<R> {
+    /// The recipe, and the random numbers for it: always the same in evaluation.
+    fn recipe_for(&self, numbers: Option<&mut ChaCha12Rng>) -> (&R, ChaCha12Rng) {
+        match numbers {
+            Some(numbers) => (&self.train, ChaCha12Rng::from_rng(numbers)),
+            None => (&self.test, ChaCha12Rng::from_seed([0; 32])),
+        }
+    }
+}
+
+/// Images `[batch, 3, height, width]`.
+#[cfg(feature = "image")]
+impl FrontEnd for TrainAndTest<ImageFrontEnd> {
+    type Item = TensorData;
+    type Input = ImageBatch;
+
+    fn reads(&self, kind: ColumnKind) -> bool {
+        kind == ColumnKind::Image
+    }
+
+    fn decode(
+        &self,
+        cell: Cell<'_>,
+        numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<TensorData, FrontEndError> {
+        let Cell::File(path) = cell else {
+            return Err("no image".into());
+        };
+        let (recipe, mut numbers) = self.recipe_for(numbers);
+        Ok(recipe.read(&path, &mut numbers)?)
+    }
+
+    fn collate(
+        &self,
+        items: Vec<TensorData>,
+        device: &Device,
+    ) -> Result<ImageBatch, FrontEndError> {
+        stack(items, device).map(ImageBatch)
+    }
+
+    fn recipe(&self) -> Value {
+        json!({"train": self.train, "test": self.test})
+    }
+}
+
+/// Frames `[batch, 3, frames, height, width]`.
+#[cfg(feature = "video")]
+impl FrontEnd for TrainAndTest<VideoFrontEnd> {
+    type Item = TensorData;
+    type Input = VideoBatch;
+
+    fn reads(&self, kind: ColumnKind) -> bool {
+        kind == ColumnKind::Frames
+    }
+
+    fn decode(
+        &self,
+        cell: Cell<'_>,
+        numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<TensorData, FrontEndError> {
+        let Cell::Frames { folder, .. } = cell else {
+            return Err("no frames".into());
+        };
+        let (recipe, mut numbers) = self.recipe_for(numbers);
+        Ok(recipe.read(&folder, &mut numbers)?)
+    }
+
+    fn collate(
+        &self,
+        items: Vec<TensorData>,
+        device: &Device,
+    ) -> Result<VideoBatch, FrontEndError> {
+        stack(items, device).map(VideoBatch)
+    }
+
+    fn recipe(&self) -> Value {
+        json!({"train": self.train, "test": self.test})
+    }
+}
+
+/// Filter banks or spectrograms `[batch, frames, bins]`.
+#[cfg(feature = "audio")]
+impl FrontEnd for AudioFrontEnd {
+    type Item = TensorData;
+    type Input = FbankBatch;
+
+    fn reads(&self, kind: ColumnKind) -> bool {
+        matches!(kind, ColumnKind::Audio | ColumnKind::File)
+    }
+
+    fn decode(
+        &self,
+        cell: Cell<'_>,
+        numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<TensorData, FrontEndError> {
+        let Cell::File(path) = cell else {
+            return Err("no sound".into());
+        };
+        let features = match numbers {
+            Some(numbers) => self.read_augmented(&path, numbers)?,
+            None => self.read(&path)?,
+        };
+        Ok(features.into_data())
+    }
+
+    fn collate(
+        &self,
+        items: Vec<TensorData>,
+        device: &Device,
+    ) -> Result<FbankBatch, FrontEndError> {
+        stack(items, device).map(FbankBatch)
+    }
+
+    fn recipe(&self) -> Value {
+        json!(self.config())
+    }
+}
+
+/// Items of one shape as a tensor with a dimension for the samples before.
+fn stack<const D: usize>(
+    items: Vec<TensorData>,
+    device: &Device,
+) -> Result<Tensor<D>, FrontEndError> {
+    let first = items
+        .first()
+        .map(|item| item.shape.clone())
+        .unwrap_or_default();
+    if let Some(other) = items.iter().find(|item| item.shape != first) {
+        let (first, other) = (first.as_slice(), other.shape.as_slice());
+        return Err(format!("items of the shapes {first:?} and {other:?}").into());
+    }
+    let mut shape = [items.len(); D];
+    if first.len() + 1 != D {
+        let first = first.as_slice();
+        return Err(format!("an item of the shape {first:?} for a tensor of rank {D}").into());
+    }
+    shape[1..].copy_from_slice(first.as_slice());
+    let mut values: Vec<f32> = Vec::with_capacity(shape.iter().product());
+    for item in &items {
+        values.extend_from_slice(item.as_slice::<f32>()?);
+    }
+    Ok(Tensor::from_data(TensorData::new(values, shape), device))
+}

@@ -1,0 +1,140 @@
+//! Frames and sound of a video as files: the preparation that published loaders expect.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::{Result, VideoError};
+use super::ffmpeg::{Ffmpeg, input};
+use super::folder::frame_files;
+use super::frames::frame_step;
+
+/// The folder of the frames within the root of a data set.
+const FRAMES: &str = "Image-01-FPS";
+
+impl Ffmpeg {
+    /// Writes one frame for each second to `<root>/Image-01-FPS/<clip>/`, and returns the files in order.
+    ///
+    /// The frames are those of [`frame_step`]; a file is named by the index of its frame, in five digits (`00000.jpg`,
+    /// `00029.jpg`). The quantization of the JPEGs is that of quality 95 within rounding (`-q:v 1` of ffmpeg), and colours
+    /// have half the resolution, as OpenCV writes them. A folder that exists is whole and is not written again: it
+    /// appears at once when its frames are complete.
+    ///
+    /// # Errors
+    ///
+    /// [`VideoError::File`] with the path and the problem.
+    pub fn extract_frames(&self, video: &Path, root: &Path) -> Result<Vec<PathBuf>> {
+        self.try_extract_frames(video, root)
+            .map_err(VideoError::at(video))
+    }
+
+    fn try_extract_frames(&self, video: &Path, root: &Path) -> Result<Vec<PathBuf>> {
+        let name = video.file_stem().ok_or(VideoError::NoFrames)?;
+        let folder = root.join(FRAMES).join(name);
+        if folder.is_dir() {
+            return frame_files(&folder);
+        }
+        let step = frame_step(self.probe(video)?.frame_rate);
+        fs::create_dir_all(root.join(FRAMES))?;
+        // Hidden, beside the folder: the same file system.
+        let partial = tempfile::Builder::new()
+            .prefix(".partial-")
+            .tempdir_in(root.join(FRAMES))?;
+        let select = format!("select=not(mod(n\\,{step}))");
+        let mut arguments = self.arguments(video)?;
+        arguments.extend(
+            [
+                "-map",
+                "0:v:0",
+                "-vf",
+                &select,
+                "-fps_mode",
+                "passthrough",
+                "-qmin",
+                "1",
+                "-q:v",
+                "1",
+                "-pix_fmt",
+                "yuvj420p",
+                "-start_number",
+                "0",
+                "%05d.jpg",
+            ]
+            .map(Into::into),
+        );
+        self.run(&self.ffmpeg, partial.path(), arguments)?;
+
+        let written = frame_files(partial.path())?;
+        // The last first: a name is free before it is needed.
+        for (n, path) in written.iter().enumerate().rev() {
+            fs::rename(path, partial.path().join(format!("{:05}.jpg", n * step)))?;
+        }
+        match fs::rename(partial.path(), &folder) {
+            // Another process was faster.
+            Err(_) if folder.is_dir() => {}
+            renamed => renamed?,
+        }
+        frame_files(&folder)
+    }
+
+    /// Writes the sound of a video as a WAV file of 16 bits, at a sample rate in Hz and with a number of channels; none
+    /// for those of the video. The file appears when it is complete; one that exists is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`VideoError::File`] with the path and the problem, such as no sound.
+    pub fn extract_audio(
+        &self,
+        video: &Path,
+        wav: &Path,
+        sample_rate: Option<u32>,
+        n_channels: Option<u32>,
+    ) -> Result<()> {
+        self.try_extract_audio(video, wav, sample_rate, n_channels)
+            .map_err(VideoError::at(video))
+    }
+
+    fn try_extract_audio(
+        &self,
+        video: &Path,
+        wav: &Path,
+        sample_rate: Option<u32>,
+        n_channels: Option<u32>,
+    ) -> Result<()> {
+        if !self.has_audio(video)? {
+            return Err(VideoError::NoStream("audio"));
+        }
+        let parent = match wav.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent)?;
+        let partial = tempfile::Builder::new()
+            .prefix(".partial-")
+            .tempdir_in(parent)?;
+        let mut arguments = self.arguments(video)?;
+        arguments.extend(["-map", "0:a:0", "-c:a", "pcm_s16le"].map(Into::into));
+        for (option, value) in [("-ar", sample_rate), ("-ac", n_channels)] {
+            if let Some(value) = value {
+                arguments.extend([option.into(), value.to_string().into()]);
+            }
+        }
+        arguments.push("sound.wav".into());
+        self.run(&self.ffmpeg, partial.path(), arguments)?;
+        fs::rename(partial.path().join("sound.wav"), wav)?;
+        Ok(())
+    }
+}
+
+impl Ffmpeg {
+    /// Errors only, no questions, and the input.
+    fn arguments(&self, video: &Path) -> Result<Vec<OsString>> {
+        let mut arguments: Vec<OsString> = ["-nostdin", "-v", "error"].map(Into::into).to_vec();
+        if !self.accept_damage {
+            arguments.extend(["-xerror", "-err_detect", "explode"].map(Into::into));
+        }
+        arguments.push("-i".into());
+        arguments.push(input(video)?);
+        Ok(arguments)
+    }
+}
