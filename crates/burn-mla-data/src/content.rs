@@ -111,6 +111,18 @@ pub(crate) fn without_id3(bytes: &[u8]) -> &[u8] {
     }
 }
 
+/// Runs a decoder. A panic of it is an error: the bytes are not the program's fault.
+#[cfg(any(feature = "audio", feature = "image"))]
+pub(crate) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
+    // What the decoder held is lost with the panic.
+    let decode = std::panic::AssertUnwindSafe(decode);
+    std::panic::catch_unwind(decode).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        format!("its decoder panicked: {}", text.unwrap_or("no message"))
+    })
+}
+
 impl fmt::Display for ContentType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -134,6 +146,14 @@ impl fmt::Display for ContentType {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_of_a_decoder_is_an_error() {
+        assert_eq!(guarded(|| 7), Ok(7));
+        let zero = std::hint::black_box(0);
+        let error = guarded(|| 1 / zero).unwrap_err();
+        assert_eq!(error, "its decoder panicked: attempt to divide by zero");
+    }
 
     #[test]
     fn content_decides() {

@@ -106,7 +106,9 @@ pub(super) fn check_content(path: &Path) -> Result<()> {
     use std::io::Read;
 
     let mut start = Vec::new();
-    std::fs::File::open(path)?.take(64).read_to_end(&mut start)?;
+    std::fs::File::open(path)?
+        .take(64)
+        .read_to_end(&mut start)?;
     match ContentType::detect(&start) {
         content @ (ContentType::Empty | ContentType::GitLfsPointer) => {
             Err(VideoError::Content(content))
