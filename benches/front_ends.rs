@@ -1,6 +1,6 @@
 //! Front ends of a data loader with one and two workers: JPEG to a normalized image, waveform to a filter bank.
 //!
-//! `front_ends.py` measures torchvision on Pillow and torchaudio the same way.
+//! `common/front_ends.py` measures torchvision on Pillow and torchaudio the same way.
 //!
 //! ```sh
 //! cargo bench --bench front_ends
@@ -57,7 +57,9 @@ fn fbank(c: &mut Criterion) {
     let noise = |t: u32| (t.wrapping_mul(2_654_435_761) >> 8) as f32 / 8_388_608.0 - 1.0;
     let wave = Waveform::new((0..160_000).map(noise).collect(), 1, 16_000);
     let wave = wave.expect("the samples are finite");
-    let fbank = FbankConfig::kaldi(16_000).init().expect("the configuration is valid");
+    let fbank = FbankConfig::kaldi(16_000)
+        .init()
+        .expect("the configuration is valid");
     with_workers(c, "fbank-10s", || {
         black_box(fbank.compute(&wave).expect("the wave is long enough"));
     });

@@ -9,7 +9,7 @@ pub mod dataset;
 #[cfg(any(feature = "audio", feature = "image", feature = "video"))]
 mod draw;
 mod error;
-#[cfg(all(test, feature = "audio", feature = "image"))]
+#[cfg(all(test, any(feature = "audio", feature = "image")))]
 mod fixtures;
 #[cfg(feature = "image")]
 pub mod image;
