@@ -60,7 +60,7 @@ impl Layers {
     fn new(channels: usize, device: &Device) -> Self {
         let block = |i: usize| {
             let width = WIDTHS[i / 2];
-            let first = i % 2 == 0 && i > 0;
+            let first = i > 0 && i.is_multiple_of(2);
             let (from, stride) = if first {
                 (WIDTHS[i / 2 - 1], 2)
             } else {
