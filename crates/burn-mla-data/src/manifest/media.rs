@@ -170,10 +170,10 @@ fn stack<const D: usize>(
 ) -> Result<Tensor<D>, FrontEndError> {
     let first = items
         .first()
-        .map(|item| item.shape.clone())
+        .map(|item| item.shape().clone())
         .unwrap_or_default();
-    if let Some(other) = items.iter().find(|item| item.shape != first) {
-        let (first, other) = (first.as_slice(), other.shape.as_slice());
+    if let Some(other) = items.iter().find(|item| *item.shape() != first) {
+        let (first, other) = (first.as_slice(), other.shape().as_slice());
         return Err(format!("items of the shapes {first:?} and {other:?}").into());
     }
     let mut shape = [items.len(); D];
