@@ -54,7 +54,7 @@ fn fusions(c: &mut Criterion) {
             config.init(&device).expect("the default is valid")
         });
     }
-    rule(c, "mean", |_| MeanFusion::new());
+    rule(c, "mean", |_| MeanFusion);
 }
 
 criterion_group!(benches, fusions);

@@ -42,7 +42,7 @@ fn steps<E, P>(
         let (encoders, inputs) = (encoders(), inputs());
         let head = LinearHeadConfig::new(encoders[0].d_feature(), N_CLASSES);
         let head = head.init(device).expect("the widths are valid");
-        let fusion = MeanFusion::new();
+        let fusion = MeanFusion;
         let mut model = Mla::new(encoders, head, rule.clone(), fusion).expect("the parts fit");
         let momentum = MomentumConfig::new().with_dampening(0.0);
         let mut optimizer = SgdConfig::new().with_momentum(Some(momentum)).init();

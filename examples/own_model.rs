@@ -112,7 +112,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let encoders = vec![Recurrent { gru: gru() }, Recurrent { gru: gru() }];
     let linear = LinearConfig::new(D_FEATURE, N_CLASSES).init(&device);
     let head = CosineHead { linear };
-    let mut model = Mla::new(encoders, head, AverageDirection, MeanFusion::new())?;
+    let mut model = Mla::new(encoders, head, AverageDirection, MeanFusion)?;
     let mut optimizer = AdamWConfig::new().init();
     for _ in 0..50 {
         for turn in batch(32, &device).into_turns()?.into_iter().flatten() {

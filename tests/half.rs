@@ -48,7 +48,7 @@ fn a_snapshot_in_half_precision_knows_its_optimizer() {
     let model = || {
         let head = LinearHeadConfig::new(D_FEATURE, 5).init(&device).unwrap();
         let rule = RlsProjectorConfig::new().init().unwrap();
-        Mla::new((encoder(), encoder()), head, rule, MeanFusion::new()).unwrap()
+        Mla::new((encoder(), encoder()), head, rule, MeanFusion).unwrap()
     };
     let (optimizer, scheduler) = (AdamWConfig::new().init(), ModuleLrScheduler::from(0.1));
     let progress = TrainingProgress::new(0);
@@ -68,7 +68,7 @@ fn a_model_in_half_precision_keeps_its_projector_in_f32() {
     let encoder = || MlpEncoderConfig::new(8, D_FEATURE).init(&device).unwrap();
     let head = LinearHeadConfig::new(D_FEATURE, 5).init(&device).unwrap();
     let rule = RlsProjectorConfig::new().init().unwrap();
-    let mut model = Mla::new((encoder(), encoder()), head, rule, MeanFusion::new()).unwrap();
+    let mut model = Mla::new((encoder(), encoder()), head, rule, MeanFusion).unwrap();
     assert_eq!(model.head.linear().weight.val().dtype(), DType::BF16);
 
     let targets = Targets::new((0..N_SAMPLES).map(|i| i % 5), &device);
@@ -180,7 +180,7 @@ fn metrics_of_a_model_in_half_precision_count_every_sample() {
     let encoder = || MlpEncoderConfig::new(8, D_FEATURE).init(&device).unwrap();
     let head = LinearHeadConfig::new(D_FEATURE, 2).init(&device).unwrap();
     let rule = RlsProjectorConfig::new().init().unwrap();
-    let model = Mla::new((encoder(), encoder()), head, rule, MeanFusion::new()).unwrap();
+    let model = Mla::new((encoder(), encoder()), head, rule, MeanFusion).unwrap();
     let plain = device.clone().inner();
     let labels: Vec<i64> = (0..N_SAMPLES).map(|i| i64::from(i % 30 == 0)).collect();
     let labels = TensorData::new(labels, [N_SAMPLES]);
@@ -268,7 +268,7 @@ fn unequal_parts_in_half_precision_make_the_update_of_the_whole_batch() {
     let encoder = || MlpEncoderConfig::new(8, D_FEATURE).init(&device).unwrap();
     let head = LinearHeadConfig::new(D_FEATURE, 5).init(&device).unwrap();
     let rule = RlsProjectorConfig::new().init().unwrap();
-    let start = Mla::new((encoder(), encoder()), head, rule, MeanFusion::new()).unwrap();
+    let start = Mla::new((encoder(), encoder()), head, rule, MeanFusion).unwrap();
     let input = inputs(3, &device);
     let targets = Targets::new((0..N_SAMPLES).map(|i| i % 5), &device);
     let trained = |parts: &[std::ops::Range<usize>]| -> Vec<f32> {

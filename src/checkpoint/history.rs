@@ -204,14 +204,11 @@ impl History {
         }
     }
 
-    /// Whether none of the last `patience` epochs was better than all epochs before it.
+    /// Whether none of the last `patience` epochs with a validation was better than all before it.
     pub fn has_stalled(&self, monitor: Monitor, patience: usize) -> bool {
-        let n_epochs = self
-            .epochs
-            .iter()
-            .filter(|epoch| epoch.validation.is_some())
-            .count();
-        n_epochs - self.best_epoch(monitor).unwrap_or(0) >= patience.max(1)
+        let after_best = &self.epochs[self.best_epoch(monitor).unwrap_or(0)..];
+        let validated = after_best.iter().filter(|epoch| epoch.validation.is_some());
+        validated.count() >= patience.max(1)
     }
 
     /// The best epoch so far, counted from 1, and the first of equally good ones. `None` before the
@@ -274,6 +271,18 @@ mod tests {
                 fused_loss,
             }),
         }
+    }
+
+    #[test]
+    fn epochs_without_validation_do_not_stall() {
+        let mut history = History {
+            epochs: vec![EpochRecord::default(), epoch(0.5, [0.5, 0.1], 1.0)],
+        };
+        assert!(!history.has_stalled(Monitor::FusedAccuracy, 1));
+        history.epochs.push(EpochRecord::default());
+        assert!(!history.has_stalled(Monitor::FusedAccuracy, 1));
+        history.epochs.push(epoch(0.4, [0.5, 0.1], 1.0));
+        assert!(history.has_stalled(Monitor::FusedAccuracy, 1));
     }
 
     #[test]

@@ -156,7 +156,9 @@ impl<In: TakeSamples> InMemory<In> {
     ///
     /// # Errors
     ///
-    /// As [`Presence::intersection`], in particular for a sample that would lose all its modalities.
+    /// As [`Presence::intersection`], in particular for a sample that would lose all its modalities, and
+    /// [`MlaError::RepeatedSample`] for a sample that was [selected](Self::select) several times and whose
+    /// masks differ.
     pub fn with_presence(&self, presence: &Presence) -> Result<Self> {
         let masked = self.presence()?.intersection(presence)?;
         let n_modalities = masked.n_modalities();
@@ -167,10 +169,17 @@ impl<In: TakeSamples> InMemory<In> {
                 self.whole.presence.is_present(sample, modality)
             })
             .collect();
+        let mut set = vec![false; n_whole];
         for (sample, &origin) in self.origins.iter().enumerate() {
             for modality in 0..n_modalities {
-                mask[origin * n_modalities + modality] = masked.is_present(sample, modality);
+                let is_present = masked.is_present(sample, modality);
+                let entry = &mut mask[origin * n_modalities + modality];
+                if set[origin] && *entry != is_present {
+                    return Err(MlaError::RepeatedSample { sample });
+                }
+                *entry = is_present;
             }
+            set[origin] = true;
         }
         Ok(Self {
             whole: Arc::new(Whole {

@@ -12,7 +12,7 @@ const SPLIT: u64 = u64::MAX - 1;
 
 impl<In: TakeSamples> InMemory<In> {
     /// Splits the samples at random so that both parts have the same shares of the classes: the rest,
-    /// and a part of `round(held_out * len)` samples. Both keep the order of the samples.
+    /// and a part of at most `round(held_out * len)` samples. Both keep the order of the samples.
     ///
     /// Each class gives its share, rounded by the largest remainders, but keeps at least one sample in
     /// the rest. A class of one sample is not held out.

@@ -8,11 +8,14 @@ use burn::tensor::{Device, Tensor};
 use crate::encoder::FrozenInput;
 use crate::error::Result;
 use crate::modality::one_of::for_each_arity;
-use crate::modality::{KeepPresent, ModalityInput, SelectRows};
+use crate::modality::{
+    FbankBatch, ImageBatch, KeepPresent, ModalityInput, SelectRows, TokenBatch, VideoBatch,
+};
 
 /// An input of a whole data set, of which rows can be taken for a batch.
 ///
-/// Implemented by tensors of any kind, `Vec`s, tuples of 2 to 8 inputs and [`FrozenInput`].
+/// Implemented by tensors of any kind, `Vec`s, tuples of 2 to 8 inputs, [`FrozenInput`],
+/// [`ImageBatch`], [`VideoBatch`], [`FbankBatch`] and [`TokenBatch`].
 ///
 /// # Implementing your own
 ///
@@ -82,6 +85,27 @@ impl<I: TakeRows> TakeRows for FrozenInput<I> {
         Ok(match self {
             Self::Raw(input) => Self::Raw(input.take_rows(rows, device)?),
             Self::Features(features) => Self::Features(features.take_rows(rows, device)?),
+        })
+    }
+}
+
+macro_rules! take_tensor {
+    ($($name:ident),+) => {$(
+        impl TakeRows for $name {
+            fn take_rows(&self, rows: &[usize], device: &Device) -> Result<Self> {
+                self.0.take_rows(rows, device).map(Self)
+            }
+        }
+    )+};
+}
+
+take_tensor!(ImageBatch, VideoBatch, FbankBatch);
+
+impl TakeRows for TokenBatch {
+    fn take_rows(&self, rows: &[usize], device: &Device) -> Result<Self> {
+        Ok(Self {
+            ids: self.ids.take_rows(rows, device)?,
+            mask: self.mask.take_rows(rows, device)?,
         })
     }
 }

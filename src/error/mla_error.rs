@@ -107,6 +107,19 @@ pub enum MlaError {
         /// Number of classes of the head.
         n_classes: usize,
     },
+    /// A token id outside the vocabulary of its encoder.
+    #[error(
+        "token {token} of sample {sample} is out of range: the encoder has {n_tokens} tokens, \
+         counted from 0"
+    )]
+    TokenOutOfRange {
+        /// The token id.
+        token: i64,
+        /// Index of the sample in the batch.
+        sample: usize,
+        /// Number of tokens in the vocabulary.
+        n_tokens: usize,
+    },
     /// A sample without a label where one is needed.
     #[error("sample {sample} has no label: it can be predicted, but not trained on or evaluated")]
     NoLabel {
@@ -228,6 +241,12 @@ pub enum MlaError {
         /// Position of the sample in its batch.
         sample: usize,
     },
+    /// A sample that a data set holds several times, with different modality masks.
+    #[error("sample {sample} is there several times, and its modality masks differ")]
+    RepeatedSample {
+        /// Position of the second occurrence.
+        sample: usize,
+    },
     /// A modality that no batch of a whole pass over the data contains.
     #[error(
         "modality {modality} is absent in the whole data set: train on data that has it, or build \
@@ -298,16 +317,16 @@ pub enum MlaError {
     /// Gradients that do not come from this model's training step.
     #[error("the gradients are not those of a training step of this model")]
     NoStepGradients,
-    /// A gradient that is not finite although the loss is, such as that of an encoder that
-    /// normalises a silent clip. The model is unchanged.
+    /// A gradient, or an update of a running statistic, that is not finite although the loss is, such as
+    /// that of an encoder that normalises a silent clip. The model is unchanged.
     #[error(
-        "the gradient of {parameter}{} is not finite at step {step}",
+        "the update of {parameter}{} is not finite at step {step}",
         modality.map_or(String::new(), |modality| format!(" for modality {modality}"))
     )]
     NonFiniteGradient {
-        /// Path of the parameter in the model.
+        /// Path of the parameter or the statistic in the model.
         parameter: String,
-        /// The modality whose turn it was.
+        /// The modality whose turn it was; `None` if it is not known, as for all modalities at once.
         modality: Option<usize>,
         /// The step, from 0.
         step: u64,

@@ -67,6 +67,8 @@ impl MlaError {
     fn sample_mut(&mut self) -> Option<&mut usize> {
         match self {
             Self::LabelOutOfRange { sample, .. }
+            | Self::NoLabel { sample }
+            | Self::TokenOutOfRange { sample, .. }
             | Self::NothingPresent { sample }
             | Self::NonFiniteLogits { sample }
             | Self::NonFinitePrediction { sample, .. }
@@ -99,6 +101,12 @@ mod tests {
         assert_eq!(
             located.clone().located(Some(&rows), Some(&[7; 99])),
             located
+        );
+        let unlabelled = MlaError::NoLabel { sample: 1 };
+        let text = unlabelled.located(Some(&rows), Some(&samples)).to_string();
+        assert!(
+            text.ends_with("(sample 9 of the batch, 90 of the data set)"),
+            "{text}"
         );
         let other = MlaError::UnknownSamples;
         assert_eq!(other.clone().located(Some(&rows), Some(&samples)), other);

@@ -9,6 +9,7 @@ use crate::error::{MlaError, Result, same_size};
 use crate::evaluation::Confusion;
 use crate::evaluation::evaluate::for_each_output;
 use crate::method::{EvaluationOutput, MultimodalMethod, SubsetPrediction, check_subsets, members};
+use crate::module::distinct_names;
 
 /// Scores of a model for each non-empty subset of its modalities, from [`evaluate_subsets`].
 ///
@@ -72,7 +73,7 @@ pub struct SubsetScore {
 /// let text = MlpEncoderConfig::new(30, 16).init(&device)?;
 /// let head = LinearHeadConfig::new(16, 4).init(&device)?;
 /// let projector = RlsProjectorConfig::new().init()?;
-/// let model = Mla::new((audio, text), head, projector, MeanFusion::new())?;
+/// let model = Mla::new((audio, text), head, projector, MeanFusion)?;
 /// # let data = InMemDataset::new((0..20).map(|i| i % 4).collect());
 /// # let builder = DataLoaderBuilder::new(Complete).batch_size(8).set_device(device);
 /// # let loader: Arc<dyn DataLoader<MultimodalBatch<Inputs>>> = builder.build(data);
@@ -145,13 +146,15 @@ impl SubsetEvaluation {
     ///
     /// # Errors
     ///
-    /// [`MlaError::Size`] if the number of names differs from that of the modalities.
+    /// [`MlaError::Size`] if the number of names differs from that of the modalities,
+    /// [`MlaError::NameTwice`] for a name that occurs twice.
     pub fn with_names<S: Into<String>>(
         mut self,
         names: impl IntoIterator<Item = S>,
     ) -> Result<Self> {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         same_size("names of modalities", self.n_modalities(), names.len())?;
+        distinct_names("modalities", &names)?;
         self.names = names;
         Ok(self)
     }

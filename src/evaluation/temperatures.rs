@@ -4,7 +4,7 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::Tensor;
 use burn::train::InferenceStep;
 
-use crate::error::{MlaError, Result};
+use crate::error::Result;
 use crate::evaluation::evaluate::for_each_output;
 use crate::fusion::fit_temperature;
 use crate::method::MultimodalMethod;
@@ -94,27 +94,27 @@ fn fit_fused<M: MultimodalMethod>(
         logits.push(output.logits);
         Ok(())
     })?;
-    fit_to(logits, labels, "the calibration data")
+    fit_to(logits, labels)
 }
 
-fn fit_to(logits: Vec<Tensor<2>>, labels: Vec<i64>, what: &'static str) -> Result<f64> {
+/// The temperature for logits, 1 for none.
+fn fit_to(logits: Vec<Tensor<2>>, labels: Vec<i64>) -> Result<f64> {
     let Some(first) = logits.first() else {
-        return Err(MlaError::Empty { what });
+        return Ok(1.0);
     };
     let targets = Targets::from_labels(labels, &first.device());
     fit_temperature(Tensor::cat(logits, 0), &targets)
 }
 
 /// Fits one temperature per modality to the batches of a loader by [`fit_temperature`], over the
-/// samples that have the modality.
+/// samples that have the modality. A modality without samples has temperature 1.
 ///
 /// Pass [`model.valid()`](burn::module::Module::valid) and validation data. [`calibrate`] fits and
 /// applies the temperatures of any method in one call; this function fits without applying them.
 ///
 /// # Errors
 ///
-/// - as [`evaluate`](crate::evaluation::evaluate), and those of [`fit_temperature`];
-/// - [`MlaError::Empty`] for a modality without samples.
+/// As [`evaluate`](crate::evaluation::evaluate), and those of [`fit_temperature`].
 pub fn fit_temperatures<M: MultimodalMethod>(
     model: &M,
     loader: &dyn DataLoader<<M as InferenceStep>::Input>,
@@ -133,6 +133,6 @@ pub fn fit_temperatures<M: MultimodalMethod>(
         }
         Ok(())
     })?;
-    let fit = |(logits, labels)| fit_to(logits, labels, "the calibration data of a modality");
+    let fit = |(logits, labels)| fit_to(logits, labels);
     seen.into_iter().map(fit).collect()
 }

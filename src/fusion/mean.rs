@@ -7,14 +7,7 @@ use crate::fusion::{ModalityLogits, UncertaintyFusion};
 
 /// Fusion with the same weight for every modality present: late fusion by the mean.
 #[derive(Module, Debug, Default)]
-pub struct MeanFusion {}
-
-impl MeanFusion {
-    /// Creates the rule, which has no options.
-    pub fn new() -> Self {
-        Self {}
-    }
-}
+pub struct MeanFusion;
 
 impl UncertaintyFusion for MeanFusion {
     fn weights(&self, logits: &ModalityLogits) -> Tensor<2> {
@@ -33,6 +26,6 @@ mod tests {
 
     #[test]
     fn obeys_the_laws_of_fusion() {
-        assert_fusion_laws(|_, _| MeanFusion::new());
+        assert_fusion_laws(|_, _| MeanFusion);
     }
 }

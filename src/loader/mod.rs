@@ -2,6 +2,7 @@
 
 mod alternating;
 mod masked;
+mod occurring;
 mod position;
 mod resumable;
 mod schedule;
@@ -12,6 +13,7 @@ mod unpaired;
 
 pub use alternating::{AlternatingLoader, EpochLength};
 pub use masked::{IndexedBatch, MappedLoader, WithIndex};
+pub(crate) use occurring::Occurring;
 pub use position::{LoaderHandle, LoaderPosition, SourcePosition};
 pub use resumable::{InOrder, LoaderSource, Passes, ResumableLoader, SourceLoader};
 pub use schedule::{Blocks, FixedOrder, RoundRobin, Schedule};

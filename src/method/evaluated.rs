@@ -310,7 +310,7 @@ mod tests {
 
         fn fuse(&self, rows: &[usize], modalities: &[usize]) -> Result<Tensor<2>> {
             let subset = self.0.restricted(rows, modalities)?;
-            Ok(MeanFusion {}.fuse(&subset).logits)
+            Ok(MeanFusion.fuse(&subset).logits)
         }
     }
 

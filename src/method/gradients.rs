@@ -10,8 +10,8 @@ use crate::method::Parameters;
 use crate::module::{FloatParam, ParamVisitor, visit};
 
 impl<E: Module, H: Module> Parameters<E, H> {
-    /// The path of a parameter whose gradient is not finite. One device read, and one for each
-    /// parameter if there is such a gradient.
+    /// The path of a parameter whose gradient is not finite, or of a running statistic whose update is
+    /// not. One device read, and one for each parameter if there is such a gradient.
     pub(crate) fn non_finite_gradient(
         &self,
         gradients: &GradientsParams,
@@ -69,7 +69,8 @@ fn read(sum: Tensor<1>) -> Result<f32> {
         .map_err(MlaError::read("the gradients"))
 }
 
-/// The sum of each parameter's gradient in f32. It is not finite if an entry is not.
+/// The sum of each parameter's gradient in f32, and of each statistic's update, which travels under the
+/// id of the statistic. It is not finite if an entry is not.
 struct Sums<'a> {
     gradients: &'a GradientsParams,
     each: Vec<(String, Tensor<1>)>,
@@ -84,10 +85,6 @@ impl<'a> Sums<'a> {
 
 impl ParamVisitor for Sums<'_> {
     fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
-        // What travels with the gradients of other parameters is no gradient.
-        if !described.requires_grad {
-            return;
-        }
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
             let sum = gradient.cast(DType::F32).sum();
             self.each.push((described.path.join("."), sum));

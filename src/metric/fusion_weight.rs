@@ -9,10 +9,11 @@ use crate::metric::MetricInput;
 use crate::metric::epoch::{EpochStatistic, epoch_metric};
 
 /// Mean weight of one modality in the fused predictions of an epoch (Eq. 8, or that of the fusion in
-/// use), from 0 to 1. NaN without samples, and for a method without weights.
+/// use). NaN without samples, and for a method without weights.
 ///
-/// The mean is over all samples. The weight is 0 in samples that lack the modality, which means that
-/// the values of all modalities sum to 1.
+/// The mean is over all samples, and the weight is 0 in samples that lack the modality. The weights of a
+/// [fusion](crate::fusion::UncertaintyFusion) are in `[0, 1]`, and those of all modalities sum to 1. The
+/// weights of [`Qmf`](crate::baseline::Qmf) are energies, which have no range.
 #[derive(Debug, Clone)]
 pub struct FusionWeightMetric {
     name: MetricName,

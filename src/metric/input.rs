@@ -84,7 +84,8 @@ impl MetricInput {
             .collect()
     }
 
-    /// Logits of a branch in f32, and the labels of its samples.
+    /// Logits of a branch in f32, and the labels of its samples; `None` without samples with one label
+    /// each.
     fn logits(&self, branch: Branch) -> Option<(Tensor<2>, Targets)> {
         let (logits, targets) = match (branch, &self.one, &self.each) {
             (_, Some((seen, logits)), _) if *seen == branch => {
@@ -104,6 +105,10 @@ impl MetricInput {
             }
             _ => return None,
         };
+        // Sets of labels have no cross-entropy and no accuracy.
+        if targets.sets().is_some() {
+            return None;
+        }
         let logits = logits.without_autodiff().cast(DType::F32);
         (!targets.is_empty()).then_some((logits, targets))
     }

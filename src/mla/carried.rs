@@ -95,8 +95,8 @@ impl FactorIds {
 #[cfg(feature = "train")]
 #[derive(Debug)]
 pub(super) struct Carried {
-    /// Modality of the step.
-    pub(super) modality: usize,
+    /// Modality of the step; `None` if no protected layer carries it.
+    pub(super) modality: Option<usize>,
     /// Inputs of each protected layer.
     pub(super) sums: Vec<FeatureSum>,
     /// Factors of the gradient of each protected layer, where they are worth using.
@@ -116,7 +116,7 @@ impl Carried {
         device: &Device,
     ) -> Self {
         Self {
-            modality,
+            modality: Some(modality),
             factors: sums.iter().map(|_| None).collect(),
             sums,
             weight: Tensor::full([1], weight as f32, (device, DType::F32)),
@@ -133,9 +133,10 @@ impl Carried {
         let alone = projection.weight.iter();
         let alone = alone.map(|carrier| term(carrier, weight.clone()));
         let layers = projection.layers.iter().zip(&self.sums);
-        let layers = layers.map(|(layer, sum)| {
+        let layers = layers.filter_map(|(layer, sum)| {
+            let carrier = layer.carriers.get(self.modality?)?;
             let sum = Tensor::cat(vec![sum.0.clone(), weight.clone()], 0);
-            term(&layer.carriers[self.modality], sum)
+            Some(term(carrier, sum))
         });
         let total = alone.chain(layers).reduce(|total, term| total + term);
         total.expect("a projection has a carrier, with or without layers")
@@ -169,7 +170,7 @@ impl Carried {
         if let Some(carrier) = &projection.weight {
             let weight = gradients.remove(carrier.id);
             return Ok(Self {
-                modality: 0,
+                modality: None,
                 sums: vec![],
                 factors: vec![],
                 weight: weight.ok_or(MlaError::NoStepGradients)?,
@@ -207,7 +208,7 @@ impl Carried {
         let sums = layers.iter().zip(&sums);
         let sums = sums.map(|(layer, sum)| FeatureSum(split(sum, layer.d_input + 1).0));
         Ok(Self {
-            modality,
+            modality: Some(modality),
             sums: sums.collect(),
             factors: layers.iter().map(|layer| factors(layer.factors)).collect(),
             weight,

@@ -32,7 +32,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// - [`MlaError::NoMeanFeature`] for gradients that do not come from
     ///   [`try_step`](Self::try_step), or [`MlaError::NoStepGradients`] for a head without protected
     ///   layers;
-    /// - [`MlaError::MixedModalities`] for gradients summed over several modalities;
+    /// - [`MlaError::MixedModalities`] for gradients summed over several modalities, unless the head has
+    ///   no protected layer;
     /// - [`MlaError::MissingHeadGradient`] when a trainable protected weight has no gradient to
     ///   project;
     /// - [`MlaError::HyperParameter`] for a learning rate that is not finite in f32;
@@ -53,7 +54,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         let protected = self.head.protected();
         let carried = Carried::take(&self.projection, &mut gradients)?;
         Parameters::of(&self.encoders, &self.head).divide(&mut gradients, &carried.weight);
-        let modality = carried.modality;
+        let turn = carried.modality;
+        // Without a protected layer, nothing below is of a modality.
+        let modality = turn.unwrap_or(0);
         self.check_head_gradients(&protected, &gradients, modality)?;
         Parameters::of(&self.encoders, &self.head)
             .check_learning_rate(&learning_rate, &gradients)?;
@@ -63,7 +66,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         // Elsewhere a read makes the device wait, and the state is not updated in place.
         let reads_once = projects && !is_host(&carried.weight.device());
         if !reads_once {
-            self.check_gradients(&gradients, modality)?;
+            self.check_gradients(&gradients, turn)?;
         }
         let before = reads_once.then(|| self.projection.clone());
         let projected = self.projection.advance(modality, &carried.sums);
@@ -71,7 +74,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             _ if !projected => self.step_optimizer(optimizer, learning_rate, gradients),
             ProjectionTarget::Gradient => {
                 self.project_gradients(&protected, modality, carried.factors, &mut gradients);
-                if let Err(error) = self.check_gradients(&gradients, modality) {
+                if let Err(error) = self.check_gradients(&gradients, turn) {
                     if let Some(before) = before {
                         self.projection = before;
                     }
@@ -100,7 +103,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         self.head = parameters.head;
     }
 
-    fn check_gradients(&self, gradients: &GradientsParams, modality: usize) -> Result<()> {
+    fn check_gradients(&self, gradients: &GradientsParams, modality: Option<usize>) -> Result<()> {
         if !self.config.finite_check {
             return Ok(());
         }
@@ -109,7 +112,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             None => Ok(()),
             Some(parameter) => Err(MlaError::NonFiniteGradient {
                 parameter,
-                modality: Some(modality),
+                modality,
                 step: self.projection.n_steps(),
             }),
         }

@@ -31,7 +31,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// [`prefers_factors`](OrthogonalProjector::prefers_factors)).
     ///
     /// The model does not change. Updates of running statistics, those of batch normalization,
-    /// travel with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean.
+    /// travel with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean over
+    /// the samples.
     ///
     /// # Errors
     ///
@@ -117,8 +118,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
         let loss = loss.without_autodiff();
         carried.write(&self.projection, &mut grads);
-        carry_updates(&encoders, &mut grads);
-        carry_updates(&head, &mut grads);
+        carry_updates(&encoders, &|_| targets.len(), &mut grads);
+        carry_updates(&head, &|_| targets.len(), &mut grads);
         Ok(TrainOutput {
             grads,
             item: StepOutput {

@@ -21,8 +21,10 @@ pub use model_file::ModelFileConfig;
 #[cfg(feature = "safetensors")]
 pub(crate) use model_file::{About, ModelFile};
 pub use names::ModelNames;
+#[cfg(feature = "train")]
+pub(crate) use names::distinct_names;
 pub(crate) use record::load_in_own_precision;
-pub(crate) use running_state::unshared;
+pub use running_state::unshared;
 #[cfg(feature = "train")]
 pub(crate) use running_state::{carry_updates, take_pending_updates, take_updates};
 #[cfg(feature = "train")]

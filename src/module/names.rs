@@ -1,5 +1,7 @@
 //! Names of a model's modalities and classes.
 
+use std::collections::HashSet;
+
 use crate::error::{MlaError, Result, same_size};
 
 /// Names of the modalities and the classes of a model, in their order. A list may be empty: its names
@@ -47,13 +49,19 @@ impl ModelNames {
         if !self.classes.is_empty() {
             same_size("names of classes", n_classes, self.classes.len())?;
         }
-        for (what, names) in [("modalities", &self.modalities), ("classes", &self.classes)] {
-            let twice = |(at, name): (usize, &String)| names[..at].contains(name);
-            if let Some(second) = names.iter().enumerate().position(twice) {
-                let name = names[second].clone();
-                return Err(MlaError::NameTwice { what, name });
-            }
-        }
-        Ok(())
+        distinct_names("modalities", &self.modalities)?;
+        distinct_names("classes", &self.classes)
+    }
+}
+
+/// Checks that no name occurs twice.
+pub(crate) fn distinct_names(what: &'static str, names: &[String]) -> Result<()> {
+    let mut so_far = HashSet::new();
+    match names.iter().find(|name| !so_far.insert(*name)) {
+        None => Ok(()),
+        Some(name) => Err(MlaError::NameTwice {
+            what,
+            name: name.clone(),
+        }),
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn take_pending_updates<M: Module>(module: &M) {
 /// A clone of a module that shares no running statistics with it, and has no pending updates.
 ///
 /// Parameters are those of a clone. The pending updates of `module` are applied first.
-pub(crate) fn unshared<M: Module>(module: &M) -> M {
+pub fn unshared<M: Module>(module: &M) -> M {
     // Parameters that train are no statistics: most modules need no more than a clone.
     if float_params(module).iter().all(|param| param.requires_grad) {
         return module.clone();
@@ -109,10 +109,15 @@ mod updates {
 
     /// Adds to `gradients` the statistics that a forward pass on `stepped` changed.
     ///
-    /// An entry has the id of the statistic and one row more than it, which counts the passes. Sums
-    /// of gradients over passes or devices therefore hold the sum of the statistics and its count.
-    /// `stepped` is an [`unshared`](super::unshared) copy that the step drops.
-    pub(crate) fn carry_updates<M: Module>(stepped: &M, gradients: &mut GradientsParams) {
+    /// An entry has the id of the statistic and one row more than it, which holds the number of
+    /// samples of the pass; the statistics are multiplied by it. Sums of gradients over passes or
+    /// devices therefore hold a sum over samples and their number. `n_samples` gives it for each
+    /// statistic. `stepped` is an [`unshared`](super::unshared) copy that the step drops.
+    pub(crate) fn carry_updates<M: Module>(
+        stepped: &M,
+        n_samples: &dyn Fn(&FloatParam) -> usize,
+        gradients: &mut GradientsParams,
+    ) {
         // Takes values of statistics off autodiff, in state that is shared with `stepped`. What
         // the forward pass computed is on autodiff, and replaces the value of a statistic.
         let parameter = ParamId::new();
@@ -120,12 +125,13 @@ mod updates {
         take_pending_updates(stepped);
         let mut carry = Carry {
             parameter,
+            n_samples,
             gradients,
         };
         visit(&marked, &mut carry);
     }
 
-    /// Removes from `gradients` what [`carry_updates`] added: the mean over the passes, by id.
+    /// Removes from `gradients` what [`carry_updates`] added: the mean over the samples, by id.
     pub(crate) fn take_updates<M: Module>(
         module: &M,
         gradients: &mut GradientsParams,
@@ -154,6 +160,7 @@ mod updates {
 
     struct Carry<'a> {
         parameter: ParamId,
+        n_samples: &'a dyn Fn(&FloatParam) -> usize,
         gradients: &'a mut GradientsParams,
     }
 
@@ -170,8 +177,9 @@ mod updates {
             };
             let mut one_row = value.dims();
             one_row[0] = 1;
-            let count = Tensor::ones(one_row, (&value.device(), value.dtype()));
-            let counted = Tensor::cat(vec![value, count], 0);
+            let n_samples = (self.n_samples)(&described) as f32;
+            let count = Tensor::full(one_row, n_samples, (&value.device(), value.dtype()));
+            let counted = Tensor::cat(vec![value * n_samples, count], 0);
             self.gradients.register(described.id, counted);
         }
     }

@@ -105,7 +105,7 @@ fn unequal_parts_make_the_update_of_the_whole_batch_without_protected_layers() {
             head: set_parameters(linear_head(&device), 2),
         };
         let encoders = set_parameters(mlps(&device), 1);
-        let mut whole = Mla::new(encoders, head, rls(0.1), MeanFusion::new()).unwrap();
+        let mut whole = Mla::new(encoders, head, rls(0.1), MeanFusion).unwrap();
         let mut parts = whole.clone();
         let (mut one, mut two) = (sgd(), sgd());
         for t in 0..3_u64 {

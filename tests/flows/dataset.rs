@@ -268,3 +268,18 @@ fn samples_without_labels_are_only_predicted() {
         assert_eq!(error, MlaError::NoLabel { sample: 0 });
     }
 }
+
+#[test]
+fn a_sample_that_is_there_twice_has_one_mask() {
+    let device = Device::flex();
+    let (labels, a, b) = samples(3, 1);
+    let data =
+        InMemory::paired((matrix(a, D_A, &device), matrix(b, D_B, &device)), labels).unwrap();
+    let twice = data.select(&[2, 2]).unwrap();
+    let same = Presence::from_mask(vec![true, false, true, false], 2).unwrap();
+    let masked = twice.with_presence(&same).unwrap();
+    assert_eq!(masked.presence().unwrap(), same);
+    let other = Presence::from_mask(vec![true, false, false, true], 2).unwrap();
+    let error = twice.with_presence(&other).map(|_| ()).unwrap_err();
+    assert_eq!(error, MlaError::RepeatedSample { sample: 1 });
+}

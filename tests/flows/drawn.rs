@@ -138,7 +138,7 @@ fn parameters_of_a_user_are_drawn_encoder_after_encoder_and_then_the_head() {
                 assert_eq!(log.lock().unwrap()[..], expected[..4]);
             } else {
                 let head = LinearHead::from(head);
-                let model = Mla::new(encoders, head, rls(0.1), MeanFusion::new()).unwrap();
+                let model = Mla::new(encoders, head, rls(0.1), MeanFusion).unwrap();
                 assert_eq!(log.lock().unwrap()[..], expected);
                 assert!(is_drawn(&model));
             }

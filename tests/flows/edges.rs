@@ -22,7 +22,7 @@ fn encoders_of_different_width_are_both_named() {
     let device = Device::flex();
     let encoder = |width| MlpEncoderConfig::new(3, width).init(&device).unwrap();
     let head = linear_head(&device);
-    let fusion = MeanFusion::new();
+    let fusion = MeanFusion;
     let error = Mla::new(
         (encoder(6), encoder(7)),
         head.clone(),
@@ -67,7 +67,7 @@ fn encoders_of_different_width_are_both_named() {
 fn cloned_encoders_are_refused() {
     let device = Device::flex();
     let encoder = MlpEncoderConfig::new(3, D_FEATURE).init(&device).unwrap();
-    let build = |encoders| Mla::new(encoders, linear_head(&device), rls(0.1), MeanFusion::new());
+    let build = |encoders| Mla::new(encoders, linear_head(&device), rls(0.1), MeanFusion);
     assert_eq!(
         build(vec![encoder.clone(), encoder])
             .unwrap_err()
@@ -110,7 +110,7 @@ fn a_head_that_names_no_parameter_of_its_own_is_refused() {
             inner: inner.clone(),
             named,
         };
-        Mla::new(mlps(&device), head, rls(0.1), MeanFusion::new()).map(|_| ())
+        Mla::new(mlps(&device), head, rls(0.1), MeanFusion).map(|_| ())
     };
     assert!(build(right).is_ok());
     let wrong = [
@@ -239,7 +239,7 @@ fn empty_turns_missing_rows_and_unknown_modalities_are_errors() {
         vec![mlps(&device).0],
         linear_head(&device),
         rls(0.1),
-        MeanFusion::new(),
+        MeanFusion,
     );
     let turn = Turn::new(
         Indexed {
@@ -265,7 +265,7 @@ fn a_non_finite_step_changes_nothing(#[case] pixel: f32, #[case] what: NonFinite
     for device in devices() {
         let device = device.autodiff();
         let rule = rls(0.1);
-        let model = Mla::new(pair(&device), linear_head(&device), rule, MeanFusion::new());
+        let model = Mla::new(pair(&device), linear_head(&device), rule, MeanFusion);
         let mut model = model.unwrap();
         let mut optimizer = AdamWConfig::new().init();
         let good = |seed| Numbers::new(seed).tensor([4, 1, 4, 4], &device);
@@ -333,7 +333,7 @@ fn a_refused_step_leaves_the_other_encoders_statistics() {
         let run = |bad: bool| {
             let encoders = (encoder(), encoder());
             let head = set_parameters(linear_head(&device), 2);
-            let mut model = Mla::new(encoders, head, rls(0.1), MeanFusion::new()).unwrap();
+            let mut model = Mla::new(encoders, head, rls(0.1), MeanFusion).unwrap();
             let mut optimizer = sgd();
             let pixels = |seed| Numbers::new(seed).tensor::<4>([4, 1, 4, 4], &device);
             let turn = |m, pixels| {
@@ -408,7 +408,7 @@ fn a_head_that_hands_out_an_input_of_another_width_is_refused() {
     let head = WrongInput {
         inner: linear_head(&device),
     };
-    let model = Mla::new(mlps(&device), head, rls(0.1), MeanFusion::new()).unwrap();
+    let model = Mla::new(mlps(&device), head, rls(0.1), MeanFusion).unwrap();
     let error = model
         .try_step(turn(0, 4, 0, &device))
         .map(|_| ())

@@ -54,12 +54,7 @@ fn trained<H: SharedHead>(
     let mut model = MlaConfig::new()
         .with_label_smoothing(Some(0.1))
         .with_projection(projection)
-        .init(
-            set_parameters(mlps(device), 1),
-            head,
-            rule,
-            MeanFusion::new(),
-        )
+        .init(set_parameters(mlps(device), 1), head, rule, MeanFusion)
         .unwrap();
     let mut optimizer = sgd();
     for t in 0..6u64 {

@@ -16,8 +16,10 @@ use burn_mla::dataset::InMemory;
 use burn_mla::evaluation::fit_temperatures;
 use burn_mla::fit::{Ending, FitError, Fitted, fit_held_out};
 use burn_mla::fusion::{MeanFusion, fit_temperature};
-use burn_mla::loader::TrainingData;
+use burn_mla::loader::{MappedLoader, TrainingData};
+use burn_mla::loss::BinaryCrossEntropy;
 use burn_mla::method::MultimodalMethod;
+use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
 
 use crate::common::*;
@@ -120,7 +122,7 @@ fn every_method_is_trained_and_calibrated() {
     for device in devices() {
         let device = device.autodiff();
         check_method(model(&device), true, false, &device);
-        let uncalibrated = model(&device).with_fusion(MeanFusion::new()).unwrap();
+        let uncalibrated = model(&device).with_fusion(MeanFusion).unwrap();
         check_method(uncalibrated, false, false, &device);
 
         let widths = vec![D_FEATURE; 2];
@@ -384,4 +386,42 @@ fn options_reach_the_training() {
     assert_ne!(state(&other.model), state(&first.model));
     let slower = run(&quiet(1).with_learning_rate(1e-4), &device).unwrap();
     assert_ne!(state(&slower.model), state(&first.model));
+}
+
+#[test]
+fn validation_data_without_a_modality_leave_its_temperature_at_one() {
+    for device in devices() {
+        let only_first = Presence::from_mask([true, false].repeat(40), 2).unwrap();
+        let valid = data(40, 2).with_presence(&only_first).unwrap();
+        let valid = valid.in_order(16, &device).unwrap();
+        let training = device.autodiff();
+        let fitted = fit(model(&training), train(&training), valid, &quiet(2)).unwrap();
+        let temperatures = fitted.calibration.unwrap().modalities.unwrap();
+        assert_eq!(temperatures[1], 1.0);
+        assert_ne!(temperatures[0], 1.0);
+    }
+}
+
+#[test]
+fn sets_of_labels_are_an_error_of_the_validation() {
+    for device in devices() {
+        let several = |batch: Result<MultimodalBatch<MlpInputs>>| -> Result<_> {
+            let mut batch = batch?;
+            let labels = batch.targets.labels().to_vec();
+            let sets = labels.iter().map(|&label| vec![label as usize]);
+            batch.targets = Targets::several(sets.collect(), &batch.targets.tensor().device());
+            Ok(batch)
+        };
+        let training = device.clone().autodiff();
+        let train = MappedLoader::new(train(&training).batches.loader, move |batch| {
+            several(Ok(batch))
+        });
+        let train = TrainingData::new(Arc::new(train) as Arc<dyn DataLoader<_>>, 4);
+        let valid = MappedLoader::new(valid(&device), move |batch| several(Ok(batch)));
+        let model = model(&training).with_loss(BinaryCrossEntropy).unwrap();
+        let error = fit(model, train, Arc::new(valid), &quiet(1))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("one label per sample"), "{error}");
+    }
 }

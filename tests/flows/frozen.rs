@@ -36,7 +36,7 @@ fn cached_features_train_as_running_the_encoder_does() {
         let (image, text) = pair(&device);
         let encoders = (Frozen::new(image), text);
         let rule = rls(0.1);
-        let model = Mla::new(encoders, linear_head(&device), rule, MeanFusion::new()).unwrap();
+        let model = Mla::new(encoders, linear_head(&device), rule, MeanFusion).unwrap();
         let run = |cached: bool| {
             let (mut model, mut optimizer) = (model.clone(), sgd());
             for step in 0..4 {

@@ -15,13 +15,7 @@ use crate::common::*;
 
 /// A convolution with batch normalization and an MLP: all state that an encoder can have.
 fn model(device: &Device) -> Mla<Pair, LinearHead, RlsProjector, MeanFusion> {
-    Mla::new(
-        pair(device),
-        linear_head(device),
-        rls(0.1),
-        MeanFusion::new(),
-    )
-    .unwrap()
+    Mla::new(pair(device), linear_head(device), rls(0.1), MeanFusion).unwrap()
 }
 
 fn turn(modality: usize, seed: u64, device: &Device) -> Turn<OneOf2<Tensor<4>, Tensor<2>>> {

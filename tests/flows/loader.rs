@@ -6,14 +6,16 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Tensor};
+use burn_mla::baseline::{ConcatConfig, JointConfig};
 use burn_mla::loader::{Blocks, EpochLength, FixedOrder};
+use burn_mla::method::MultimodalMethod;
 use burn_mla::modality::UnimodalBatch;
 use burn_mla::modality::{ModalityInputs, OneOf2};
 use burn_mla::prelude::*;
 use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 use proptest::{collection, sample, strategy::Strategy};
 
-use crate::common::{D_A, D_B, MlpInputs, MlpTurn, devices};
+use crate::common::{D_A, D_B, D_FEATURE, MlpInputs, MlpTurn, N_CLASSES, devices, mlps};
 
 /// An item's label, and whether it has modality 0 and 1.
 type Item = (usize, bool, bool);
@@ -214,6 +216,33 @@ fn a_modality_that_is_never_there_is_an_error_of_the_first_pass() {
                  build the model without it"
             );
             assert_eq!(error.to_string(), expected, "{length:?}");
+        }
+    }
+}
+
+#[test]
+fn joint_training_needs_every_modality_too() {
+    for device in devices() {
+        let device = device.autodiff();
+        let head = ConcatConfig::new(vec![D_FEATURE; 2], N_CLASSES);
+        let joint = JointConfig::new().init(mlps(&device), head.init(&device).unwrap());
+        let joint = joint.unwrap();
+        let training =
+            |items: Vec<Item>| joint.training_loader(paired(items).into()).unwrap().loader;
+        let whole = training((0..4).map(|i| (i, true, i == 3)).collect());
+        assert_eq!(whole.iter().filter(Result::is_ok).count(), 2);
+        assert!(whole.iter().all(|batch| batch.is_ok()));
+        // A part of the data may lack it.
+        assert!(whole.slice(0, 2).iter().all(|batch| batch.is_ok()));
+        let without = training((0..4).map(|i| (i, true, false)).collect());
+        for _ in 0..2 {
+            let batches: Vec<_> = without.iter().collect();
+            assert_eq!(batches.len(), 3, "two batches, and the error");
+            let error = batches[2].as_ref().map(|_| ()).unwrap_err().to_string();
+            assert!(
+                error.contains("modality 1 is absent in the whole data set"),
+                "{error}"
+            );
         }
     }
 }

@@ -212,7 +212,7 @@ fn a_loss_of_ones_own_is_used_and_shown() {
         assert!(model.to_string().contains("Squares"), "{model}");
         let moved = model
             .valid()
-            .with_fusion(burn_mla::fusion::MeanFusion::new())
+            .with_fusion(burn_mla::fusion::MeanFusion)
             .unwrap();
         assert!(moved.to_string().contains("Squares"));
     }

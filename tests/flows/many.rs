@@ -73,7 +73,7 @@ fn a_vec_of_five_equal_encoders_takes_turns() {
         let device = device.autodiff();
         let encoders = (0..5).map(|_| MlpEncoderConfig::new(D_A, D_FEATURE).init(&device).unwrap());
         let encoders: Vec<MlpEncoder> = encoders.collect();
-        let model = Mla::new(encoders, linear_head(&device), rls(0.1), MeanFusion::new());
+        let model = Mla::new(encoders, linear_head(&device), rls(0.1), MeanFusion);
         let mut model = model.unwrap();
         for t in 0..10 {
             let modality = RoundRobin.modality(t, 5);

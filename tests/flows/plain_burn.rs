@@ -33,8 +33,7 @@ fn one_modality_without_projection_is_plain_burn(#[case] optimizer: fn() -> Modu
             encoder: encoder.clone(),
             head: head.clone(),
         };
-        let mut model =
-            Mla::new(vec![encoder], head, IdentityProjector, MeanFusion::new()).unwrap();
+        let mut model = Mla::new(vec![encoder], head, IdentityProjector, MeanFusion).unwrap();
         let (mut plain_optimizer, mut optimizer) = (optimizer(), optimizer());
 
         for step in 0..20 {

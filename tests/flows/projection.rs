@@ -227,7 +227,7 @@ fn a_deeper_head_gets_a_projector_a_layer() {
         let head = MlpHeadConfig::new(D_FEATURE, N_CLASSES).with_hidden(vec![10, 4]);
         // Fixed parameters: a random narrow layer may be dead.
         let head = set_parameters(head.init(&device).unwrap(), 5);
-        let fusion = MeanFusion::new();
+        let fusion = MeanFusion;
         let mut model = Mla::new(mlps(&device), head, rls(0.1), fusion).unwrap();
         let mut optimizer = sgd();
         for t in 0..4 {

@@ -75,7 +75,7 @@ fn names_are_stable_and_the_projector_stays_out() {
 fn a_batch_norm_model_keeps_its_running_statistics() {
     let device = Device::flex().autodiff();
     let model = |device: &Device| {
-        let fusion = MeanFusion::new();
+        let fusion = MeanFusion;
         Mla::new(pair(device), linear_head(device), rls(0.1), fusion).unwrap()
     };
     let mut trained = model(&device);
@@ -102,7 +102,7 @@ fn mean_mla(d_feature: usize, bias: bool, device: &Device) -> MeanMla {
     let head = LinearHeadConfig::new(d_feature, N_CLASSES).with_bias(bias);
     let head = head.init(device).unwrap();
     let encoders = (encoder(D_A), encoder(D_B));
-    Mla::new(encoders, head, rls(0.1), MeanFusion::new()).unwrap()
+    Mla::new(encoders, head, rls(0.1), MeanFusion).unwrap()
 }
 
 type MeanMla = Mla<(MlpEncoder, MlpEncoder), LinearHead, RlsProjector, MeanFusion>;
@@ -167,7 +167,7 @@ fn another_number_of_modalities_is_refused() {
     let encoder = || MlpEncoderConfig::new(D_A, D_FEATURE).init(&device).unwrap();
     let model = |n: usize| {
         let encoders: Vec<_> = (0..n).map(|_| encoder()).collect();
-        Mla::new(encoders, linear_head(&device), rls(0.1), MeanFusion::new()).unwrap()
+        Mla::new(encoders, linear_head(&device), rls(0.1), MeanFusion).unwrap()
     };
     let path = saved(&folder, |path| model(1).save_safetensors(path));
     let text = message(model(2).load_safetensors(&path));
@@ -195,7 +195,7 @@ fn another_fusion_is_refused() {
     assert!(text.ends_with(expected), "{text}");
     message(with(Score::Entropy, 0.5));
     let model = mlp_mla(MlaConfig::new(), rls(0.1), &device);
-    let mean = model.with_fusion(MeanFusion::new()).unwrap();
+    let mean = model.with_fusion(MeanFusion).unwrap();
     let text = message(mean.load_safetensors(&path));
     assert!(text.ends_with("and MeanFusion in the model"), "{text}");
 }
@@ -360,7 +360,7 @@ fn loading_into_a_clone_leaves_the_original() {
     let device = Device::flex().autodiff();
     let folder = tempfile::tempdir().unwrap();
     let model = |device: &Device| {
-        let fusion = MeanFusion::new();
+        let fusion = MeanFusion;
         Mla::new(pair(device), linear_head(device), rls(0.1), fusion).unwrap()
     };
     let mut best = model(&device);

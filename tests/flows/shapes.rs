@@ -141,12 +141,7 @@ fn an_encoder_that_breaks_its_promise_is_named() {
     for device in devices() {
         for found in [[2, D_FEATURE], [0, D_FEATURE], [3, D_FEATURE + 1]] {
             let encoders = || (mlps(&device).0, Odd { shape: found });
-            let model = Mla::new(
-                encoders(),
-                linear_head(&device),
-                rls(0.1),
-                MeanFusion::new(),
-            );
+            let model = Mla::new(encoders(), linear_head(&device), rls(0.1), MeanFusion);
             let head = LateFusionConfig::new(vec![D_FEATURE; 2], N_CLASSES);
             let joint = JointConfig::new().init(encoders(), head.init(&device).unwrap());
             let batch = || of_widths(D_A, D_B, &device);
@@ -191,7 +186,7 @@ fn a_head_with_other_classes_is_named() {
         let head = Wide {
             inner: linear_head(&device),
         };
-        let model = Mla::new(mlps(&device), head, rls(0.1), MeanFusion::new()).unwrap();
+        let model = Mla::new(mlps(&device), head, rls(0.1), MeanFusion).unwrap();
         let batch = |device: &Device| {
             let mut batch = of_widths(D_A, D_B, device);
             batch.targets = Targets::new([0, 1, 0], device);
@@ -217,7 +212,7 @@ struct Broken {}
 
 impl UncertaintyFusion for Broken {
     fn weights(&self, logits: &ModalityLogits) -> Tensor<2> {
-        let weights = MeanFusion::new().weights(logits);
+        let weights = MeanFusion.weights(logits);
         let [n, m] = weights.dims();
         let nan = Tensor::full([1, m], f32::NAN, &weights.device());
         weights.slice_assign([n - 1..n, 0..m], nan)

@@ -58,7 +58,7 @@ fn a_gradient_that_is_not_finite_never_reaches_the_optimizer() {
     for device in devices() {
         let device = device.autodiff();
         let head = linear_head(&device);
-        let fusion = MeanFusion::new();
+        let fusion = MeanFusion;
         let mut model = Mla::new(encoders(&device), head, rls(0.1), fusion).unwrap();
         let mut optimizer = sgd();
         let labels = || Targets::new([0, 1, 2, 0], &device);
@@ -94,7 +94,7 @@ fn a_gradient_that_is_not_finite_never_reaches_the_optimizer() {
             .unwrap();
         let error = joint.try_optimize(&mut sgd(), 0.05, output.grads);
         let error = error.unwrap_err().to_string();
-        let expected = "the gradient of encoders.0.layer.weight is not finite at step 0";
+        let expected = "the update of encoders.0.layer.weight is not finite at step 0";
         assert_eq!(error, expected);
         assert_eq!(state(&joint), before);
     }
@@ -197,7 +197,7 @@ fn a_model_survives_a_long_training_at_a_large_kappa() {
     let projection = ProjectionConfig::new().with_mean(FeatureMean::Running);
     let config = MlaConfig::new().with_projection(projection);
     let encoders = (Same, Same);
-    let fusion = MeanFusion::new();
+    let fusion = MeanFusion;
     let head = linear_head(&device);
     let mut model = config.init(encoders, head, rls(0.1), fusion).unwrap();
     let mut optimizer = sgd();

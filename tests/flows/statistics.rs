@@ -58,15 +58,19 @@ type TwiceMla = Mla<Vec<Twice>, LinearHead, RlsProjector, MeanFusion>;
 
 fn twice_mla(device: &Device) -> TwiceMla {
     let encoders = vec![Twice::init(device), Twice::init(device)];
-    Mla::new(encoders, linear_head(device), rls(0.1), MeanFusion::new()).unwrap()
+    Mla::new(encoders, linear_head(device), rls(0.1), MeanFusion).unwrap()
 }
 
 fn input(seed: u64, device: &Device) -> Tensor<2> {
-    Numbers::new(seed).tensor([4, D_A], device) * 3.0 + 1.0
+    rows_of(4, seed, device)
+}
+
+fn rows_of(n: usize, seed: u64, device: &Device) -> Tensor<2> {
+    Numbers::new(seed).tensor([n, D_A], device) * 3.0 + 1.0
 }
 
 fn turn_of(modality: usize, input: Tensor<2>) -> Turn<Indexed<Tensor<2>>> {
-    let targets = Targets::new([0, 1, 2, 0], &input.device());
+    let targets = Targets::new((0..input.dims()[0]).map(|row| row % 3), &input.device());
     Turn::new(Indexed { modality, input }, targets)
 }
 
@@ -245,35 +249,58 @@ fn a_record_has_the_statistics_of_the_last_step_and_loads_them() {
     }
 }
 
-/// Passes of one update start from the same statistics; the update takes the mean.
+/// Passes of one update start from the same statistics; the update takes the mean over the samples.
 #[test]
 fn accumulated_steps_average_their_statistics() {
+    const SIZES: [usize; 3] = [2, 5, 3];
     for device in devices() {
         let device = device.autodiff();
         let mut model = twice_mla(&device);
         step(&mut model, 1, &device);
-        let of = |seed| {
+        let turn = |n| turn_of(0, rows_of(n, n as u64, &device));
+        let alone = SIZES.map(|n| {
             let mut alone = model.clone();
-            step(&mut alone, seed, &device);
+            let output = alone.try_step(turn(n)).unwrap();
+            alone.try_optimize(&mut sgd(), 0.0, output.grads).unwrap();
             alone.encoders[0].mean()
+        });
+        let weighed = |i: usize| {
+            let sum = |(mean, n): (&Vec<f32>, usize)| f64::from(mean[i]) * n as f64;
+            alone.iter().zip(SIZES).map(sum).sum::<f64>() / 10.0
         };
-        let each = [2, 3, 4].map(of);
-        let expected: Vec<f64> = (0..D_A)
-            .map(|i| each.iter().map(|mean| f64::from(mean[i])).sum::<f64>() / 3.0)
-            .collect();
+        let expected: Vec<f64> = (0..D_A).map(weighed).collect();
         let mut sum = GradientsAccumulator::new();
-        for seed in [2, 3, 4] {
+        for n in SIZES {
             // As on another device: the step runs on a copy, which is dropped.
             let copy = model.clone().fork(&device);
-            sum.accumulate(
-                &model,
-                copy.try_step(turn_of(0, input(seed, &device)))
-                    .unwrap()
-                    .grads,
-            );
+            sum.accumulate(&model, copy.try_step(turn(n)).unwrap().grads);
         }
         model.try_optimize(&mut sgd(), 0.0, sum.grads()).unwrap();
         close(&model.encoders[0].mean(), &expected, 1e-5, "three steps");
+    }
+}
+
+/// The variance of a finite input can exceed the largest number, and would silence every later
+/// evaluation.
+#[test]
+fn a_statistic_that_is_not_finite_is_refused() {
+    for device in devices() {
+        let device = device.autodiff();
+        let mut model = twice_mla(&device);
+        step(&mut model, 1, &device);
+        let before = state(&model);
+        let output = model
+            .try_step(turn_of(0, input(2, &device) * 1e25))
+            .unwrap();
+        let error = model
+            .try_optimize(&mut sgd(), 0.1, output.grads)
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("encoders.0.norm.running_var for modality 0"),
+            "{text}"
+        );
+        assert_eq!(state(&model), before);
     }
 }
 

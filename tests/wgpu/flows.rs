@@ -59,7 +59,7 @@ fn a_wide_head_ends_where_flex_ends() {
             set_parameters(mlps(&device), 1),
             set_parameters(head, 2),
             rls(0.1),
-            MeanFusion::new(),
+            MeanFusion,
         )
         .unwrap();
         let mut optimizer = sgd();

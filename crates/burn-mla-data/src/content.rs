@@ -76,9 +76,9 @@ impl ContentType {
             [0xff, 0xd8, 0xff, ..] => Self::Jpeg,
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Self::Png,
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Self::Gif,
-            // Layer 0 is ADTS; layers 1 to 3 are MPEG audio.
+            // Bits 1 and 2 are the layer: 0 is ADTS, 1 is layer III. Bits 3 and 4 are the version, of which 1 is reserved.
             [0xff, second, ..] if second & 0xf6 == 0xf0 => Self::Adts,
-            [0xff, second, ..] if second & 0xe0 == 0xe0 && second & 0x06 != 0 => Self::Mp3,
+            [0xff, second, ..] if second & 0xe6 == 0xe2 && second & 0x18 != 0x08 => Self::Mp3,
             _ if bytes.starts_with(b"version https://git-lfs") => Self::GitLfsPointer,
             _ => Self::Unknown,
         }
@@ -111,6 +111,18 @@ pub(crate) fn without_id3(bytes: &[u8]) -> &[u8] {
     }
 }
 
+/// Runs a decoder. A panic of it is an error: the bytes are not the program's fault.
+#[cfg(any(feature = "audio", feature = "image"))]
+pub(crate) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
+    // What the decoder held is lost with the panic.
+    let decode = std::panic::AssertUnwindSafe(decode);
+    std::panic::catch_unwind(decode).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        format!("its decoder panicked: {}", text.unwrap_or("no message"))
+    })
+}
+
 impl fmt::Display for ContentType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -136,8 +148,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_panic_of_a_decoder_is_an_error() {
+        assert_eq!(guarded(|| 7), Ok(7));
+        let zero = std::hint::black_box(0);
+        let error = guarded(|| 1 / zero).unwrap_err();
+        assert_eq!(error, "its decoder panicked: attempt to divide by zero");
+    }
+
+    #[test]
     fn content_decides() {
-        let cases: [(&[u8], ContentType); 14] = [
+        let cases: [(&[u8], ContentType); 16] = [
             (b"", ContentType::Empty),
             (b"RIFF\0\0\0\0WAVEfmt ", ContentType::Wav),
             (b"RIFF\0\0\0\0WEBPVP8 ", ContentType::WebP),
@@ -151,6 +171,9 @@ mod tests {
             (b"\xff\xd8\xff\xe0", ContentType::Jpeg),
             (b"GIF89a", ContentType::Gif),
             (b"\xff", ContentType::Unknown),
+            // A text in UTF-16, and an MP2.
+            (b"\xff\xfea\0", ContentType::Unknown),
+            (b"\xff\xfd\x90\x00", ContentType::Unknown),
             (
                 b"version https://git-lfs.github.com/spec/v1\noid",
                 ContentType::GitLfsPointer,

@@ -11,7 +11,7 @@ pub mod dataset;
 mod draw;
 mod error;
 pub mod features;
-#[cfg(all(test, feature = "audio", feature = "image"))]
+#[cfg(all(test, any(feature = "audio", feature = "image")))]
 mod fixtures;
 #[cfg(feature = "image")]
 pub mod image;

@@ -1,5 +1,6 @@
 //! The programs behind the numbers in `docs/`: one subcommand per study.
 
+mod calibration;
 mod cells;
 mod charts;
 mod compare;
@@ -36,6 +37,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Study {
+    /// MLA and the baselines as trained and calibrated, on views of digits
+    Calibration(calibration::Arguments),
     /// MLA, its ablation and the baselines on four sets of emoji modalities
     Compare(compare::Arguments),
     /// MLA against joint training on emoji, by the protocol of docs/results.md
@@ -50,6 +53,7 @@ enum Study {
 
 fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match Cli::parse().study {
+        Study::Calibration(arguments) => calibration::main(arguments),
         Study::Compare(arguments) => compare::main(arguments),
         Study::Emoji(arguments) => return emoji::main(arguments),
         Study::Fusion(arguments) => fusion::main(arguments),

@@ -60,9 +60,7 @@ impl Training {
         let n_modalities = encoders.len();
         let n_classes = batches.emoji.classes.len();
         let head = LinearHeadConfig::new(sizes.d_feature, n_classes).init(&device)?;
-        let mut model = self
-            .config
-            .init(encoders, head, projector, MeanFusion::new())?;
+        let mut model = self.config.init(encoders, head, projector, MeanFusion)?;
 
         let split = batches.emoji.indices(Split::Train);
         let n_turns = n_modalities * split.len().div_ceil(batches.batch_size);

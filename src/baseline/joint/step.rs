@@ -1,5 +1,7 @@
 //! Training of a joint model: step, update, evaluation, and its `MultimodalMethod`.
 
+use std::sync::Arc;
+
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
@@ -12,13 +14,13 @@ use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
 use crate::encoder::Encoders;
 use crate::error::{MlaError, NonFinite, Result, output_shape, positive};
 use crate::fusion::temperatures;
-use crate::loader::{LoaderHandle, SourceLoader};
+use crate::loader::{LoaderHandle, Occurring, SourceLoader};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
     TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets, ZeroRows};
-use crate::module::{Buffer, carry_updates, unshared};
+use crate::module::{Buffer, FloatParam, carry_updates, unshared};
 use crate::numeric::{culprit, not_finite_rows};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
@@ -39,12 +41,13 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
 
     /// The forward and backward pass of a batch, of all modalities at once.
     ///
-    /// The model must be on an autodiff device. The gradients are those of the loss times the number
-    /// of samples. Pass them to [`try_optimize`](Self::try_optimize), which divides by the number of
-    /// samples, unchanged or summed over several batches by Burn's `GradientsAccumulator`.
+    /// The model must be on an autodiff device. The gradients are those of the loss times the weight of
+    /// the samples, their number unless the loss weighs classes. Pass them to
+    /// [`try_optimize`](Self::try_optimize), which divides by that weight, unchanged or summed over several batches by Burn's `GradientsAccumulator`.
     ///
     /// The model does not change. Updates of running statistics, those of batch normalization, travel
-    /// with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean.
+    /// with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean over
+    /// the samples.
     ///
     /// # Errors
     ///
@@ -106,8 +109,12 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             let found = coefficients(ogm, &self.head.valid(), &features, &targets);
             modulate(ogm, &self.encoders, &found?, &mut grads);
         }
-        carry_updates(&encoders, &mut grads);
-        carry_updates(&head, &mut grads);
+        let rows = |param: &FloatParam| match param.part() {
+            Some(modality) => features.presence().rows(modality).len(),
+            None => targets.len(),
+        };
+        carry_updates(&encoders, &rows, &mut grads);
+        carry_updates(&head, &|_| targets.len(), &mut grads);
         let loss = found.loss.without_autodiff();
         if let Some(observed) = observed {
             let table = self.head.memory().filter(|_| self.config.accumulation);
@@ -127,7 +134,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     }
 
     /// Updates all parameters. The gradients, of one step or summed over several of micro-batches or
-    /// devices, are divided by the number of their samples.
+    /// devices, are divided by the weight of their samples.
     ///
     /// # Errors
     ///
@@ -288,7 +295,8 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         self.n_classes()
     }
 
-    /// The batches themselves.
+    /// The batches themselves. A pass in which no batch has one of the modalities ends with
+    /// [`MlaError::AbsentModality`].
     ///
     /// # Errors
     ///
@@ -302,7 +310,7 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
             return Err(MlaError::NoSamples { what });
         }
         Ok(TrainingLoader {
-            loader: batches.loader,
+            loader: Arc::new(Occurring::new(batches.loader)),
             handle: LoaderHandle::of_sources(batches.sources),
         })
     }

@@ -24,6 +24,14 @@ pub enum LoaderError {
         /// The message of the panic.
         message: String,
     },
+    /// A data set that returns another number of items than requested.
+    #[error("the data set returned {got} items for the {} items {items:?}", items.len())]
+    Items {
+        /// Positions of the requested items in the data set.
+        items: Vec<usize>,
+        /// Number of returned items.
+        got: usize,
+    },
     /// A batcher that panicked.
     #[error("making a batch of the items {items:?} panicked: {message}")]
     BatchPanicked {

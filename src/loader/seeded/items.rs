@@ -41,6 +41,12 @@ impl<I, O> Items<I, O> {
     pub(super) fn batch(&self, pass: u64, positions: &[usize]) -> Read<O> {
         let make = || {
             let items = self.dataset.get_many(positions.to_vec())?;
+            if items.len() != positions.len() {
+                return Err(DatasetError::new(LoaderError::Items {
+                    items: positions.to_vec(),
+                    got: items.len(),
+                }));
+            }
             let augmented = items.into_iter().zip(positions);
             let items = augmented
                 .map(|(item, &position)| self.augment(item, pass, position))

@@ -212,6 +212,34 @@ fn faults_name_their_item() {
     }
 }
 
+struct Short;
+
+impl Dataset<usize> for Short {
+    fn get(&self, index: usize) -> std::result::Result<usize, DatasetError> {
+        Ok(index)
+    }
+
+    fn get_many(&self, indices: Vec<usize>) -> std::result::Result<Vec<usize>, DatasetError> {
+        Ok(indices.into_iter().filter(|index| *index != 2).collect())
+    }
+
+    fn len(&self) -> usize {
+        4
+    }
+}
+
+#[test]
+fn an_item_that_is_left_out_is_an_error() {
+    let loader = SeededLoader::new(Short, Collect, 2, 3, &Device::flex()).unwrap();
+    let batches: Vec<_> = loader
+        .in_order()
+        .iter()
+        .map(|batch| batch.map_err(|e| e.to_string()))
+        .collect();
+    let error = "the data set returned 1 items for the 2 items [2, 3]".to_string();
+    assert_eq!(batches, [Ok(vec![0, 1]), Err(error)]);
+}
+
 #[test]
 fn waiting_is_measured() {
     let loader = loader(10, 5, 3).with_augmentation(|item, _| {

@@ -104,6 +104,8 @@ fn every_sample_counts_once_whatever_the_size_of_its_batch() {
             let subsets = evaluate_subsets(&model, &*loader).unwrap();
             assert_eq!(subsets.n_samples(), N);
             assert_eq!(subsets.subset(&[1]).unwrap().n_left_out, 4);
+            let twice = subsets.clone().with_names(["image", "image"]).unwrap_err();
+            assert_eq!(twice.to_string(), "two modalities have the name `image`");
             let named = subsets.with_names(["image", "text"]).unwrap();
             let table = named.to_string();
             assert!(table.contains("\nimage + text "), "{table}");

@@ -127,7 +127,7 @@ fn fixed_and_equal_weights_are_shares_among_the_modalities_present() {
             let mixed = (0..3).map(|c| w * FIRST[0][c] + (1.0 - w) * SECOND[0][c]);
             mixed.chain(FIRST[1]).collect::<Vec<_>>()
         };
-        let mean = MeanFusion::new().fuse(&logits);
+        let mean = MeanFusion.fuse(&logits);
         assert_eq!(values(mean.weights), [0.5, 0.5, 1.0, 0.0]);
         close(&values(mean.logits), &expected(0.5), 1e-5, "mean");
         let fixed = FixedFusion::new(&[1.0, 3.0], &device).unwrap();

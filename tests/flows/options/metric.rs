@@ -65,7 +65,7 @@ fn evaluated<P: OrthogonalProjector>(
         set_parameters(mlps(&training), 1),
         set_parameters(head.init(&training).unwrap(), 5),
         rule,
-        MeanFusion::new(),
+        MeanFusion,
     )
     .unwrap();
     let mut optimizer = sgd();

@@ -212,7 +212,7 @@ mod tests {
         assert!((ratio - 6.0).abs() < 1e-3, "{ratio}");
 
         let silence = Waveform::new(vec![0.0; 8], 1, 8000).unwrap();
-        let mut error = |mut signal: Waveform, noise: &Waveform, db| {
+        let error = |mut signal: Waveform, noise: &Waveform, db| {
             let mixed = signal.mix_noise(noise, db, 0.0, &mut key(0).numbers(0));
             mixed.unwrap_err().to_string()
         };

@@ -17,16 +17,16 @@ use symphonia::default::{get_codecs, meta::Id3v2Reader};
 
 use super::error::{AudioError, Result};
 use super::riff;
-use super::waveform::Waveform;
+use super::waveform::{Waveform, check_rate};
 use crate::ContentType;
-use crate::content::without_id3;
+use crate::content::{self, without_id3};
 
 /// A reader of audio files: WAV, FLAC, MP3, Ogg Vorbis, AAC and the sound of MP4.
 ///
 /// The content decides the format, not the extension. Integer samples are scaled to `[-1, 1)`: 16 bits are
 /// divided by 32768. Nothing is dropped silently: a file that is shorter than its header says, or of which a
-/// part cannot be decoded, is an error. An MP3 or AAC stream without a header of its own has no length to
-/// compare with, so what is left of a cut one is returned.
+/// part cannot be decoded, is an error. An AAC stream, or an MP3 stream without a Xing header, has no length to
+/// compare with: one that was cut between two of its frames is a shorter sound.
 ///
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
@@ -68,10 +68,21 @@ impl AudioReader {
     /// As [`AudioReader::read`], without the path.
     pub fn decode(&self, bytes: Vec<u8>) -> Result<Waveform> {
         let content = ContentType::detect(&bytes);
+        let decoded = content::guarded(|| self.decode_content(bytes, content));
+        decoded.unwrap_or_else(|panic| {
+            Err(AudioError::Malformed {
+                content,
+                n_frames: 0,
+                source: panic.into(),
+            })
+        })
+    }
+
+    fn decode_content(&self, mut bytes: Vec<u8>, content: ContentType) -> Result<Waveform> {
         let mut probe = Probe::default();
         match content {
             ContentType::Wav => {
-                riff::check_chunks(&bytes)?;
+                bytes = riff::essential(&bytes)?;
                 probe.register_format::<WavReader<'_>>();
             }
             ContentType::Flac => probe.register_format::<FlacReader<'_>>(),
@@ -134,6 +145,7 @@ impl AudioReader {
                 .decode(&packet)
                 .map_err(malformed(content, n_frames))?;
             let found = (decoded.spec().rate(), decoded.spec().channels().count());
+            check_rate(found.0)?;
             let expected = *format.get_or_insert(found);
             if found != expected {
                 let name = |(rate, channels)| format!("{rate} Hz, {channels} channels");

@@ -6,7 +6,8 @@ use rubato::{Fft, FixedSync, Resampler, WindowFunction};
 use super::error::Result;
 use super::waveform::{Waveform, check_rate};
 
-/// Input samples per block of the resampler. Longer blocks have a steeper filter below half of the lower rate.
+/// Input samples per block of the resampler, at least. Longer blocks have a steeper filter below half of the lower
+/// rate.
 const BLOCK: usize = 1024;
 
 impl Waveform {
@@ -24,10 +25,13 @@ impl Waveform {
             return Ok(self);
         }
         let (n_channels, n_frames) = (self.n_channels(), self.n_frames());
+        let (from, to) = (self.sample_rate() as usize, sample_rate as usize);
+        // A block is whole in both rates. An even one has its delay of half a block at a sample.
+        let even = 2 * from / greatest_common_divisor(from, to);
         let mut resampler = Fft::<f32>::new_custom(
-            self.sample_rate() as usize,
-            sample_rate as usize,
-            BLOCK,
+            from,
+            to,
+            BLOCK.next_multiple_of(even),
             1,
             n_channels,
             WindowFunction::BlackmanHarris2,
@@ -40,6 +44,14 @@ impl Waveform {
             .process_all(&input, n_frames, None)
             .expect("the output was allocated by the resampler");
         Self::new(output.take_data(), n_channels, sample_rate)
+    }
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod class_names;
 pub mod emoji;
+pub mod mfeat;
 mod sample_id;
 mod split;
 mod summary;

@@ -75,7 +75,7 @@ pub enum ImageStep {
 /// let front_end = ImageFrontEnd::resnet_train();
 /// let key = DrawKey { seed: 0, pass: 0, index: 17 };
 /// let pixels = front_end.read("clip/00000.jpg".as_ref(), &mut key.numbers(0))?;
-/// assert_eq!(pixels.shape.as_slice(), [3, 224, 224]);
+/// assert_eq!(pixels.shape().as_slice(), [3, 224, 224]);
 /// # Ok::<(), burn_mla_data::image::ImageError>(())
 /// ```
 #[derive(Config, Debug, PartialEq)]

@@ -14,6 +14,10 @@ pub struct ImageNormalization {
     pub std: [f32; 3],
 }
 
+#[expect(
+    clippy::excessive_precision,
+    reason = "the digits are those that were published"
+)]
 impl ImageNormalization {
     /// That of ImageNet, which MLA uses everywhere.
     pub const IMAGENET: Self = Self {

@@ -11,6 +11,7 @@ use super::error::{ImageError, Result};
 use super::orientation::{self, ExifOrientation};
 use super::rgb::RgbImage;
 use crate::ContentType;
+use crate::content;
 
 /// A reader of JPEG, PNG, WebP and GIF files.
 ///
@@ -70,7 +71,9 @@ impl ImageReader {
             ContentType::Gif => decode::gif,
             _ => return Err(ImageError::Content(content)),
         };
-        match (decode(bytes, self.max_pixels)?, self.orientation) {
+        let decoded = content::guarded(|| decode(bytes, self.max_pixels));
+        let decoded = decoded.map_err(ImageError::malformed(content))??;
+        match (decoded, self.orientation) {
             ((image, Some(exif)), ExifOrientation::Apply) => {
                 orientation::apply(image, exif, content)
             }

@@ -30,7 +30,7 @@ impl RgbImage {
     pub fn resize(&self, width: usize, height: usize, filter: Filter) -> Result<Self> {
         let smallest = width.min(height) as f64;
         ImageError::check("a width or height", smallest, "at least 1", smallest > 0.0)?;
-        check_pixels(width as u64, height as u64, MAX_PIXELS)?;
+        check_pixels(width as u64, height.max(self.height()) as u64, MAX_PIXELS)?;
         if (width, height) == (self.width(), self.height()) {
             return Ok(self.clone());
         }
@@ -39,16 +39,19 @@ impl RgbImage {
             Filter::Bicubic => FilterType::CatmullRom,
         };
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        let source = ImageRef::new(
-            self.width() as u32,
-            self.height() as u32,
-            self.pixels(),
-            PixelType::U8x3,
-        )
-        .expect("an image has its pixels");
+        // Rows are rounded to bytes before columns are filtered: the order of Pillow before version 13, with which the
+        // published models were trained. `fast_image_resize` begins with columns.
+        let rows = self.resampled(width, self.height(), &options)?;
+        rows.resampled(width, height, &options)
+    }
+
+    fn resampled(&self, width: usize, height: usize, options: &ResizeOptions) -> Result<Self> {
+        let (from_width, from_height) = (self.width() as u32, self.height() as u32);
+        let source = ImageRef::new(from_width, from_height, self.pixels(), PixelType::U8x3)
+            .expect("an image has its pixels");
         let mut result = Image::new(width as u32, height as u32, PixelType::U8x3);
         Resizer::new()
-            .resize(&source, &mut result, &options)
+            .resize(&source, &mut result, options)
             .expect("both images have three channels");
         Self::new(width, height, result.into_vec())
     }

@@ -15,9 +15,9 @@ const FRAMES: &str = "Image-01-FPS";
 impl Ffmpeg {
     /// Writes one frame for each second to `<root>/Image-01-FPS/<clip>/`, and returns the files in order.
     ///
-    /// The frames are those of [`frame_step`]; a file is named by the index of its frame, in five digits (`00000.jpg`,
-    /// `00029.jpg`). The quantization of the JPEGs is that of quality 95 within rounding (`-q:v 1` of ffmpeg), and colours
-    /// have half the resolution, as OpenCV writes them. A folder that exists is whole and is not written again: it
+    /// The frames are those of [`frame_step`]; a file is named by the index of its frame in five digits (`00000.jpg`,
+    /// `00029.jpg`). JPEGs have the best quality of ffmpeg (`-q:v 1`), whose quantization is about that of quality 95, and
+    /// colours at half the resolution, as OpenCV writes them. A folder that exists is whole and is not written again: it
     /// appears at once when its frames are complete.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Ffmpeg {
             .prefix(".partial-")
             .tempdir_in(root.join(FRAMES))?;
         let select = format!("select=not(mod(n\\,{step}))");
-        let mut arguments = self.arguments(video)?;
+        let mut arguments = Self::arguments(video)?;
         arguments.extend(
             [
                 "-map",
@@ -112,7 +112,7 @@ impl Ffmpeg {
         let partial = tempfile::Builder::new()
             .prefix(".partial-")
             .tempdir_in(parent)?;
-        let mut arguments = self.arguments(video)?;
+        let mut arguments = Self::arguments(video)?;
         arguments.extend(["-map", "0:a:0", "-c:a", "pcm_s16le"].map(Into::into));
         for (option, value) in [("-ar", sample_rate), ("-ac", n_channels)] {
             if let Some(value) = value {
@@ -128,12 +128,9 @@ impl Ffmpeg {
 
 impl Ffmpeg {
     /// Errors only, no questions, and the input.
-    fn arguments(&self, video: &Path) -> Result<Vec<OsString>> {
-        let mut arguments: Vec<OsString> = ["-nostdin", "-v", "error"].map(Into::into).to_vec();
-        if !self.accept_damage {
-            arguments.extend(["-xerror", "-err_detect", "explode"].map(Into::into));
-        }
-        arguments.push("-i".into());
+    fn arguments(video: &Path) -> Result<Vec<OsString>> {
+        let options = ["-nostdin", "-v", "error", "-i"];
+        let mut arguments: Vec<OsString> = options.map(Into::into).to_vec();
         arguments.push(input(video)?);
         Ok(arguments)
     }

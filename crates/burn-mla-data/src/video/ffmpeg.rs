@@ -85,7 +85,9 @@ impl Ffmpeg {
             });
         };
         let message = joined(message);
-        if status.success() {
+        // ffmpeg succeeds with what is left of a damaged file, and reports the damage.
+        let is_whole = self.accept_damage || message.trim_ascii().is_empty();
+        if status.success() && is_whole {
             Ok(joined(output))
         } else {
             let start = message.len().saturating_sub(MESSAGE);

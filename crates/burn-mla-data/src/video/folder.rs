@@ -86,11 +86,14 @@ impl VideoFrontEnd {
         let mut frames: Vec<TensorData> = Vec::new();
         for (index, file) in indices.into_iter().enumerate() {
             let frame = self.frame.read(&files[file], numbers)?;
-            if let Some(first) = frames.first().filter(|first| first.shape != frame.shape) {
+            if let Some(first) = frames
+                .first()
+                .filter(|first| first.shape() != frame.shape())
+            {
                 return Err(VideoError::FrameShape {
                     index,
-                    expected: first.shape.to_vec(),
-                    found: frame.shape.to_vec(),
+                    expected: first.shape().to_vec(),
+                    found: frame.shape().to_vec(),
                 });
             }
             frames.push(frame);
@@ -101,7 +104,7 @@ impl VideoFrontEnd {
 
 /// Frames `[3, height, width]` as one `[3, frames, height, width]`.
 fn by_channel(frames: &[TensorData]) -> TensorData {
-    let shape = &frames[0].shape;
+    let shape = frames[0].shape();
     let plane = shape[1] * shape[2];
     let mut values: Vec<f32> = Vec::with_capacity(frames.len() * 3 * plane);
     for channel in 0..3 {

@@ -32,8 +32,9 @@ def mel():
                     y=wave, hop_length=160, center=False, power=power, **options
                 )
                 out[f"{scale}_{name}_{spectrum}"] = np.log(np.maximum(mels, FLOOR)).T.copy()
-    stft = librosa.stft(wave, n_fft=256, hop_length=128, pad_mode="reflect")
-    out["reflect_256_128"] = np.log(np.abs(stft) + 1e-7).astype(np.float32)
+    # Padded here: the last frame of librosa's own pad_mode="reflect" is 0.6 % off the reflected waveform.
+    stft = librosa.stft(np.pad(wave, 128, mode="reflect"), n_fft=256, hop_length=128, center=False)
+    out["reflect_256_128"] = np.log(np.abs(stft) + 1e-7).astype(np.float32).copy(order="C")
     (HERE / "mel").mkdir(exist_ok=True)
     save_file(out, HERE / "mel/outputs.safetensors")
 
@@ -83,6 +84,10 @@ def kinds():
             changed = getattr(F, f"adjust_{name}")(source, factor)
             out[f"wide.{name}_{factor}"] = np.asarray(changed).copy()
     out["wide.hue_0.1"] = np.asarray(F.adjust_hue(source, 0.1)).copy()
+    # Rows first, as every Pillow before 13 does it in one call; Pillow 13 chooses the order by the sizes.
+    tall = Image.open(HERE / "images/tall.png").convert("RGB")
+    tall = tall.resize((32, 90), Image.Resampling.BICUBIC).resize((32, 70), Image.Resampling.BICUBIC)
+    out["tall.bicubic_rows_first"] = np.asarray(tall).copy()
     save_file(out, folder / "outputs.safetensors")
 
 
@@ -105,7 +110,7 @@ def sound():
     ffmpeg(
         "-f", "lavfi", "-i", "testsrc=size=64x48:rate=30000/1001:duration=2.5",
         "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=16000:duration=2.5",
-        "-c:v", "mpeg4", "-q:v", "5", "-c:a", "aac", "-b:a", "24k", "-fflags", "+bitexact",
+        "-c:v", "mpeg4", "-q:v", "5", "-c:a", "aac", "-b:a", "24k", "-movflags", "+faststart", "-fflags", "+bitexact",
         "-flags:v", "+bitexact", "-flags:a", "+bitexact", folder / "clip.mp4",
     )
     ffmpeg(

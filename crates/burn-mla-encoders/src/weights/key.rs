@@ -1,5 +1,23 @@
 //! Steps on a key, in whole dot-separated parts.
 
+/// A key after the steps of the caller.
+pub(super) enum Key {
+    /// The path of a parameter, or what should be one.
+    Used(String),
+    /// A key that the caller leaves out.
+    LeftOut,
+}
+
+/// Returns the last part of a key.
+pub(super) fn last(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+/// Returns the rest of a key that starts with the parts of `name`.
+pub(super) fn within<'a>(key: &'a str, name: &str) -> Option<&'a str> {
+    key.strip_prefix(name)?.strip_prefix('.')
+}
+
 /// Returns the key without `prefix`, or the key itself if it starts otherwise.
 pub(super) fn strip<'a>(key: &'a str, prefix: &str) -> &'a str {
     key.strip_prefix(prefix).unwrap_or(key)
@@ -54,6 +72,16 @@ mod tests {
             "l.conv.w"
         );
         assert_eq!(rename("ab.w", "a", "b"), "ab.w");
+    }
+
+    #[test]
+    fn a_key_is_within_whole_parts() {
+        assert_eq!(
+            within("audio_net.conv1.weight", "audio_net"),
+            Some("conv1.weight")
+        );
+        assert_eq!(within("audio_net2.conv1.weight", "audio_net"), None);
+        assert_eq!(within("audio_net", "audio_net"), None);
     }
 
     #[test]

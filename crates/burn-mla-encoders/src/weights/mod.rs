@@ -1,11 +1,17 @@
 //! Weights of PyTorch models for Burn modules, with every key accounted for.
 
+mod channels;
 mod error;
 mod file;
 mod key;
-mod precision;
+mod layout;
+mod load;
+mod parameters;
+mod read;
 #[cfg(test)]
 mod tests;
 
+pub use channels::Channels;
 pub use error::{Mismatch, ShapeMismatch, WeightsError};
 pub use file::WeightFile;
+pub use load::Loaded;

@@ -175,7 +175,7 @@ impl Run<'_> {
                 self.row(name, &model.clone().with_fusion(fusion)?)
             }
             (Fusion::Own, _) => self.row(name, &model),
-            (Fusion::Mean, _) => self.row(name, &model.clone().with_fusion(MeanFusion::new())?),
+            (Fusion::Mean, _) => self.row(name, &model.clone().with_fusion(MeanFusion)?),
         });
         Ok(Outcome {
             curves,

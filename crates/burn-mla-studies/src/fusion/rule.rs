@@ -93,7 +93,7 @@ impl Weighting {
         let n_modalities = logits.n_modalities();
         let device = logits.modality(0).device();
         let fused = match self {
-            Self::Mean => MeanFusion::new().fuse(logits),
+            Self::Mean => MeanFusion.fuse(logits),
             Self::Score(score) => ScoreFusionConfig::new(n_modalities, score)
                 .with_temperature(temperature)
                 .init(&device)?

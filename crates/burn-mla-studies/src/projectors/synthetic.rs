@@ -106,7 +106,7 @@ impl WithRule for Run<'_> {
             (Given {}, Given {}),
             LinearHeadConfig::new(D_FEATURE, N_CLASSES).init(&device)?,
             rule,
-            MeanFusion::new(),
+            MeanFusion,
         )?;
         let mut optimizer = SgdConfig::new().init();
         let mut rng = StdRng::seed_from_u64(self.seed);

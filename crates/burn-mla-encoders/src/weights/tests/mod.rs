@@ -1,5 +1,8 @@
 //! Loading of real files: formats, steps and errors.
 
+mod ways;
+mod wrong;
+
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -155,7 +158,7 @@ fn every_difference_is_listed_at_once() {
     let message = file.load(stem(5)).unwrap_err().to_string();
     for part in [
         "authors_style.pth: the weights do not fit the module",
-        "\n  missing: bn1.running_mean\n",
+        "\n  missing: bn1.running_mean [5]\n",
         "layer4.1.bn2.weight",
         "conv1.weight (expected [5, 1, 7, 7], found [4, 1, 7, 7])",
     ] {

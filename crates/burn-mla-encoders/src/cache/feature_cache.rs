@@ -1,0 +1,314 @@
+//! The cache of the features of a frozen encoder.
+
+use std::error::Error;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use burn::config::Config;
+use burn::tensor::Tensor;
+use burn_mla::MlaError;
+use burn_mla::encoder::{Encoder, Frozen};
+use serde::Serialize;
+
+use super::description::{Description, EncoderDescription, Precision};
+use super::files::Lock;
+use super::shard::{self, NotEncoded, Shard};
+use super::{CacheError, CachedFeatures, DataManifest, digest};
+
+/// Configuration of a [`FeatureCache`].
+///
+/// | Name | Default | Purpose | Range |
+/// |---|---|---|---|
+/// | `batch_size` | 64 | samples that the encoder takes at once | >= 1 |
+/// | `shard_rows` | 4096 | samples of a file; an interrupted computation repeats one file | >= 1 |
+/// | `half` | false | stores features in f16, half the size with 11 bits of precision | |
+///
+/// An existing cache keeps its `shard_rows`.
+#[derive(Config, Debug)]
+pub struct FeatureCacheConfig {
+    /// Samples that the encoder takes at once.
+    #[config(default = 64)]
+    pub batch_size: usize,
+    /// Samples of a file.
+    #[config(default = 4096)]
+    pub shard_rows: usize,
+    /// Whether features are stored in f16.
+    #[config(default = false)]
+    pub half: bool,
+}
+
+/// How much of a cache is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheProgress {
+    /// Samples whose features are computed, with those of earlier runs.
+    pub done: usize,
+    /// Samples that have the modality.
+    pub total: usize,
+}
+
+/// The features of a data set by a frozen encoder, in the SafeTensors files of a directory.
+///
+/// The directory belongs to one encoder with its configuration and weights, one data set and one
+/// precision: a cache of anything else is refused with the first difference. The features are computed
+/// once; later calls read them. A computation that was interrupted, also by a crash, resumes with the
+/// first file that it did not finish. Each file has a checksum.
+///
+/// The features of a sample do not depend on the interruptions. They may depend in their last bits on
+/// the batch size and the device, which are not compared.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mla::MlaError;
+/// use burn_mla::encoder::{Frozen, MlpEncoderConfig};
+/// use burn_mla::modality::SelectRows;
+/// use burn_mla_encoders::cache::{DataManifest, FeatureCacheConfig};
+///
+/// let device = Device::flex();
+/// let config = MlpEncoderConfig::new(8, 4);
+/// let encoder = Frozen::new(config.init(&device)?);
+/// let data = Tensor::<2>::ones([100, 8], &device);
+/// let ids = (0..100).map(|i| format!("sample {i}"));
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path();
+/// let cache = FeatureCacheConfig::new().open(
+///     directory,
+///     &encoder,
+///     &config,
+///     DataManifest::new(ids, "ones"),
+/// )?;
+/// let features = cache.compute(
+///     |samples| data.clone().select_rows(samples),
+///     |progress| println!("{} of {}", progress.done, progress.total),
+/// )?;
+/// // The input of `encoder` in a training, see `burn_mla::dataset::InMemory`.
+/// let input = features.input::<Tensor<2>>(&device);
+/// # assert!(input.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct FeatureCache<'a, E: Encoder> {
+    directory: PathBuf,
+    encoder: &'a Frozen<E>,
+    description: Description,
+    batch_size: usize,
+}
+
+impl FeatureCacheConfig {
+    /// Opens the cache in a directory, which is created if it does not exist.
+    ///
+    /// `configuration` is that of the encoder. It identifies the cache together with the name of the
+    /// encoder's type, a hash of its weights and the data.
+    ///
+    /// # Errors
+    ///
+    /// - [`CacheError::Differs`] for a cache of something else;
+    /// - [`CacheError::Unusable`] for a directory whose `cache.json` is not that of a cache;
+    /// - [`CacheError::HyperParameter`] for a size of 0;
+    /// - [`CacheError::Io`], [`CacheError::Configuration`], [`CacheError::Weights`].
+    pub fn open<'a, E: Encoder>(
+        &self,
+        directory: impl AsRef<Path>,
+        encoder: &'a Frozen<E>,
+        configuration: &impl Serialize,
+        data: DataManifest,
+    ) -> Result<FeatureCache<'a, E>, CacheError> {
+        at_least_one("batch_size", self.batch_size)?;
+        at_least_one("shard_rows", self.shard_rows)?;
+        let configuration =
+            serde_json::to_value(configuration).map_err(|error| CacheError::Configuration {
+                message: error.to_string(),
+            })?;
+        let described = EncoderDescription {
+            name: type_name::<E>(),
+            configuration,
+            weights: digest::of_weights(encoder.encoder())?,
+            d_feature: encoder.d_feature(),
+        };
+        let precision = if self.half {
+            Precision::F16
+        } else {
+            Precision::F32
+        };
+        let directory = directory.as_ref().to_path_buf();
+        std::fs::create_dir_all(&directory).map_err(CacheError::io(&directory))?;
+        let description = Description::new(described, precision, data, self.shard_rows);
+        Ok(FeatureCache {
+            description: description.enter(&directory)?,
+            directory,
+            encoder,
+            batch_size: self.batch_size,
+        })
+    }
+}
+
+impl<E: Encoder> FeatureCache<'_, E> {
+    /// Returns the features of all samples that have the modality, after computing those that are
+    /// missing.
+    ///
+    /// `input` returns the input of the samples at some positions of the manifest, on the device of
+    /// the encoder. `progress` is called at the start and after each batch, unless all features are
+    /// there. Only one process at a time may compute; any number may read a complete cache.
+    ///
+    /// # Errors
+    ///
+    /// - [`CacheError::Unusable`] for a damaged file, or one of another cache;
+    /// - [`CacheError::InUse`] while another process computes;
+    /// - [`CacheError::Input`] for an error of `input`;
+    /// - [`CacheError::Encoder`] for an input that the encoder refuses;
+    /// - [`CacheError::NotFinite`] for a feature that cannot be stored;
+    /// - [`CacheError::Io`].
+    ///
+    /// Files that are complete stay.
+    ///
+    /// # Panics
+    ///
+    /// Where the encoder panics for an input that its `check` accepts.
+    pub fn compute<R>(
+        &self,
+        mut input: impl FnMut(&[usize]) -> Result<E::Input, R>,
+        mut progress: impl FnMut(CacheProgress),
+    ) -> Result<CachedFeatures, CacheError>
+    where
+        R: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let mut shards = self.read()?;
+        if shards.iter().any(|(_, values)| values.is_none()) {
+            let lock = Lock::acquire(&self.directory)?;
+            lock.remove_unfinished(&self.directory)?;
+            // Another process may have finished in the meantime.
+            shards = self.read()?;
+            let total = self.data().n_rows();
+            let computed = shards.iter().filter(|(_, values)| values.is_some());
+            let mut done = computed.map(|(shard, _)| shard.rows.len()).sum();
+            progress(CacheProgress { done, total });
+            for (shard, values) in &mut shards {
+                if values.is_some() {
+                    continue;
+                }
+                let mut found = Vec::with_capacity(shard.rows.len() * shard.d_feature);
+                for start in shard.rows.clone().step_by(self.batch_size) {
+                    let end = shard.rows.end.min(start + self.batch_size);
+                    found.extend(self.encode(start..end, &mut input)?);
+                    done += end - start;
+                    progress(CacheProgress { done, total });
+                }
+                lock.write(&shard.path, &self.file(shard, &found)?)?;
+                // As a later call reads them, in the precision of the file.
+                *values = shard.read()?;
+            }
+        }
+        let shards = shards.into_iter().filter_map(|(_, values)| values);
+        Ok(CachedFeatures {
+            values: shards.flatten().collect(),
+            d_feature: self.description.encoder.d_feature,
+            rows: self.data().rows().map(<[usize]>::to_vec),
+            n_samples: self.data().n_samples(),
+        })
+    }
+
+    fn data(&self) -> &DataManifest {
+        &self.description.data
+    }
+
+    /// All shards with the features of those that are complete.
+    fn read(&self) -> Result<Vec<(Shard, Option<Vec<f32>>)>, CacheError> {
+        let Description {
+            precision,
+            shard_rows,
+            ..
+        } = self.description;
+        let cache = self.description.digest()?;
+        let n_rows = self.data().n_rows();
+        let starts = (0..n_rows).step_by(shard_rows).enumerate();
+        let shards = starts.map(|(number, start)| {
+            let shard = Shard {
+                path: shard::path(&self.directory, number),
+                rows: start..n_rows.min(start + shard_rows),
+                d_feature: self.description.encoder.d_feature,
+                precision,
+                cache: cache.clone(),
+            };
+            let values = shard.read()?;
+            Ok((shard, values))
+        });
+        shards.collect()
+    }
+
+    /// Computes the features of some rows.
+    fn encode<R>(
+        &self,
+        rows: Range<usize>,
+        input: &mut impl FnMut(&[usize]) -> Result<E::Input, R>,
+    ) -> Result<Vec<f32>, CacheError>
+    where
+        R: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let samples: Vec<usize> = rows.clone().map(|row| self.data().sample(row)).collect();
+        let input = input(&samples).map_err(|error| CacheError::Input {
+            id: self.data().id(rows.start),
+            source: error.into(),
+        })?;
+        let refused = |source| CacheError::Encoder {
+            id: self.data().id(rows.start),
+            source,
+        };
+        self.encoder.encoder().check(&input).map_err(refused)?;
+        let features: Tensor<2> = self.encoder.features(input);
+        let expected = [samples.len(), self.description.encoder.d_feature];
+        if features.dims() != expected {
+            return Err(refused(MlaError::OutputShape {
+                what: "the features",
+                expected,
+                found: features.dims(),
+            }));
+        }
+        let values = features.try_into_data_as::<f32>();
+        let values = values.map_err(|error| {
+            refused(MlaError::DeviceRead {
+                what: "features",
+                message: error.to_string(),
+            })
+        })?;
+        Ok(values.iter().collect())
+    }
+
+    fn file(&self, shard: &Shard, values: &[f32]) -> Result<Vec<u8>, CacheError> {
+        shard.encode(values).map_err(|problem| match problem {
+            NotEncoded::Row(row) => CacheError::NotFinite {
+                id: self.data().id(row),
+                half: shard.precision == Precision::F16,
+            },
+            NotEncoded::Format(problem) => CacheError::unusable(&shard.path, problem),
+        })
+    }
+}
+
+fn at_least_one(name: &'static str, value: usize) -> Result<(), MlaError> {
+    if value > 0 {
+        return Ok(());
+    }
+    Err(MlaError::HyperParameter {
+        name,
+        requirement: "at least 1",
+        value: 0.0,
+    })
+}
+
+/// The name of a type without the paths of its modules, which differ from version to version.
+fn type_name<T>() -> String {
+    let full = std::any::type_name::<T>();
+    let mut short = String::new();
+    let mut part = String::new();
+    for character in full.chars() {
+        match character {
+            ':' => part.clear(),
+            letter if letter.is_alphanumeric() || letter == '_' => part.push(letter),
+            other => {
+                short.push_str(&part);
+                part.clear();
+                short.push(other);
+            }
+        }
+    }
+    short + &part
+}

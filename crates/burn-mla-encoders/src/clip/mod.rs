@@ -1,0 +1,38 @@
+//! The image and text towers of CLIP.
+//!
+//! [Radford et al., 2021](https://arxiv.org/abs/2103.00020). Weights in the layouts of Hugging Face
+//! and of OpenAI load alike:
+//!
+//! ```no_run
+//! use burn::tensor::Device;
+//! use burn_mla_encoders::clip::{ClipImageEncoderConfig, ClipTextEncoderConfig};
+//!
+//! let device = Device::flex();
+//! let images = ClipImageEncoderConfig::from_hugging_face("clip-vit-base-patch32")?
+//!     .init(&device)?
+//!     .load_pretrained("clip-vit-base-patch32/model.safetensors")?;
+//! let texts = ClipTextEncoderConfig::vit_b_32()
+//!     .with_normalized(true)
+//!     .init(&device)?
+//!     .load_pretrained("open_clip_pytorch_model.bin")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod hugging_face;
+mod image;
+#[cfg(test)]
+mod tests;
+mod text;
+mod weights;
+
+pub use image::{ClipImageEncoder, ClipImageEncoderConfig};
+pub use text::{ClipTextEncoder, ClipTextEncoderConfig};
+pub use weights::ClipLayout;
+
+use burn::tensor::Tensor;
+
+/// Divides each feature by its L2 norm.
+fn normalize(features: Tensor<2>) -> Tensor<2> {
+    let norm = (features.clone() * features.clone()).sum_dim(1).sqrt();
+    features / norm
+}
