@@ -168,23 +168,20 @@ fn stack<const D: usize>(
     items: Vec<TensorData>,
     device: &Device,
 ) -> Result<Tensor<D>, FrontEndError> {
-    let first = items
-        .first()
-        .map(|item| item.shape.clone())
-        .unwrap_or_default();
-    if let Some(other) = items.iter().find(|item| item.shape != first) {
-        let (first, other) = (first.as_slice(), other.shape.as_slice());
+    let lengths = |item: &TensorData| item.shape().to_vec();
+    let first = items.first().map(lengths).unwrap_or_default();
+    if let Some(other) = items.iter().map(lengths).find(|other| *other != first) {
         return Err(format!("items of the shapes {first:?} and {other:?}").into());
     }
     let mut shape = [items.len(); D];
     if first.len() + 1 != D {
-        let first = first.as_slice();
         return Err(format!("an item of the shape {first:?} for a tensor of rank {D}").into());
     }
-    shape[1..].copy_from_slice(first.as_slice());
+    shape[1..].copy_from_slice(&first);
     let mut values: Vec<f32> = Vec::with_capacity(shape.iter().product());
     for item in &items {
-        values.extend_from_slice(item.as_slice::<f32>()?);
+        let item = item.as_slice::<f32>();
+        values.extend_from_slice(item.map_err(|error| format!("{error:?}"))?);
     }
     Ok(Tensor::from_data(TensorData::new(values, shape), device))
 }
