@@ -49,7 +49,7 @@ fn write_image(path: &Path, shape: usize, color: [u8; 3], i: usize) -> io::Resul
             let inside = match shape {
                 0 => dx * dx + dy * dy <= radius * radius,
                 1 => dx <= radius && dy <= radius,
-                _ => (x + i) / 3 % 2 == 0 && dy <= radius + 3,
+                _ => ((x + i) / 3).is_multiple_of(2) && dy <= radius + 3,
             };
             let noise = ((x * 31 + y * 17 + i * 13) * 7919 % 40) as u8;
             let pixel = if inside { color } else { [90; 3] };

@@ -297,7 +297,7 @@ impl Manifest {
                 Some(Err(unknown)) => {
                     return Err(ManifestError::Label {
                         place: self.place(row),
-                        source: unknown.clone(),
+                        source: Box::new(unknown.clone()),
                     });
                 }
             });

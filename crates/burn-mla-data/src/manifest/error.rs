@@ -83,7 +83,7 @@ pub enum ManifestError {
         /// The sample.
         place: Place,
         /// The unknown class.
-        source: DataError,
+        source: Box<DataError>,
     },
     /// A value that cannot be read or decoded.
     #[error("{place}: {column}: {source}")]
@@ -177,7 +177,7 @@ pub enum ManifestError {
     #[error("{place}: {what} is `{found}`, but `{other}` in {}", path.display())]
     Contradiction {
         /// The sample in the first table.
-        place: Place,
+        place: Box<Place>,
         /// The contradicting value.
         what: &'static str,
         /// Its value in the first table.

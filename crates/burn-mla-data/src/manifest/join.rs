@@ -223,7 +223,7 @@ impl Manifest {
     ) -> ManifestError {
         ManifestError::Contradiction {
             // Both have the sample, or nothing could contradict.
-            place: self.place(row.unwrap_or_default()),
+            place: Box::new(self.place(row.unwrap_or_default())),
             what,
             found,
             other: another,

@@ -15,6 +15,9 @@ use super::files::Lock;
 use super::shard::{self, NotEncoded, Shard};
 use super::{CacheError, CachedFeatures, DataManifest, digest};
 
+/// A shard, and its features once they are complete.
+type ReadShard = (Shard, Option<Vec<f32>>);
+
 /// Configuration of a [`FeatureCache`].
 ///
 /// | Name | Default | Purpose | Range |
@@ -211,7 +214,7 @@ impl<E: Encoder> FeatureCache<'_, E> {
     }
 
     /// All shards with the features of those that are complete.
-    fn read(&self) -> Result<Vec<(Shard, Option<Vec<f32>>)>, CacheError> {
+    fn read(&self) -> Result<Vec<ReadShard>, CacheError> {
         let Description {
             precision,
             shard_rows,
