@@ -405,19 +405,16 @@ fn validation_data_without_a_modality_leave_its_temperature_at_one() {
 #[test]
 fn sets_of_labels_are_an_error_of_the_validation() {
     for device in devices() {
-        let several = |batch: Result<MultimodalBatch<MlpInputs>>| -> Result<_> {
-            let mut batch = batch?;
+        let several = |mut batch: MultimodalBatch<MlpInputs>| -> Result<_> {
             let labels = batch.targets.labels().to_vec();
             let sets = labels.iter().map(|&label| vec![label as usize]);
             batch.targets = Targets::several(sets.collect(), &batch.targets.tensor().device());
             Ok(batch)
         };
         let training = device.clone().autodiff();
-        let train = MappedLoader::new(train(&training).batches.loader, move |batch| {
-            several(Ok(batch))
-        });
-        let train = TrainingData::new(Arc::new(train) as Arc<dyn DataLoader<_>>, 4);
-        let valid = MappedLoader::new(valid(&device), move |batch| several(Ok(batch)));
+        let mut train = train(&training);
+        train.batches.loader = Arc::new(MappedLoader::new(train.batches.loader, several));
+        let valid = MappedLoader::new(valid(&device), several);
         let model = model(&training).with_loss(BinaryCrossEntropy).unwrap();
         let error = fit(model, train, Arc::new(valid), &quiet(1))
             .unwrap_err()

@@ -194,7 +194,10 @@ fn mean_and_deviation(values: impl Iterator<Item = f32> + Clone) -> (f32, f32) {
 
 /// The values and labels of a file with `width` features.
 fn read(path: &Path, width: usize) -> Result<(Vec<f32>, Vec<usize>)> {
-    let mut reader = csv::Reader::from_path(path).map_err(DataError::file(path))?;
+    let mut reader = csv::ReaderBuilder::new();
+    // Lines of another length get an error of ours.
+    let reader = reader.flexible(true).from_path(path);
+    let mut reader = reader.map_err(DataError::file(path))?;
     let (mut values, mut labels) = (vec![], vec![]);
     for (at, record) in reader.records().enumerate() {
         let error = |message: String| DataError::Row {

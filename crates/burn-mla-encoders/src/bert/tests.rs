@@ -171,7 +171,8 @@ fn weights_of_another_size_and_missing_files_are_named() {
     other.d_ff = 12;
     other.n_layers = 3;
     let error = other
-        .init(&device).map(|bert| bert.load_pretrained(folder()))
+        .init(&device)
+        .map(|bert| bert.load_pretrained(folder()))
         .unwrap();
     let error = error.unwrap_err().to_string();
     let shape = "layers.0.intermediate.weight (expected [8, 12], found [8, 16])";
