@@ -32,7 +32,7 @@ pub struct SpecAugment {
     /// Number of masks of frequency.
     #[config(default = 1)]
     pub n_frequency_masks: usize,
-    /// What masked values become.
+    /// Replacement of masked values.
     #[config(default = 0.0)]
     pub value: f32,
 }

@@ -44,7 +44,7 @@ pub enum AudioError {
     Truncated {
         /// The format.
         content: ContentType,
-        /// What is counted.
+        /// The counted quantity.
         unit: &'static str,
         /// Length according to the header.
         declared: u64,
@@ -75,7 +75,7 @@ pub enum AudioError {
     /// Audio beyond a limit.
     #[error("more than the limit of {limit} {unit}")]
     Limit {
-        /// What is counted.
+        /// The counted quantity.
         unit: &'static str,
         /// The limit.
         limit: u64,

@@ -15,7 +15,7 @@ pub enum Excerpt {
     ///
     /// OGM-GE for CREMA-D: 3 times, 3 seconds. LFM: 20 times, 20 seconds.
     Repeat {
-        /// How often the clip is played.
+        /// Number of repetitions of the clip.
         times: usize,
         /// Seconds that are kept.
         seconds: u32,

@@ -16,7 +16,7 @@ use super::window::Window;
 /// Longest window: it is allocated, and so is its FFT.
 const MAX_WINDOW_MS: f64 = 10_000.0;
 
-/// What is summed by the filters.
+/// Spectrum that the filters sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Spectrum {
     /// The square of the magnitude: Kaldi, librosa's and torchaudio's default.
@@ -27,7 +27,7 @@ pub enum Spectrum {
 
 /// Configuration of a [`Fbank`].
 ///
-/// Where libraries differ there is no default. [`FbankConfig::kaldi`] has the published values of MLA, OGM-GE and
+/// Options in which libraries differ have no default. [`FbankConfig::kaldi`] has the published values of MLA, OGM-GE and
 /// CAV-MAE. The configuration is the recipe: save it with a model, and compare it before resuming.
 ///
 /// | Name | Default | Purpose | Range |
@@ -55,7 +55,7 @@ pub struct FbankConfig {
     pub shift_ms: f64,
     /// Window function.
     pub window: Window,
-    /// Whether the mean of each frame is subtracted.
+    /// Subtracts the mean of each frame.
     pub remove_frame_mean: bool,
     /// Coefficient of the pre-emphasis; 0 for none.
     pub pre_emphasis: f32,

@@ -15,7 +15,7 @@ use super::spectrogram::{Spectrogram, SpectrogramConfig};
 use super::time_frequency::{AudioNormalization, TimeFrequency};
 use super::waveform::{DownMix, Waveform, check_rate};
 
-/// What an [`AudioFrontEnd`] computes.
+/// Features that an [`AudioFrontEnd`] computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum AudioFeatures {
     /// A log-mel filter bank of the whole waveform, without its mean.
@@ -45,9 +45,9 @@ pub enum AudioFeatures {
 pub struct AudioFrontEndConfig {
     /// Sample rate in Hz.
     pub sample_rate: u32,
-    /// How channels become one.
+    /// Down-mix of several channels to one.
     pub down_mix: DownMix,
-    /// What is computed.
+    /// Features to compute.
     pub features: AudioFeatures,
     /// Number of frames; none for as many as the sound has.
     #[config(default = "None")]

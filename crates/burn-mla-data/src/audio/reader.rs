@@ -205,7 +205,7 @@ where
     }
 }
 
-/// Whether the first frame is a Xing or Info header, which counts the frames. Otherwise the length is an
+/// Returns whether the first frame is a Xing or Info header, which counts the frames. Otherwise the length is an
 /// estimate of `symphonia`.
 fn mp3_declares_length(bytes: &[u8]) -> bool {
     // A frame's header, and the side information of at most 32 bytes.

@@ -13,7 +13,7 @@ use super::time_frequency::{Layout, TimeFrequency};
 use super::waveform::Waveform;
 use super::window::Window;
 
-/// What lies beyond the ends of a waveform.
+/// Padding of a waveform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Padding {
     /// Zeros: librosa 0.10 and later.
@@ -39,7 +39,7 @@ pub struct SpectrogramConfig {
     pub hop: usize,
     /// Window function.
     pub window: Window,
-    /// What lies beyond the ends.
+    /// Padding at both ends.
     pub padding: Padding,
     /// What is added before the logarithm.
     #[config(default = 1e-7)]
