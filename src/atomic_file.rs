@@ -9,7 +9,7 @@ use std::path::Path;
 const UNFINISHED: &str = ".burn-mla-unfinished";
 
 /// Writes `bytes` to a file; see [`write_with`].
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, |file| file.write_all(bytes))
 }
 
@@ -17,7 +17,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// An interrupted or failed write leaves the previous file whole. Each write has its own file,
 /// which means that two writers of the same path do not mix their content: the last one wins.
-pub(crate) fn write_with(
+pub fn write_with(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {

@@ -2,8 +2,10 @@
 #![deny(missing_docs)]
 
 pub mod analysis;
+/// Shared with the other crates of the workspace; no part of the public interface.
 #[cfg(any(feature = "train", feature = "safetensors"))]
-mod atomic_file;
+#[doc(hidden)]
+pub mod atomic_file;
 pub mod baseline;
 #[cfg(feature = "train")]
 pub mod checkpoint;

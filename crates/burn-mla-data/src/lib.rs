@@ -1,7 +1,6 @@
 //! Data for multimodal models on Burn: front ends and data sets for `burn-mla`.
 #![deny(missing_docs)]
 
-mod atomic_file;
 #[cfg(feature = "audio")]
 pub mod audio;
 #[cfg(any(feature = "audio", feature = "image", feature = "video"))]

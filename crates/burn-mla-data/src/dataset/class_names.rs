@@ -82,7 +82,7 @@ impl ClassNames {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let text = serde_json::to_vec_pretty(self).map_err(DataError::file(path))?;
-        crate::atomic_file::write(path, &text).map_err(DataError::file(path))
+        burn_mla::atomic_file::write(path, &text).map_err(DataError::file(path))
     }
 
     /// Reads a file of [`save`](Self::save).

@@ -6,9 +6,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Manifest, ManifestError};
-use crate::atomic_file;
 use crate::dataset::Split;
 use crate::sha256::hex;
+use burn_mla::atomic_file;
 
 #[derive(Serialize, Deserialize)]
 struct Line<'a> {

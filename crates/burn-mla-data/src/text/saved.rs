@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{HashedText, HashedTextConfig};
-use crate::atomic_file;
 use crate::error::{DataError, Result};
+use burn_mla::atomic_file;
 
 /// Version of words and hashes. It rises whenever the vector of a text changes.
 const FORMAT: u32 = 1;
