@@ -112,7 +112,6 @@ pub(crate) fn without_id3(bytes: &[u8]) -> &[u8] {
 }
 
 /// Runs a decoder. A panic of it is an error: the bytes are not the program's fault.
-#[cfg(any(feature = "audio", feature = "image"))]
 pub(crate) fn guarded<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
     // What the decoder held is lost with the panic.
     let decode = std::panic::AssertUnwindSafe(decode);

@@ -3,7 +3,6 @@
 
 #[cfg(feature = "audio")]
 pub mod audio;
-#[cfg(any(feature = "audio", feature = "image", feature = "video"))]
 mod content;
 pub mod dataset;
 #[cfg(any(feature = "audio", feature = "image", feature = "video"))]
@@ -15,12 +14,12 @@ mod fixtures;
 #[cfg(feature = "image")]
 pub mod image;
 pub mod manifest;
+pub mod prepare;
 mod sha256;
 pub mod text;
 #[cfg(feature = "video")]
 pub mod video;
 
-#[cfg(any(feature = "audio", feature = "image", feature = "video"))]
 pub use content::ContentType;
 #[cfg(any(feature = "audio", feature = "image", feature = "video"))]
 pub use draw::DrawKey;

@@ -1,5 +1,7 @@
 //! A waveform in memory, and how its channels become one.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::error::{AudioError, Result};
@@ -133,6 +135,42 @@ impl Waveform {
         Ok(self.with_samples(samples, 1))
     }
 
+    /// Writes a WAV file of 16-bit samples; values outside of `[-1, 1)` are clipped. The write is atomic.
+    ///
+    /// # Errors
+    ///
+    /// [`AudioError::File`] for a file that cannot be written, or more than 4 GB of samples.
+    pub fn save_wav(&self, path: &Path) -> Result<()> {
+        let refused = |source: AudioError| AudioError::File {
+            path: path.to_path_buf(),
+            source: source.into(),
+        };
+        let n_bytes = u32::try_from(2 * self.samples.len()).ok();
+        let (Some(n_bytes), Ok(n_channels)) = (
+            n_bytes.filter(|n| *n < u32::MAX - 36),
+            u16::try_from(self.n_channels),
+        ) else {
+            let error = std::io::Error::other("more than 4 GB of samples, or 65535 channels");
+            return Err(refused(error.into()));
+        };
+        let frame = u32::from(n_channels) * 2;
+        let mut bytes = Vec::with_capacity(44 + n_bytes as usize);
+        bytes.extend(b"RIFF");
+        bytes.extend((n_bytes + 36).to_le_bytes());
+        bytes.extend(b"WAVEfmt ");
+        bytes.extend(16_u32.to_le_bytes());
+        bytes.extend([1_u16, n_channels].map(u16::to_le_bytes).as_flattened());
+        let rates = [self.sample_rate, self.sample_rate * frame];
+        bytes.extend(rates.map(u32::to_le_bytes).as_flattened());
+        bytes.extend([frame as u16, 16].map(u16::to_le_bytes).as_flattened());
+        bytes.extend(b"data");
+        bytes.extend(n_bytes.to_le_bytes());
+        // The reader divides by 32768.
+        let sample = |&x: &f32| (x * 32768.0).round().clamp(-32768.0, 32767.0) as i16;
+        bytes.extend(self.samples.iter().flat_map(|x| sample(x).to_le_bytes()));
+        burn_mla::atomic_file::write(path, &bytes).map_err(|error| refused(error.into()))
+    }
+
     /// The samples of the only channel.
     pub(super) fn mono(&self) -> Result<&[f32]> {
         if self.n_channels == 1 {
@@ -188,6 +226,22 @@ mod tests {
         assert_eq!(missing.to_string(), "no channel 2 in audio of 2 channels");
         assert_eq!(second.down_mix(DownMix::Mean).unwrap().n_channels(), 1);
         assert!(matches!(stereo.mono(), Err(AudioError::Channels(2))));
+    }
+
+    #[test]
+    fn a_saved_waveform_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let stereo = Waveform::new(vec![-1.0, 0.5, 1.0, -0.25, 3.0, 0.0], 2, 16_000).unwrap();
+        stereo.save_wav(&path).unwrap();
+        let read = crate::audio::AudioReader::new().read(&path).unwrap();
+        assert_eq!((read.n_channels(), read.sample_rate()), (2, 16_000));
+        let highest = 32767.0 / 32768.0;
+        assert_eq!(read.samples(), [-1.0, 0.5, highest, -0.25, highest, 0.0]);
+        let error = stereo
+            .save_wav(&folder.path().join("none/a.wav"))
+            .unwrap_err();
+        assert!(error.to_string().contains("a.wav: "), "{error}");
     }
 
     #[test]

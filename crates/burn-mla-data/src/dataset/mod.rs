@@ -3,11 +3,15 @@
 mod class_names;
 pub mod emoji;
 pub mod mfeat;
+#[cfg(feature = "miniature")]
+pub mod miniature;
+mod published;
 mod sample_id;
 mod split;
 mod summary;
 
 pub use class_names::ClassNames;
+pub use published::{DatasetError, Incomplete, Inventory, PublishedDataset, SplitSource};
 pub use sample_id::SampleId;
 pub use split::Split;
 pub use summary::DatasetSummary;

@@ -47,6 +47,34 @@ impl Features {
         Self::parse(&bytes, name).map_err(refused)
     }
 
+    /// Writes NumPy's `.npy` with 32-bit floats. The write is atomic.
+    ///
+    /// # Errors
+    ///
+    /// [`FeaturesError`] for a number of values that is not that of the shape, a value that is not finite, and a
+    /// file that cannot be written.
+    pub fn save_npy(&self, path: impl AsRef<Path>) -> Result<(), FeaturesError> {
+        let path = path.as_ref();
+        let refused = |problem: String| FeaturesError {
+            path: path.to_path_buf(),
+            problem,
+        };
+        if n_values(&self.shape) != Some(self.values.len()) {
+            let (n, shape) = (self.values.len(), &self.shape);
+            return Err(refused(format!("{n} values for the shape {shape:?}")));
+        }
+        self.check_finite().map_err(refused)?;
+        let written = burn_mla::atomic_file::write(path, &npy::bytes(self));
+        written.map_err(|error| refused(error.to_string()))
+    }
+
+    fn check_finite(&self) -> Result<(), String> {
+        match self.values.iter().position(|value| !value.is_finite()) {
+            Some(at) => Err(format!("value {at} is {}", self.values[at])),
+            None => Ok(()),
+        }
+    }
+
     /// The format is that of the content, whatever the extension is.
     fn parse(bytes: &[u8], name: Option<&str>) -> Result<Self, String> {
         let features = if bytes.starts_with(npy::MAGIC) {
@@ -54,9 +82,7 @@ impl Features {
         } else {
             safe::parse(bytes, name)?
         };
-        if let Some(at) = features.values.iter().position(|value| !value.is_finite()) {
-            return Err(format!("value {at} is {}", features.values[at]));
-        }
+        features.check_finite()?;
         Ok(features)
     }
 }

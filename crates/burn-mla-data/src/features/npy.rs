@@ -55,6 +55,21 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Features, String> {
     })
 }
 
+/// The bytes of a file of version 1 with 32-bit floats.
+pub(super) fn bytes(features: &Features) -> Vec<u8> {
+    let mut lengths: String = features.shape.iter().map(|n| format!("{n}, ")).collect();
+    if features.shape.len() > 1 {
+        lengths.truncate(lengths.len() - 2);
+    }
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({lengths}), }}");
+    // The data begin at a multiple of 64 bytes.
+    let length = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
+    let mut bytes = [MAGIC, &[1, 0], &(length as u16).to_le_bytes()].concat();
+    bytes.extend(format!("{header:<width$}\n", width = length - 1).bytes());
+    bytes.extend(features.values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
 /// The header and the data.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let bytes = bytes.strip_prefix(MAGIC)?;

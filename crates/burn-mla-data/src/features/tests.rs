@@ -137,3 +137,26 @@ fn a_tensor_is_named_where_there_are_several() {
     assert!(Features::read(&path, Some("c")).is_err());
     assert!(Features::read(folder.path().join("g.npy"), None).is_err());
 }
+
+#[test]
+fn a_saved_array_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.npy");
+    for shape in [vec![], vec![6], vec![2, 3], vec![1, 2, 0]] {
+        let n = shape.iter().product();
+        let values: Vec<f32> = (0..n).map(|i| i as f32 / 3.0 - 1.0).collect();
+        let features = Features { shape, values };
+        features.save_npy(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap().len() - 4 * n, 128);
+        assert_eq!(Features::read(&path, None).unwrap(), features);
+    }
+    let refused = |values: Vec<f32>| {
+        let features = Features {
+            shape: vec![2],
+            values,
+        };
+        features.save_npy(&path).unwrap_err().problem
+    };
+    assert_eq!(refused(vec![1.0]), "1 values for the shape [2]");
+    assert_eq!(refused(vec![1.0, f32::NAN]), "value 1 is NaN");
+}

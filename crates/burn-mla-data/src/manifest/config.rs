@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::cells::{Cells, Ids, Interner};
 use super::column::Column;
+use super::read::{self, Table};
 use super::root::Root;
-use super::{ColumnKind, Manifest, ManifestError, read};
+use super::{ColumnKind, Manifest, ManifestError};
 use crate::dataset::{ClassNames, Split};
 use crate::error::DataError;
 
@@ -125,7 +126,20 @@ impl ManifestConfig {
     /// - [`ManifestError::Data`] for a label of blanks.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Manifest, ManifestError> {
         let path = path.as_ref();
-        let mut table = read::read(path)?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        self.build(path, folder, read::read(path)?)
+    }
+
+    /// The manifest of a table. Errors name `path`, and paths of cells begin at `folder`.
+    pub(crate) fn build(
+        &self,
+        path: &Path,
+        folder: &Path,
+        mut table: Table,
+    ) -> Result<Manifest, ManifestError> {
         let declared = self.kinds.iter().map(|(name, _)| name);
         let named = declared
             .chain(self.modalities.iter().flatten())
@@ -154,7 +168,7 @@ impl ManifestConfig {
             ));
         }
 
-        let root = Root::new(path, &self.folders).map_err(|m| ManifestError::file(path, m))?;
+        let root = Root::new(folder, &self.folders).map_err(|m| ManifestError::file(path, m))?;
         let root = Arc::new(root);
         let (mut modalities, mut extra) = (vec![], vec![]);
         for (name, cells) in table.names.into_iter().zip(table.columns) {

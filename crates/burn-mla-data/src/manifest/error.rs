@@ -15,7 +15,7 @@ pub type FrontEndError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Place {
     /// The manifest.
     pub path: PathBuf,
-    /// Line, counted from 1.
+    /// Line, counted from 1; 0 for a sample that is on no line, such as a file of a folder.
     pub line: u64,
     /// The sample.
     pub id: SampleId,
@@ -23,7 +23,11 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{} ({})", self.path.display(), self.line, self.id)
+        write!(f, "{}", self.path.display())?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        write!(f, " ({})", self.id)
     }
 }
 

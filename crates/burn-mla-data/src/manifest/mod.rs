@@ -53,6 +53,7 @@ mod root;
 mod skip;
 mod split_file;
 mod splits;
+mod subset;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -67,5 +68,6 @@ pub use front_ends::FeaturesFrontEnd;
 pub use join::{JoinCounts, Partners};
 #[cfg(feature = "image")]
 pub use media::TrainAndTest;
+pub(crate) use read::Table;
 pub use splits::Shares;
 pub use table::Manifest;

@@ -15,7 +15,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A table of text.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     pub(super) names: Vec<String>,
     pub(super) columns: Vec<Cells>,
     /// The line of each row, counted from 1.
@@ -138,6 +138,24 @@ pub(super) fn read_json_lines(
 }
 
 impl Table {
+    /// An empty table with columns of distinct names.
+    pub(crate) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names: Vec<String> = names.into_iter().map(str::to_string).collect();
+        Self {
+            columns: vec![Cells::default(); names.len()],
+            names,
+            lines: vec![],
+        }
+    }
+
+    /// Adds a row. A line of 0 is none: the row is of a folder, not of a file.
+    pub(crate) fn push<'a>(&mut self, line: u32, cells: impl IntoIterator<Item = &'a str>) {
+        self.lines.push(line);
+        for (column, cell) in self.columns.iter_mut().zip(cells) {
+            column.push(cell.trim());
+        }
+    }
+
     fn with_columns<'a>(
         path: &Path,
         names: impl Iterator<Item = &'a str>,

@@ -42,12 +42,8 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// The folder of the file at `manifest`.
-    pub(super) fn new(manifest: &Path, allowed: &[PathBuf]) -> Result<Self, String> {
-        let folder = manifest
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
+    pub(super) fn new(folder: &Path, allowed: &[PathBuf]) -> Result<Self, String> {
+        let folder = folder.to_path_buf();
         let folders = [&folder].into_iter().chain(allowed);
         let real = folders.map(|folder| {
             fs::canonicalize(folder).map_err(|error| format!("{}: {error}", folder.display()))
@@ -144,7 +140,7 @@ mod tests {
         fs::create_dir_all(folder.join("images")).unwrap();
         fs::write(folder.join("images/a.png"), "a").unwrap();
         fs::write(outer.path().join("secret"), "s").unwrap();
-        let root = Root::new(&folder.join("data.csv"), &[]).unwrap();
+        let root = Root::new(&folder, &[]).unwrap();
         let found = root.file("images/a.png").unwrap();
         assert_eq!(fs::read(found).unwrap(), b"a");
         assert!(root.file("./images//a.png").is_ok());
@@ -171,7 +167,7 @@ mod tests {
         assert!(missing.missing && missing.message.starts_with("`images/b.png`: "));
         // Allowed by name.
         let allowed = [outer.path().to_path_buf()];
-        let root = Root::new(&folder.join("data.csv"), &allowed).unwrap();
+        let root = Root::new(&folder, &allowed).unwrap();
         assert!(root.file(secret).is_ok());
         assert!(root.file("../secret").is_err());
     }
@@ -187,14 +183,13 @@ mod tests {
         fs::write(folder.join("clip/1.png"), "1").unwrap();
         symlink(outer.path().join("secret"), folder.join("link")).unwrap();
         symlink("clip/1.png", folder.join("inside")).unwrap();
-        let manifest = folder.join("data.csv");
-        let root = Root::new(&manifest, &[]).unwrap();
+        let root = Root::new(&folder, &[]).unwrap();
         assert!(root.file("inside").is_ok());
         let error = root.file("link").unwrap_err();
         assert!(error.message.contains("outside of the folder"), "{error}");
         symlink(outer.path().join("secret"), folder.join("clip/2.png")).unwrap();
         assert!(root.frames("clip").is_err());
-        let root = Root::new(&manifest, &[outer.path().to_path_buf()]).unwrap();
+        let root = Root::new(&folder, &[outer.path().to_path_buf()]).unwrap();
         assert!(root.file("link").is_ok());
         assert_eq!(root.frames("clip").unwrap().1.len(), 2);
     }
@@ -204,7 +199,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let clip = folder.path().join("clip");
         fs::create_dir(&clip).unwrap();
-        let root = Root::new(&folder.path().join("data.csv"), &[]).unwrap();
+        let root = Root::new(folder.path(), &[]).unwrap();
         assert!(
             root.frames("clip")
                 .unwrap_err()

@@ -130,6 +130,40 @@ impl Manifest {
         self.with_checked(splits, shares)
     }
 
+    /// Moves a share of the training samples to validation, such as of a published list that has only
+    /// training and test samples; with a column, whole [groups](Self::split_grouped) of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`split_stratified`](Self::split_stratified) and [`split_grouped`](Self::split_grouped), and
+    /// [`ManifestError::Column`] for samples without splits.
+    pub fn hold_out(
+        &self,
+        share: f64,
+        seed: u64,
+        column: Option<&str>,
+    ) -> Result<Self, ManifestError> {
+        let Some(splits) = &self.splits else {
+            let problem = "is missing: the samples have no splits";
+            return Err(ManifestError::column(self.path(), "split", problem));
+        };
+        let samples = self.samples(Split::Train);
+        let train = self.part(Split::Train)?;
+        let shares = Shares::new(share, 0.0, seed);
+        let train = match column {
+            Some(column) => train.split_grouped(&shares, column)?,
+            None => train.split_stratified(&shares)?,
+        };
+        let mut splits = splits.to_vec();
+        for (row, sample) in samples.into_iter().enumerate() {
+            splits[sample] = train.split(row).unwrap_or(Split::Train);
+        }
+        Ok(Self {
+            splits: Some(splits.into()),
+            ..self.clone()
+        })
+    }
+
     fn with_checked(&self, splits: Vec<Split>, shares: &Shares) -> Result<Self, ManifestError> {
         let wanted = [
             (Split::Train, 1.0),

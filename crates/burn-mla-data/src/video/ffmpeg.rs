@@ -50,6 +50,18 @@ impl Default for Ffmpeg {
 }
 
 impl Ffmpeg {
+    /// Runs `ffmpeg` in a folder.
+    #[cfg(feature = "miniature")]
+    pub(crate) fn run_in(&self, folder: &Path, arguments: Vec<OsString>) -> Result<()> {
+        self.run(&self.ffmpeg, folder, arguments).map(drop)
+    }
+
+    /// Whether the programs can be run here.
+    pub fn is_installed(&self) -> bool {
+        let version = |program: &str| self.run(program, Path::new("."), ["-version"]).is_ok();
+        version(&self.ffmpeg) && version(&self.ffprobe)
+    }
+
     /// Runs a program in a folder, and returns what it writes.
     pub(super) fn run<I, A>(&self, program: &str, folder: &Path, arguments: I) -> Result<Vec<u8>>
     where

@@ -206,3 +206,44 @@ fn a_file_of_splits_is_read_and_verified() {
         "splits.csv:3: the id `a` occurs twice"
     );
 }
+
+#[test]
+fn a_validation_part_is_held_out_of_the_training_samples() {
+    let rows: String = (0..60)
+        .map(|i| {
+            let split = if i < 40 { "train" } else { "test" };
+            format!("s{i},c{},g{},{split},x\n", i % 2, i % 8)
+        })
+        .collect();
+    let folder = Folder::new(&[("data.csv", &format!("id,label,group,split,text\n{rows}"))]);
+    let config = ManifestConfig::new().with_extra(["group"]);
+    let manifest = config.open(folder.path("data.csv")).unwrap();
+    for column in [None, Some("group")] {
+        let held = manifest.hold_out(0.25, 3, column).unwrap();
+        assert_eq!(held.samples(Split::Test), manifest.samples(Split::Test));
+        let valid = held.samples(Split::Valid);
+        assert_eq!(valid.len(), 10);
+        assert_eq!(held.samples(Split::Train).len(), 30);
+        // Of the part alone, with its places and all classes.
+        let part = held.part(Split::Valid).unwrap();
+        assert_eq!((part.len(), part.classes().len()), (10, 2));
+        for (row, &sample) in valid.iter().enumerate() {
+            assert_eq!(part.place(row), held.place(sample));
+            assert_eq!(part.label(row), held.label(sample));
+            assert_eq!(part.text(row, "group"), held.text(sample, "group"));
+        }
+        if column.is_some() {
+            let groups = |samples: &[usize]| -> Vec<String> {
+                let texts = samples.iter().filter_map(|&s| held.text(s, "group"));
+                texts.map(str::to_string).collect()
+            };
+            let train = groups(&held.samples(Split::Train));
+            assert!(groups(&valid).iter().all(|group| !train.contains(group)));
+        }
+    }
+    let (_folder, unsplit) = table(&[(0, 0), (1, 1)]);
+    assert!(matches!(
+        unsplit.hold_out(0.5, 0, None),
+        Err(ManifestError::Column { .. })
+    ));
+}

@@ -1,0 +1,70 @@
+//! What the loaders of published data sets share: a listing of samples becomes a manifest, and what is
+//! missing is counted by name.
+
+mod error;
+mod inventory;
+mod listing;
+mod lists;
+mod options;
+
+use std::ops::Deref;
+
+use super::Split;
+use crate::manifest::{Manifest, ManifestError};
+
+pub use error::DatasetError;
+pub use inventory::Inventory;
+pub use options::{Incomplete, SplitSource};
+
+pub(crate) use listing::{Listing, Row};
+pub(crate) use lists::{Line, decode_text, file_names, read_lines, read_text, safe_name};
+
+/// A published data set as it lies on the disk: its samples, and what is missing.
+///
+/// It is read as its [`Manifest`], which makes data sets, checks files and writes splits.
+#[derive(Debug, Clone)]
+pub struct PublishedDataset {
+    manifest: Manifest,
+    inventory: Inventory,
+}
+
+impl PublishedDataset {
+    pub(crate) fn new(manifest: Manifest, inventory: Inventory) -> Self {
+        Self {
+            manifest,
+            inventory,
+        }
+    }
+
+    /// The samples.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What is missing and what was left out, by name.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// The samples of a split.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError::EmptySplit`].
+    pub fn split(&self, split: Split) -> Result<Manifest, ManifestError> {
+        self.manifest.part(split)
+    }
+
+    /// The manifest and the inventory.
+    pub fn into_parts(self) -> (Manifest, Inventory) {
+        (self.manifest, self.inventory)
+    }
+}
+
+impl Deref for PublishedDataset {
+    type Target = Manifest;
+
+    fn deref(&self) -> &Manifest {
+        &self.manifest
+    }
+}
