@@ -46,6 +46,7 @@ mod error;
 mod front_end;
 mod front_ends;
 mod join;
+mod masked;
 #[cfg(any(feature = "audio", feature = "image"))]
 mod media;
 mod read;
