@@ -109,7 +109,7 @@ pub struct CacheProgress {
 /// let raw = FrozenInput::Raw(Tensor::<2>::ones([1, 8], &device));
 /// let inputs = (None, Some(ModalityInput::all(raw)));
 /// let batch = MultimodalBatch::unlabelled(inputs, 1, &device);
-/// println!("{}", fitted.model.predict(batch)?.probabilities);
+/// println!("{}", fitted.model.predict(batch)?.fused);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct FeatureCache<'a, E: Encoder> {
