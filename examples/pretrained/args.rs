@@ -32,10 +32,10 @@ pub struct Training {
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
     /// Passes over the data
-    #[arg(long, default_value_t = 12, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 8, value_parser = value_parser!(u32).range(1..))]
     pub epochs: u32,
-    /// Side to which the images of 32 x 32 pixels are scaled
-    #[arg(long, value_name = "PIXELS", default_value_t = 64, value_parser = value_parser!(u32).range(32..))]
+    /// Side to which the images of 32 x 32 pixels are scaled; weights of ImageNet need 64 or more
+    #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = value_parser!(u32).range(32..))]
     pub image_size: u32,
     /// ResNet-18 of torchvision for the images [default: initial weights]
     #[arg(long, value_name = "FILE")]

@@ -4,7 +4,7 @@
 //! for the names. Images go through ResNet-18. The epoch is chosen on the validation split and the test
 //! split is scored once. Prints the test accuracies, mean and standard deviation over the seeds, and
 //! writes `report.json`. Expect the names to gain most, and the fused prediction with them. Ctrl-C
-//! stops with a checkpoint, and the same command resumes. Without `--weights` the program tells where
+//! stops with a checkpoint, and the same command resumes. Without `--weights` the program prints where
 //! to get them.
 
 mod args;

@@ -14,6 +14,8 @@ use burn_mla_encoders::cache::{CacheProgress, DataManifest, FeatureCacheConfig};
 
 /// Longest text in tokens. No name of an emoji is longer.
 const LENGTH: usize = 32;
+/// Texts per file of cached features.
+const SHARD: usize = 512;
 
 fn texts(emoji: &Emoji) -> Vec<&str> {
     let indices = 0..emoji.len();
@@ -56,13 +58,14 @@ pub fn cached(
     // The ids are the texts themselves.
     let data = DataManifest::new(texts(emoji), format!("at most {LENGTH} tokens"))
         .with_file(weights.join("tokenizer.json"))?;
-    let cache = FeatureCacheConfig::new().with_shard_rows(512);
+    let cache = FeatureCacheConfig::new().with_shard_rows(SHARD);
     let cache = cache.open(directory, &encoder, &config, data)?;
     let features = cache.compute(
         |samples| tokens.take_rows(samples, device),
         |CacheProgress { done, total }| {
-            let end = if done == total { "\n" } else { "" };
-            eprint!("\rfeatures of {done} of {total} texts{end}");
+            if done % SHARD == 0 || done == total {
+                eprintln!("{done} of {total} texts encoded");
+            }
         },
     )?;
     Ok(FrozenInput::Features(features.tensor(device)))

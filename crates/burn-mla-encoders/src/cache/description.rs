@@ -1,4 +1,4 @@
-//! What a cache is of: a file beside its features.
+//! Encoder, data and precision of a cache, in a file beside its features.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

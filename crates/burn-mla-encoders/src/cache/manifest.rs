@@ -1,4 +1,4 @@
-//! The data that a cache is of.
+//! The data whose features a cache holds.
 
 use std::path::Path;
 
@@ -9,9 +9,9 @@ use super::{CacheError, digest};
 /// The samples of a data set by their ids, a fingerprint of their content, and which of them have the
 /// modality.
 ///
-/// A cache is only used for the data that it was computed from. The ids tell which samples there are,
-/// and the fingerprint that their content and its preparation are the same: a hash of the files, the
-/// size of images, the longest text.
+/// A cache is only used for the data that it was computed from. The ids identify the samples, and the
+/// fingerprint identifies their content and its preparation: a hash of the files, the size of images, the
+/// longest text.
 ///
 /// ```
 /// use burn_mla_encoders::cache::DataManifest;

@@ -239,7 +239,7 @@ fn a_killed_computation_resumes_with_its_unfinished_shard() {
         let folder = tempfile::tempdir().unwrap();
         let killed = child(folder.path(), batch).output().unwrap();
         assert!(!killed.status.success());
-        // What a process leaves that is killed while it writes.
+        // The remainder of a process that was killed while it wrote.
         let unfinished = folder.path().join("features-00009.x.burn-mla-unfinished");
         fs::write(&unfinished, b"half of the f").unwrap();
 
@@ -392,7 +392,8 @@ fn a_damaged_or_foreign_shard_is_named() {
     }
     assert_eq!(error(b"not a file of tensors at all"), damaged);
     let first = fs::read(shard(folder.path(), 0)).unwrap();
-    assert_eq!(error(&first), "a shard of another feature cache");
+    let foreign = "a shard of another feature cache: choose another directory or remove the file";
+    assert_eq!(error(&first), foreign);
     let head = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/head.safetensors");
     assert_eq!(
         error(&fs::read(head).unwrap()),
