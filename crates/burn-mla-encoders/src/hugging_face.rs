@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// An error in reading a `config.json`.
@@ -38,7 +39,7 @@ pub enum HuggingFaceError {
     },
 }
 
-/// A JSON object in a file, whose values are read by key.
+/// A JSON object in a file, or one of its list, whose values are read by key.
 pub(crate) struct JsonFile {
     path: PathBuf,
     values: serde_json::Map<String, Value>,
@@ -46,16 +47,20 @@ pub(crate) struct JsonFile {
 
 impl JsonFile {
     pub(crate) fn read(path: &Path) -> Result<Self, HuggingFaceError> {
-        let file = |message: String| HuggingFaceError::File {
-            path: path.to_path_buf(),
-            message,
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
-        let values = serde_json::from_str(&text).map_err(|error| file(error.to_string()))?;
         Ok(Self {
+            values: parse(path)?,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Reads a list of objects.
+    pub(crate) fn read_list(path: &Path) -> Result<Vec<Self>, HuggingFaceError> {
+        let list: Vec<serde_json::Map<String, Value>> = parse(path)?;
+        let objects = list.into_iter().map(|values| Self {
             path: path.to_path_buf(),
             values,
-        })
+        });
+        Ok(objects.collect())
     }
 
     /// Returns the object under a key, empty if the key is missing or null.
@@ -130,4 +135,13 @@ impl JsonFile {
             expected,
         }
     }
+}
+
+fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, HuggingFaceError> {
+    let file = |message: String| HuggingFaceError::File {
+        path: path.to_path_buf(),
+        message,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| file(error.to_string()))
 }

@@ -26,7 +26,7 @@ use crate::Activation;
 /// | `n_heads` | required | number of attention heads | divides `d_model` |
 /// | `d_ff` | required | width of the feed-forward networks | >= 1 |
 /// | `n_positions` | 512 | longest text, in tokens | >= 1 |
-/// | `n_types` | 2 | segments that the pretraining tells apart; texts are in the first | >= 1 |
+/// | `n_types` | 2 | segment types of the pretraining; texts are in the first | >= 1 |
 /// | `dropout` | 0.1 | dropout of embeddings and of each sublayer's output | `[0, 1)` |
 /// | `attention_dropout` | 0.1 | dropout of the attention weights | `[0, 1)` |
 /// | `epsilon` | 1e-12 | added to the variance in layer normalizations | (0, inf) |

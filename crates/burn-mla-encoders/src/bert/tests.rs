@@ -406,6 +406,25 @@ fn what_is_not_supported_is_named() {
     let empty = tempfile::tempdir().unwrap();
     let error = BertConfig::from_hugging_face(empty.path()).unwrap_err();
     assert!(matches!(error, HuggingFaceError::File { .. }));
+
+    // As LaBSE has it.
+    let modules = empty.path().join("modules.json");
+    std::fs::copy(
+        folder().join("config.json"),
+        empty.path().join("config.json"),
+    )
+    .unwrap();
+    let steps = |last: &str| {
+        let first = r#"{"type": "sentence_transformers.models.Transformer"}"#;
+        let last = format!(r#"{{"type": "sentence_transformers.models.{last}"}}"#);
+        std::fs::write(&modules, format!("[{first}, {last}]")).unwrap();
+        BertConfig::from_hugging_face(empty.path())
+    };
+    assert!(steps("Normalize").is_ok());
+    let expected = "modules.json: `type` is \"sentence_transformers.models.Dense\", expected a \
+                    Transformer, Pooling or Normalize";
+    let error = steps("Dense").unwrap_err().to_string();
+    assert!(error.ends_with(expected), "{error}");
     std::fs::write(empty.path().join("config.json"), "[1]").unwrap();
     let error = BertConfig::from_hugging_face(empty.path()).unwrap_err();
     assert!(matches!(error, HuggingFaceError::File { .. }));
