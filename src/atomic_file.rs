@@ -59,9 +59,9 @@ fn new_file(prefix: &OsStr) -> tempfile::Builder<'_, 'static> {
     builder
 }
 
-/// Whether a file or folder is the remainder of a write whose process was killed.
+/// Whether a file or folder is being written, or the remainder of a write whose process was killed.
 #[cfg(feature = "train")]
-pub(crate) fn is_unfinished(path: &Path) -> bool {
+pub fn is_unfinished(path: &Path) -> bool {
     let name = path.file_name().map(OsStr::as_encoded_bytes);
     name.is_some_and(|name| name.ends_with(UNFINISHED.as_bytes()))
 }

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "audio")]
 pub mod audio;
+pub mod cache;
 #[cfg(any(feature = "audio", feature = "image", feature = "video"))]
 mod content;
 pub mod dataset;

@@ -5,9 +5,11 @@ pub mod emoji;
 pub mod mfeat;
 mod sample_id;
 mod split;
+mod spread;
 mod summary;
 
 pub use class_names::ClassNames;
 pub use sample_id::SampleId;
 pub use split::Split;
+pub use spread::Spread;
 pub use summary::DatasetSummary;

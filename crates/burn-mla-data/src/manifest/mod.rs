@@ -36,6 +36,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cached;
 mod cells;
 mod check;
 mod column;
@@ -48,6 +49,7 @@ mod front_ends;
 mod join;
 #[cfg(any(feature = "audio", feature = "image"))]
 mod media;
+mod parallel;
 mod read;
 mod root;
 mod skip;
@@ -57,6 +59,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use cached::{CacheableFrontEnd, CachedFrontEnd};
 pub use check::{CheckReport, Problem, ProblemKind};
 pub use column::{Cell, ColumnKind};
 pub use config::ManifestConfig;

@@ -1,6 +1,7 @@
 //! Manifests of files on the disk.
 
 mod batches;
+mod caching;
 mod checks;
 mod joins;
 mod malformed;

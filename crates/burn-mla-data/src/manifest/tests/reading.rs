@@ -210,6 +210,37 @@ fn a_summary_counts_samples_and_bytes() {
     assert_eq!((summary.n_bytes(0), summary.n_bytes(1)), (5, 5));
 }
 
+#[cfg(feature = "audio")]
+#[test]
+fn a_summary_has_the_durations_of_sound() {
+    use crate::fixtures;
+    use std::time::Duration;
+    let text = "id,sound,words\n1,1.wav,a\n2,2.wav,b\n3,3.wav,c\n4,,d\n5,no.wav,e\n6,bad.wav,f\n";
+    let folder = Folder::new(&[("data.csv", text), ("bad.wav", "RIFF")]);
+    let wave = |name: &str| fixtures::bytes(&format!("fbank/{name}"));
+    folder.write("1.wav", wave("mono16k.wav"));
+    folder.write("2.wav", wave("stereo16k.wav"));
+    folder.write("3.wav", wave("long16k.wav"));
+    let summary = folder.open("data.csv").unwrap().summary();
+    let seconds = |name: &str| {
+        let path = fixtures::path(&format!("fbank/{name}"));
+        Duration::from_secs_f64(
+            crate::audio::AudioReader::new()
+                .read(&path)
+                .unwrap()
+                .seconds(),
+        )
+    };
+    let known = ["mono16k.wav", "stereo16k.wav", "long16k.wav"].map(seconds);
+    let durations = summary.durations(0).unwrap();
+    assert_eq!(durations.n, 3);
+    assert_eq!(durations.total, known.iter().sum::<Duration>());
+    assert_eq!(Some(durations.max), known.into_iter().max());
+    assert!(summary.durations(1).is_none());
+    let printed = summary.to_string();
+    assert!(printed.contains("of 3; 2 unknown"), "{printed}");
+}
+
 /// Texts with everything that quoting and line ends make difficult.
 fn cell() -> impl Strategy<Value = String> {
     "[a-c ,\"'\n\r\t\\\\{}é日😀]{0,8}".prop_map(|text| text.trim().to_string())
