@@ -13,6 +13,9 @@ mod error;
 pub mod features;
 #[cfg(all(test, any(feature = "audio", feature = "image")))]
 mod fixtures;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "image")]
 pub mod image;
 pub mod manifest;

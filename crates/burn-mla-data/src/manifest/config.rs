@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::cells::{Cells, Ids, Interner};
 use super::column::Column;
+use super::read::{self, Table};
 use super::root::Root;
-use super::{ColumnKind, Manifest, ManifestError, read};
+use super::{ColumnKind, Manifest, ManifestError};
 use crate::dataset::{ClassNames, Split};
 use crate::error::DataError;
 
@@ -125,7 +126,14 @@ impl ManifestConfig {
     /// - [`ManifestError::Data`] for a label of blanks.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Manifest, ManifestError> {
         let path = path.as_ref();
-        let mut table = read::read(path)?;
+        self.manifest(path, read::read(path)?)
+    }
+
+    pub(super) fn manifest(
+        &self,
+        path: &Path,
+        mut table: Table,
+    ) -> Result<Manifest, ManifestError> {
         let declared = self.kinds.iter().map(|(name, _)| name);
         let named = declared
             .chain(self.modalities.iter().flatten())

@@ -46,6 +46,8 @@ mod digest;
 mod error;
 mod front_end;
 mod front_ends;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod join;
 #[cfg(any(feature = "audio", feature = "image"))]
 mod media;

@@ -6,6 +6,7 @@ mod checks;
 mod joins;
 mod malformed;
 mod reading;
+mod resuming;
 mod size;
 mod splits;
 
