@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// Ending of the names of files and folders that are being written. Nothing else is called so.
 const UNFINISHED: &str = ".burn-mla-unfinished";
 
@@ -21,10 +23,36 @@ pub fn write_with(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let folder = path
-        .parent()
+    let folder = folder(path);
+    let unfinished = unfinished(path, folder, content)?;
+    unfinished.as_file().sync_all()?;
+    unfinished.persist(path).map_err(|error| error.error)?;
+    // The new name itself must survive a power cut, on systems that can flush folders.
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+/// Writes `bytes` to a file without flushing it to the disk, which takes milliseconds. The file is whole whatever
+/// becomes of the process, but a power cut can damage it. It suits a cache whose files have checksums.
+pub fn write_unflushed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = unfinished(path, folder(path), |file| file.write_all(bytes))?;
+    unfinished.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+        .unwrap_or(Path::new("."))
+}
+
+fn unfinished(
+    path: &Path,
+    folder: &Path,
+    content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
     let mut prefix = path.file_name().unwrap_or_default().to_os_string();
     prefix.push(".");
     // Dropped and thereby removed when anything below fails.
@@ -33,13 +61,7 @@ pub fn write_with(
     content(&mut buffer)?;
     buffer.flush()?;
     drop(buffer);
-    unfinished.as_file().sync_all()?;
-    unfinished.persist(path).map_err(|error| error.error)?;
-    // The new name itself must survive a power cut, on systems that can flush folders.
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
+    Ok(unfinished)
 }
 
 /// A new folder in `folder`, removed together with its files when it is dropped.
@@ -80,6 +102,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         write(&path, b"first").unwrap();
+        write_unflushed(&path, b"unflushed").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"unflushed");
         write(&path, b"second").unwrap();
         let failed = write_with(&path, |file| {
             file.write_all(b"half of the th")?;

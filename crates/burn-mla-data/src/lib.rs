@@ -29,3 +29,8 @@ pub use content::ContentType;
 #[cfg(any(feature = "audio", feature = "image", feature = "video"))]
 pub use draw::DrawKey;
 pub use error::{DataError, Result};
+
+/// The page on your own data, whose snippets are doc tests.
+#[cfg(all(doctest, feature = "image", feature = "text"))]
+#[doc = include_str!("../../../docs/own_data.md")]
+mod page {}

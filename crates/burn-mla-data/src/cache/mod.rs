@@ -258,5 +258,5 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    atomic_file::write(path, bytes)
+    atomic_file::write_unflushed(path, bytes)
 }

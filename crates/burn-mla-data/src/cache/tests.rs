@@ -67,7 +67,7 @@ fn two_processes_and_their_threads_share_a_folder() {
                 for round in 0..150 {
                     let name = (round * (thread + 1) % 100) as u8;
                     let key = key(&name.to_string());
-                    match cache.get(&key) {
+                    match cache.get::<Vec<u8>>(&key) {
                         Some(found) => assert_eq!(found, item(name)),
                         None => cache.put(&key, &item(name)),
                     }

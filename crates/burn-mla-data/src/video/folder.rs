@@ -100,7 +100,7 @@ impl VideoFrontEnd {
                 self.selection.indices(files.len(), &mut none_drawn)?
             };
             let frame = |index: usize| Ok(self.frame.prepare(&files[index])?);
-            indices.into_iter().map(frame).collect()
+            indices.into_iter().map(frame).collect::<Result<_>>()
         };
         read().map_err(VideoError::at(folder))
     }
