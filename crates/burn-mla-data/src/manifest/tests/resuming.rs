@@ -16,7 +16,7 @@ use super::*;
 const FOLDER: &str = "BURN_MLA_DATA_RESUME_FOLDER";
 const WORKERS: &str = "BURN_MLA_DATA_RESUME_WORKERS";
 const CHILD: &str = "manifest::tests::resuming::the_child_process";
-const EPOCHS: usize = 4;
+const EPOCHS: usize = 3;
 
 /// The length of a text and its first letter, with noise in training. Slow where a process is to be killed.
 struct Letters {
@@ -54,8 +54,10 @@ impl FrontEnd for Letters {
     }
 }
 
-/// Validation losses of the epochs and predictions at the end, in full precision.
-fn train(folder: &Path, n_workers: usize, delay: Duration) -> String {
+/// Validation losses of the epochs and predictions at the end, in full precision. The process that is killed is slow
+/// and saves each turn.
+fn train(folder: &Path, n_workers: usize, is_killed: bool) -> String {
+    let delay = Duration::from_millis(if is_killed { 2 } else { 0 });
     let device = Device::flex();
     device.seed(0);
     let manifest = ManifestConfig::new().open(folder.join("data.csv")).unwrap();
@@ -70,10 +72,12 @@ fn train(folder: &Path, n_workers: usize, delay: Duration) -> String {
     let part = |split| data.part(split).unwrap();
     let train = part(Split::Train).shuffled(4, 3, &device).unwrap();
     let valid = part(Split::Valid).in_order(8, &device).unwrap();
-    let config = FitConfig::new(EPOCHS)
+    let mut config = FitConfig::new(EPOCHS)
         .with_progress(false)
-        .with_directory(folder.join(format!("run-{n_workers}")))
-        .with_every(1);
+        .with_directory(folder.join(format!("run-{n_workers}")));
+    if is_killed {
+        config = config.with_every(1);
+    }
     let fitted = fit(model, train, valid.clone(), &config).unwrap();
     let table = fs::read_to_string(folder.join(format!("run-{n_workers}/metrics.csv"))).unwrap();
     assert!(table.contains("Data wait"));
@@ -97,11 +101,7 @@ fn folder() -> Folder {
 #[ignore = "the child process of another test"]
 fn the_child_process() {
     if let (Ok(folder), Ok(workers)) = (std::env::var(FOLDER), std::env::var(WORKERS)) {
-        train(
-            Path::new(&folder),
-            workers.parse().unwrap(),
-            Duration::from_millis(2),
-        );
+        train(Path::new(&folder), workers.parse().unwrap(), true);
     }
 }
 
@@ -123,7 +123,7 @@ fn latest(directory: &Path) -> usize {
 #[test]
 fn a_killed_training_resumes_with_any_number_of_workers() {
     let whole = folder();
-    let expected = train(whole.0.path(), 0, Duration::ZERO);
+    let expected = train(whole.0.path(), 0, false);
     // The number of workers is part of the name of the directory, not of the training.
     for (before, after) in [(0, 4), (1, 0), (4, 1)] {
         let folder = folder();
@@ -149,7 +149,7 @@ fn a_killed_training_resumes_with_any_number_of_workers() {
             "killed after turn {turns}"
         );
         fs::rename(&run, folder.path(&format!("run-{after}"))).unwrap();
-        let resumed = train(folder.0.path(), after, Duration::ZERO);
+        let resumed = train(folder.0.path(), after, false);
         assert!(
             resumed == expected,
             "{before} workers, then {after}: {resumed}\n{expected}"
