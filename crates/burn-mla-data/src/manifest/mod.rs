@@ -49,6 +49,7 @@ mod front_ends;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed;
 mod join;
+mod json_lines;
 #[cfg(any(feature = "audio", feature = "image"))]
 mod media;
 mod parallel;

@@ -65,6 +65,18 @@ fn the_same_table_is_read_from_every_format(#[case] name: &str, #[case] text: &s
 }
 
 #[test]
+fn columns_of_json_are_in_the_order_of_the_file() {
+    let lines = "{\"words\": \"x\", \"id\": 1, \"body\": true}\n{\"id\": 2, \"first\": -1.50, \"body\": null}\n";
+    let folder = Folder::new(&[("data.jsonl", lines)]);
+    let manifest = folder.open("data.jsonl").unwrap();
+    let names: Vec<&str> = manifest.modalities().map(|(name, _)| name).collect();
+    assert_eq!(names, ["words", "body", "first"]);
+    let found = rows(&manifest);
+    assert_eq!(found[0][3..], ["x", "true", "-"]);
+    assert_eq!(found[1][3..], ["-", "-", "-1.5"]);
+}
+
+#[test]
 fn lines_are_those_of_the_file() {
     let text = "id,text\n1,\"two\nlines\"\n2,b\n1,c\n";
     let folder = Folder::new(&[("data.csv", text)]);
@@ -132,6 +144,16 @@ fn lines_are_those_of_the_file() {
     "data.jsonl",
     "{\"id\": 1}\n\n[]\n",
     "data.jsonl:3: invalid type: sequence, expected a map at line 1 column 0"
+)]
+#[case(
+    "data.jsonl",
+    "{\"id\": 1, \"a\": \"x\", \" a \": 2}\n",
+    "data.jsonl:1: `a` occurs twice"
+)]
+#[case(
+    "data.jsonl",
+    "{\"id\": 1} {}\n",
+    "data.jsonl:1: trailing characters at line 1 column 11"
 )]
 fn malformed_tables_are_refused_with_the_line(
     #[case] name: &str,
