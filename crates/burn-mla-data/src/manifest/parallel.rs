@@ -7,6 +7,8 @@ use std::thread;
 
 /// Results of a thread that wait to be taken.
 const AHEAD: usize = 32;
+/// For fewer numbers no threads are started.
+const FEW: usize = 8;
 
 /// Computes `work` of each number below `n` on all cores and hands the results to `take`, in order.
 ///
@@ -20,7 +22,7 @@ pub(super) fn in_order<T: Send>(
 ) {
     let n_threads = thread::available_parallelism().map_or(1, NonZero::get);
     let n_threads = n_threads.min(n);
-    if n_threads < 2 {
+    if n_threads < 2 || n < FEW {
         return (0..n).for_each(|at| take(at, work(at)));
     }
     thread::scope(|scope| {
@@ -53,7 +55,7 @@ mod tests {
 
     #[test]
     fn results_are_in_order() {
-        for n in [0, 1, 2, 1000] {
+        for n in [0, 1, 2, FEW, 1000] {
             let mut taken = vec![];
             in_order(n, |at| at * 3, |at, result| taken.push((at, result)));
             assert_eq!(taken, (0..n).map(|at| (at, at * 3)).collect::<Vec<_>>());
