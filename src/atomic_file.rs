@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// Ending of the names of files and folders that are being written. Nothing else is called so.
 const UNFINISHED: &str = ".burn-mla-unfinished";
 
@@ -44,11 +46,28 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes `bytes` to a file without flushing it to the disk, which takes milliseconds. The file is whole whatever
+/// becomes of the process, but a power cut can damage it. It suits a cache whose files have checksums.
+pub fn write_unflushed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = unfinished(path, |file| file.write_all(bytes))?;
+    unfinished.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// A file beside `path` with all of its content on the disk, removed when it is dropped.
 fn complete(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
-) -> io::Result<tempfile::NamedTempFile> {
+) -> io::Result<NamedTempFile> {
+    let unfinished = unfinished(path, content)?;
+    unfinished.as_file().sync_all()?;
+    Ok(unfinished)
+}
+
+fn unfinished(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
     let mut prefix = path.file_name().unwrap_or_default().to_os_string();
     prefix.push(".");
     let mut unfinished = new_file(&prefix).tempfile_in(folder(path))?;
@@ -56,7 +75,6 @@ fn complete(
     content(&mut buffer)?;
     buffer.flush()?;
     drop(buffer);
-    unfinished.as_file().sync_all()?;
     Ok(unfinished)
 }
 
@@ -90,8 +108,8 @@ fn new_file(prefix: &OsStr) -> tempfile::Builder<'_, 'static> {
     builder
 }
 
-/// Whether a file or folder is the remainder of a write whose process was killed.
-pub(crate) fn is_unfinished(path: &Path) -> bool {
+/// Whether a file or folder is being written, or the remainder of a write whose process was killed.
+pub fn is_unfinished(path: &Path) -> bool {
     let name = path.file_name().map(OsStr::as_encoded_bytes);
     name.is_some_and(|name| name.ends_with(UNFINISHED.as_bytes()))
 }
@@ -110,6 +128,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         write(&path, b"first").unwrap();
+        write_unflushed(&path, b"unflushed").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"unflushed");
         write(&path, b"second").unwrap();
         let failed = write_with(&path, |file| {
             file.write_all(b"half of the th")?;

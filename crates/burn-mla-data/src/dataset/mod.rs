@@ -8,10 +8,12 @@ pub mod miniature;
 mod published;
 mod sample_id;
 mod split;
+mod spread;
 mod summary;
 
 pub use class_names::ClassNames;
 pub use published::{DatasetError, Incomplete, Inventory, PublishedDataset, SplitSource};
 pub use sample_id::SampleId;
 pub use split::Split;
+pub use spread::Spread;
 pub use summary::DatasetSummary;

@@ -241,6 +241,8 @@ impl<F: FrontEnds> ManifestDataset<F> {
     /// Shuffled and augmented batches of `batch_size` samples on `device` to train on. Order and
     /// augmentation are a function of `seed` and the pass.
     ///
+    /// The table of a training has the share of the time that it waits for data, "Data wait".
+    ///
     /// A checkpoint keeps the settings of the front ends and the classes; a training with others cannot
     /// resume from it.
     ///
@@ -254,8 +256,9 @@ impl<F: FrontEnds> ManifestDataset<F> {
         device: &Device,
     ) -> Result<TrainingData<F::Inputs>, MlaError> {
         let loader = self.loader(batch_size, seed, true, device)?;
-        let n_batches = loader.n_batches();
-        Ok(TrainingData::new(Arc::new(mapped::<F>(loader)), n_batches))
+        let (n_batches, wait) = (loader.n_batches(), loader.wait());
+        let batches = Arc::new(mapped::<F>(loader));
+        Ok(TrainingData::new(batches, n_batches).with_wait(wait))
     }
 
     /// Batches of `batch_size` samples on `device`, in their order, to evaluate or to predict.
