@@ -1,7 +1,7 @@
 //! ResNet encoders of audio and video in a model: training, missing rows, files, freezing and learning
 //! rates per block.
 
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLrScheduler, ModuleLrSchedulerConfig};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -263,8 +263,9 @@ fn learning_rates_decay_towards_the_input() {
     let device = Device::flex().autodiff();
     let (audio, video) = networks(&device);
     assert_eq!(audio.blocks().len(), 9);
-    let scheduler = ModuleLrScheduler::new(1.0);
-    let mut scheduler = layer_decay(scheduler, &video, 1, 0.5, |factor| factor).unwrap();
+    let config = ModuleLrSchedulerConfig::new(1.0.into());
+    let config = layer_decay(config, &video, 1, 0.5, |factor| factor).unwrap();
+    let mut scheduler = config.init().unwrap();
     let rates = scheduler.step();
     let model = model((audio, video), &device);
     let rate = |path: &str| rates.lr_from_param(burn::module::ParamId::new(), Some(path));
@@ -282,8 +283,8 @@ fn learning_rates_decay_towards_the_input() {
     }
     let (audio, _) = networks(&device);
     for decay in [0.0, -0.5, 1.5, f64::NAN] {
-        let scheduler = ModuleLrScheduler::new(1.0);
-        assert!(layer_decay(scheduler, &audio, 0, decay, |factor| factor).is_err());
+        let config = ModuleLrSchedulerConfig::new(1.0.into());
+        assert!(layer_decay(config, &audio, 0, decay, |factor| factor).is_err());
     }
 }
 
