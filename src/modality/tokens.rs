@@ -106,7 +106,10 @@ impl TokenBatch {
             return Ok(());
         }
         let data = self.ids.try_to_data();
-        let data = data.map_err(MlaError::read("token ids"))?;
+        let data = data.map_err(|error| MlaError::DeviceRead {
+            what: "token ids",
+            message: error.to_string(),
+        })?;
         let mut found = data.iter::<i64>().enumerate();
         match found.find(|(_, id)| !in_vocabulary.contains(id)) {
             None => Ok(()),

@@ -152,9 +152,14 @@ pub fn layer_decay<E: Blocks, S: Into<LrSchedulerConfig>>(
     }))
 }
 
-/// The path of element `index` of the list `name`.
-pub(crate) fn path(name: &str, index: usize) -> String {
-    format!("{name}.{index}")
+/// The blocks of an encoder: the modules in front of the first block together, then each element of
+/// the lists, which are given by name and length.
+pub(crate) fn in_order(front: &[&str], lists: &[(&str, usize)]) -> Vec<Vec<String>> {
+    let front = front.iter().map(|name| (*name).to_string()).collect();
+    let elements = lists
+        .iter()
+        .flat_map(|(name, n)| (0..*n).map(move |index| vec![format!("{name}.{index}")]));
+    std::iter::once(front).chain(elements).collect()
 }
 
 /// The parameters whose paths start with one of `names`.

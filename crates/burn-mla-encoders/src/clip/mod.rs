@@ -23,16 +23,9 @@ mod image;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tower;
 mod weights;
 
 pub use image::{ClipImageEncoder, ClipImageEncoderConfig};
 pub use text::{ClipTextEncoder, ClipTextEncoderConfig};
 pub use weights::ClipLayout;
-
-use burn::tensor::Tensor;
-
-/// Divides each feature by its L2 norm.
-fn normalize(features: Tensor<2>) -> Tensor<2> {
-    let norm = (features.clone() * features.clone()).sum_dim(1).sqrt();
-    features / norm
-}

@@ -21,6 +21,7 @@
 
 mod config;
 mod image;
+mod joint;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -28,4 +29,5 @@ mod transformer;
 
 pub use config::M3aeConfig;
 pub use image::M3aeImageEncoder;
+pub use joint::M3aeJointEncoder;
 pub use text::M3aeTextEncoder;

@@ -56,9 +56,11 @@ impl Attention {
     pub(super) fn forward(&self, x: Tensor<3>, hidden: Option<&Hidden>) -> Tensor<3> {
         let [batch, length, width] = x.dims();
         let (heads, d_head) = (self.n_heads, width / self.n_heads);
+        // Tokens are the rows of one matrix: one product forward and one per gradient.
+        let rows = x.reshape([batch * length, width]);
         let qkv = self
             .qkv
-            .forward(x)
+            .forward(rows)
             .reshape([batch, length, 3, heads, d_head])
             .permute([2, 0, 3, 1, 4]);
         let [query, key, value] =
@@ -76,8 +78,9 @@ impl Attention {
                 AttentionModuleOptions::default(),
             )
         };
-        let attended = attended.swap_dims(1, 2).reshape([batch, length, width]);
-        self.dropout.forward(self.output.forward(attended))
+        let attended = attended.swap_dims(1, 2).reshape([batch * length, width]);
+        let output = self.output.forward(attended);
+        self.dropout.forward(output.reshape([batch, length, width]))
     }
 
     /// The attention of training. Burn's own has no dropout, and on an autodiff device it

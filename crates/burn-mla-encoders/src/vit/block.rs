@@ -87,9 +87,12 @@ impl Block {
 
 impl Mlp {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = self.activation.forward(self.hidden.forward(x));
-        let x = self.output.forward(self.dropout.forward(x));
-        self.dropout.forward(x)
+        let [batch, length, width] = x.dims();
+        // Tokens are the rows of one matrix, as in the attention.
+        let rows = x.reshape([batch * length, width]);
+        let hidden = self.activation.forward(self.hidden.forward(rows));
+        let output = self.output.forward(self.dropout.forward(hidden));
+        self.dropout.forward(output.reshape([batch, length, width]))
     }
 }
 

@@ -79,7 +79,10 @@ impl Tokens {
     pub fn batch(&self, device: &Device) -> TokenBatch {
         let shape = [self.n_texts, self.length];
         let ids: Vec<i64> = self.ids.iter().map(|&id| i64::from(id)).collect();
-        let (ids, mask) = (TensorData::new(ids, shape), TensorData::new(self.mask.clone(), shape));
+        let (ids, mask) = (
+            TensorData::new(ids, shape),
+            TensorData::new(self.mask.clone(), shape),
+        );
         TokenBatch::from_data(ids, mask, device).expect("ids and mask have the same shape")
     }
 }
