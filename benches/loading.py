@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Loads the weights of a ViT-B/32 image tower by the bench `loading` and by PyTorch, in turns, and prints
+"""Loads the weights of a ViT-B/32 image tower by the bench `memory` and by PyTorch, in turns, and prints
 the time and the peak memory of each process.
 
     python3 benches/loading.py
@@ -80,7 +80,7 @@ def load(path):
 
 
 def main():
-    bench = ["cargo", "bench", "--quiet", "--bench", "loading", "--"]
+    bench = ["cargo", "bench", "--quiet", "--bench", "memory", "--"]
     # A program that is built already.
     if "BENCH" in os.environ:
         bench = [os.environ["BENCH"]]
@@ -95,7 +95,8 @@ def main():
             sides = {}
             for _ in range(ROUNDS):
                 for command in [
-                    [*bench, folder / f"hugging_face.{suffix}"],
+                    [*bench, "load", folder / f"hugging_face.{suffix}"],
+                    [*bench, "load-drawn", folder / f"hugging_face.{suffix}"],
                     [interpreter, this, "load", folder / f"pytorch.{suffix}"],
                 ]:
                     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout

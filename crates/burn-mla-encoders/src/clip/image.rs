@@ -149,6 +149,16 @@ impl ClipImageEncoderConfig {
     ///
     /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
     pub fn init(&self, device: &Device) -> Result<ClipImageEncoder> {
+        self.init_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init`](Self::init), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init).
+    pub fn init_lazy(&self, device: &Device) -> Result<ClipImageEncoder> {
         at_least_one("channels", self.channels)?;
         let requirement = "a multiple of patch_size";
         multiple("image_size", requirement, self.image_size, self.patch_size)?;
@@ -157,7 +167,7 @@ impl ClipImageEncoderConfig {
         let side = self.image_size / self.patch_size;
         let scale = sizes.scale();
         let channels = [self.channels, width];
-        Ok(draw_parameters(ClipImageEncoder {
+        Ok(ClipImageEncoder {
             class_token: scale.init([width], device),
             patches: PatchConvolution::init(channels, self.patch_size, false, device),
             positions: scale.init([1 + side * side, width], device),
@@ -167,7 +177,7 @@ impl ClipImageEncoderConfig {
             projection: sizes.projection(device),
             image_size: self.image_size,
             normalized: self.normalized,
-        }))
+        })
     }
 
     fn sizes(&self) -> Sizes {

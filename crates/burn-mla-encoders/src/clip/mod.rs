@@ -9,11 +9,11 @@
 //!
 //! let device = Device::flex();
 //! let images = ClipImageEncoderConfig::from_hugging_face("clip-vit-base-patch32")?
-//!     .init(&device)?
+//!     .init_lazy(&device)?
 //!     .load_pretrained("clip-vit-base-patch32/model.safetensors")?;
 //! let texts = ClipTextEncoderConfig::vit_b_32()
 //!     .with_normalized(true)
-//!     .init(&device)?
+//!     .init_lazy(&device)?
 //!     .load_pretrained("open_clip_pytorch_model.bin")?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -137,11 +137,21 @@ impl ClipTextEncoderConfig {
     ///
     /// [`MlaError::HyperParameter`](burn_mla::MlaError::HyperParameter) for a value outside of the ranges above.
     pub fn init(&self, device: &Device) -> Result<ClipTextEncoder> {
+        self.init_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init`](Self::init), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init).
+    pub fn init_lazy(&self, device: &Device) -> Result<ClipTextEncoder> {
         at_least_one("vocabulary", self.vocabulary)?;
         at_least_one("text_length", self.text_length)?;
         let (sizes, width) = (self.sizes(), self.d_model);
         let blocks = sizes.blocks()?;
-        Ok(draw_parameters(ClipTextEncoder {
+        Ok(ClipTextEncoder {
             embedding: EmbeddingConfig::new(self.vocabulary, width)
                 .with_initializer(normal(0.02))
                 .init(device),
@@ -150,7 +160,7 @@ impl ClipTextEncoderConfig {
             norm: blocks.norm(device),
             projection: sizes.projection(device),
             normalized: self.normalized,
-        }))
+        })
     }
 
     fn sizes(&self) -> Sizes {

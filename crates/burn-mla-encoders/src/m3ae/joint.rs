@@ -42,16 +42,26 @@ impl M3aeConfig {
     ///
     /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
     pub fn init_joint(&self, device: &Device) -> Result<M3aeJointEncoder> {
-        let image = self.init_image(device)?;
+        self.init_joint_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init_joint`](Self::init_joint), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init_joint`](Self::init_joint).
+    pub fn init_joint_lazy(&self, device: &Device) -> Result<M3aeJointEncoder> {
+        let image = self.init_image_lazy(device)?;
         let (length, width) = (self.text_length, self.d_model);
-        Ok(draw_parameters(M3aeJointEncoder {
+        Ok(M3aeJointEncoder {
             image,
             text_embedding: EmbeddingConfig::new(self.vocabulary, width)
                 .with_initializer(normal(1.0))
                 .init(device),
             text_type: normal(0.02).init([1, 1, width], device),
             text_positions: sin_cos(length, width, Arithmetic::Single, device),
-        }))
+        })
     }
 }
 

@@ -14,8 +14,8 @@
 //!
 //! // python m3ae_jax_to_safetensors.py m3ae_base.pkl m3ae_base.safetensors
 //! let (device, config) = (Device::flex(), M3aeConfig::jax_base());
-//! let texts = config.init_text(&device)?.load_pretrained("m3ae_base.safetensors")?;
-//! let images = config.init_image(&device)?.load_pretrained("m3ae_base.safetensors")?;
+//! let texts = config.init_text_lazy(&device)?.load_pretrained("m3ae_base.safetensors")?;
+//! let images = config.init_image_lazy(&device)?.load_pretrained("m3ae_base.safetensors")?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -37,15 +37,25 @@ impl M3aeConfig {
     ///
     /// [`MlaError::HyperParameter`](burn_mla::MlaError::HyperParameter) for a value outside of the ranges above.
     pub fn init_text(&self, device: &Device) -> Result<M3aeTextEncoder> {
+        self.init_text_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init_text`](Self::init_text), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init_text`](Self::init_text).
+    pub fn init_text_lazy(&self, device: &Device) -> Result<M3aeTextEncoder> {
         self.check()?;
         let (length, width) = (self.text_length, self.d_model);
-        Ok(draw_parameters(M3aeTextEncoder {
+        Ok(M3aeTextEncoder {
             embedding: EmbeddingConfig::new(self.vocabulary, width)
                 .with_initializer(normal(1.0))
                 .init(device),
             transformer: M3aeTransformer::init(self, device),
             positions: sin_cos(length, width, Arithmetic::Single, device),
-        }))
+        })
     }
 }
 
