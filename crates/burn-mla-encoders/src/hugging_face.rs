@@ -4,18 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::FileError;
+
 /// An error in reading a `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HuggingFaceError {
     /// A file that cannot be read, or that is not a JSON object.
-    #[error("{}: {message}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Message of the operating system or the parser.
-        message: String,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A key that the file lacks.
     #[error("{}: `{key}` is missing", path.display())]
     Missing {
@@ -46,7 +43,7 @@ pub(crate) struct JsonFile {
 
 impl JsonFile {
     pub(crate) fn read(path: &Path) -> Result<Self, HuggingFaceError> {
-        let file = |message: String| HuggingFaceError::File {
+        let file = |message: String| FileError {
             path: path.to_path_buf(),
             message,
         };

@@ -6,6 +6,7 @@ pub mod blocks;
 pub mod cache;
 pub mod cav_mae;
 pub mod clip;
+mod file_error;
 mod hugging_face;
 pub mod m3ae;
 mod projected;
@@ -13,6 +14,7 @@ pub mod resnet;
 mod vit;
 pub mod weights;
 
+pub use file_error::FileError;
 pub use hugging_face::HuggingFaceError;
 pub use projected::Projected;
 pub use vit::{Activation, PatchOrder};

@@ -8,6 +8,7 @@ use burn::store::{ModuleStore, PytorchStore};
 use super::error::WeightsError;
 use super::file::WeightFile;
 use super::safetensors;
+use crate::FileError;
 
 /// Entries of a checkpoint under which programs save the weights of the network.
 const ROOTS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
@@ -101,8 +102,8 @@ fn pickle(file: &WeightFile, root: Option<&str>) -> Result<Vec<Tensor>, WeightsE
 }
 
 fn unread(file: &WeightFile, error: impl Display) -> WeightsError {
-    WeightsError::File {
+    WeightsError::File(FileError {
         path: file.path.clone(),
         message: error.to_string(),
-    }
+    })
 }
