@@ -13,7 +13,7 @@ use burn_mla::{MlaError, Result};
 use super::config::{CHANNELS, M3aeConfig};
 use super::transformer::{M3aeTransformer, weight_file};
 use crate::blocks::Blocks;
-use crate::vit::{Arithmetic, PatchOrder, cut, linear, sin_cos_grid};
+use crate::vit::{Arithmetic, PatchOrder, cut, linear, per_token, sin_cos_grid};
 use crate::weights::{WeightFile, WeightsError};
 
 /// The M3AE encoder of images. Its feature is the mean of all tokens after the last normalization,
@@ -89,7 +89,7 @@ impl M3aeImageEncoder {
         let positions = positions.reshape([1, size * size, self.transformer.d_model()]);
         let patches = cut(images, self.patch_size, self.patch_order);
         self.transformer
-            .embed(self.embedding.forward(patches), positions)
+            .embed(per_token(&self.embedding, patches), positions)
     }
 
     /// The tokens after the last normalization, `[batch, 1 + patches, d_model]`: cls, then the

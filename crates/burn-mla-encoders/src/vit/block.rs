@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::activation::Activation;
 use super::attention::{Attention, Hidden};
 use super::drop_path::DropPath;
-use super::layers::{BlockInitializers, linear};
+use super::layers::{BlockInitializers, linear, per_token};
 
 /// Configuration of the blocks of an encoder.
 pub(crate) struct BlockConfig {
@@ -87,12 +87,9 @@ impl Block {
 
 impl Mlp {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, length, width] = x.dims();
-        // Tokens are the rows of one matrix, as in the attention.
-        let rows = x.reshape([batch * length, width]);
-        let hidden = self.activation.forward(self.hidden.forward(rows));
-        let output = self.output.forward(self.dropout.forward(hidden));
-        self.dropout.forward(output.reshape([batch, length, width]))
+        let hidden = self.activation.forward(per_token(&self.hidden, x));
+        let output = per_token(&self.output, self.dropout.forward(hidden));
+        self.dropout.forward(output)
     }
 }
 
