@@ -1,11 +1,11 @@
 //! The time and the peak memory of a CLIP ViT-B/32 image tower: loading a file of weights, and a forward
-//! and backward pass at batch 8 with and without gradient checkpointing.
+//! and backward pass with and without gradient checkpointing.
 //!
 //! ```sh
 //! cargo bench --bench memory -- load FILE         # into a tower whose parameters are not drawn
 //! cargo bench --bench memory -- load-drawn FILE   # into one whose parameters are
-//! cargo bench --bench memory -- backward
-//! cargo bench --bench memory -- backward-checkpointed
+//! cargo bench --bench memory -- backward 8        # a batch of 8
+//! cargo bench --bench memory -- backward-checkpointed 8
 //! python3 benches/loading.py                      # writes files, with PyTorch beside it
 //! ```
 //!
@@ -25,12 +25,21 @@ fn main() {
     let mut arguments = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with("--"));
-    let (name, file) = (arguments.next(), arguments.next());
+    let (name, argument) = (arguments.next(), arguments.next());
     let (_, device) = common::devices().remove(0);
     let config = ClipImageEncoderConfig::vit_b_32();
     let load = |tower: ClipImageEncoder| {
-        let file = file.as_deref().expect("a file is named");
+        let file = argument.as_deref().expect("a file is named");
         tower.load_pretrained(file).expect("the file fits")
+    };
+    let backward = |tower: ClipImageEncoder, device: &Device| {
+        let batch = argument.as_deref().and_then(|batch| batch.parse().ok());
+        let batch = batch.expect("the size of a batch is named");
+        let images = ImageBatch(common::random([batch, 3, 224, 224], device));
+        let gradients = tower.encode(images).sum().backward();
+        common::sync(device);
+        drop(gradients);
+        tower
     };
     match name.as_deref() {
         Some("load") => measure("load", || config.init_lazy(&device), load),
@@ -69,14 +78,6 @@ fn measure(
     let spent = milliseconds(start);
     println!("{name} {made:.0} {spent:.0} {before} {}", peak());
     drop(tower);
-}
-
-fn backward(tower: ClipImageEncoder, device: &Device) -> ClipImageEncoder {
-    let images = ImageBatch(common::random([8, 3, 224, 224], device));
-    let gradients = tower.encode(images).sum().backward();
-    common::sync(device);
-    drop(gradients);
-    tower
 }
 
 fn milliseconds(start: Instant) -> f64 {
