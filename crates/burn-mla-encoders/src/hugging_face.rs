@@ -5,18 +5,15 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::FileError;
+
 /// An error in reading a `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HuggingFaceError {
     /// A file that cannot be read, or that is not a JSON object.
-    #[error("{}: {message}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Message of the operating system or the parser.
-        message: String,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A key that the file lacks.
     #[error("{}: `{key}` is missing", path.display())]
     Missing {
@@ -138,10 +135,10 @@ impl JsonFile {
 }
 
 fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, HuggingFaceError> {
-    let file = |message: String| HuggingFaceError::File {
+    let file = |message: String| FileError {
         path: path.to_path_buf(),
         message,
     };
     let text = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| file(error.to_string()))
+    Ok(serde_json::from_str(&text).map_err(|error| file(error.to_string()))?)
 }

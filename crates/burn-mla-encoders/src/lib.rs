@@ -45,6 +45,7 @@ pub mod blocks;
 pub mod cache;
 pub mod cav_mae;
 pub mod clip;
+mod file_error;
 mod hugging_face;
 pub mod m3ae;
 mod projected;
@@ -52,6 +53,7 @@ pub mod resnet;
 mod vit;
 pub mod weights;
 
+pub use file_error::FileError;
 pub use hugging_face::HuggingFaceError;
 pub use projected::Projected;
 pub use vit::{Activation, PatchOrder};
