@@ -9,6 +9,7 @@ mod masking;
 #[cfg(test)]
 mod masking_tests;
 mod media;
+mod missing_protocol;
 mod missing_rate;
 pub(crate) mod one_of;
 mod presence;
@@ -24,6 +25,7 @@ pub use input::{ModalityInput, ModalityInputs, PairedInputs, Rows};
 pub use manifest::{ManifestError, ManifestProblem, MissingManifest};
 pub use masking::KeepPresent;
 pub use media::{FbankBatch, ImageBatch, VideoBatch};
+pub use missing_protocol::MissingProtocol;
 pub use missing_rate::MissingRate;
 pub use one_of::{OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8};
 pub use presence::Presence;

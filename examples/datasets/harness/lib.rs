@@ -18,7 +18,7 @@ pub use cached::cached;
 pub use encoder::{PaperEncoder, PaperInput};
 pub use front_end::PaperFrontEnd;
 pub use method::Method;
-pub use options::{Features, Options};
+pub use options::{Features, Options, Protocol};
 pub use paper::{Paper, Recipe};
 pub use parts::Parts;
 pub use place::Place;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
+use burn_mla::modality::MissingProtocol;
 use clap::{Args, ValueEnum, value_parser};
 use serde::Serialize;
 
@@ -32,6 +33,9 @@ pub struct Options {
     /// Rate at which modalities are missing in every split, from 0 to below 1
     #[arg(long, value_name = "RATE")]
     pub missing: Option<f64>,
+    /// How missing modalities are drawn
+    #[arg(long, value_enum, default_value_t = Protocol::Independent)]
+    pub protocol: Protocol,
     /// Whether encoders train, or are frozen and their features computed once
     #[arg(long, value_enum, default_value_t = Features::Trained)]
     pub features: Features,
@@ -62,6 +66,24 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     #[serde(skip)]
     pub out: Option<PathBuf>,
+}
+
+/// How missing modalities are drawn; see [`MissingProtocol`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+pub enum Protocol {
+    /// Each independently; one of an otherwise empty sample stays.
+    Independent,
+    /// That of Table 2: one stays for sure. Three modalities lack at most 2/3.
+    CpmNets,
+}
+
+impl From<Protocol> for MissingProtocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Independent => Self::Independent,
+            Protocol::CpmNets => Self::CpmNets,
+        }
+    }
 }
 
 /// Where features come from.

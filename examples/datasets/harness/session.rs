@@ -65,7 +65,10 @@ impl Session<'_> {
     ) -> Result<()> {
         let options = self.options;
         let parts = match options.missing {
-            Some(rate) => parts.missing(&MissingRate::new(rate, 0)?)?,
+            Some(rate) => {
+                let rate = MissingRate::new(rate, 0)?.with_protocol(options.protocol.into());
+                parts.missing(&rate)?
+            }
             None => parts,
         };
         let device = options.device()?;

@@ -2,6 +2,7 @@
 
 mod class_names;
 pub mod emoji;
+pub mod iemocap;
 pub mod mfeat;
 #[cfg(feature = "miniature")]
 pub mod miniature;
