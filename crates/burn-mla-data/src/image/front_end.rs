@@ -124,6 +124,24 @@ impl ImageFrontEnd {
         Self::middle(256, 256, Filter::Bicubic, normalization)
     }
 
+    /// MLA's for M3AE in training: a random resized crop of 256, bicubic, a flip, and brightness, contrast and
+    /// saturation by factors from 0 to 2. That is the strength of `color_jitter = True` in timm, which MLA passes.
+    pub fn m3ae_train() -> Self {
+        let crop = ImageStep::RandomResizedCrop {
+            side: 256,
+            scale: (0.08, 1.0),
+            ratio: (3.0 / 4.0, 4.0 / 3.0),
+            filter: Filter::Bicubic,
+        };
+        let flip = ImageStep::RandomFlip { probability: 0.5 };
+        let jitter = ColorJitter::new()
+            .with_brightness(1.0)
+            .with_contrast(1.0)
+            .with_saturation(1.0);
+        let steps = vec![crop, flip, ImageStep::ColorJitter(jitter)];
+        Self::new(steps, ImageNormalization::IMAGENET)
+    }
+
     /// That of CLIP: the shorter side 224, bicubic, and the middle.
     pub fn clip() -> Self {
         Self::middle(224, 224, Filter::Bicubic, ImageNormalization::CLIP)
