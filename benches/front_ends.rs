@@ -1,9 +1,11 @@
-//! Front ends of a data loader with one and two workers: JPEG to a normalized image, waveform to a filter bank.
+//! Front ends of a data loader with one and two workers: JPEG to a normalized image, waveform to a filter bank, and
+//! files with and without a cache on the disk.
 //!
 //! `common/front_ends.py` measures torchvision on Pillow and torchaudio the same way.
 //!
 //! ```sh
 //! cargo bench --bench front_ends
+//! BENCH_PHOTO=photo.jpg cargo bench --bench front_ends -- file
 //! ```
 
 use std::hint::black_box;
@@ -11,8 +13,10 @@ use std::path::Path;
 use std::thread;
 
 use burn_mla_data::DrawKey;
-use burn_mla_data::audio::{FbankConfig, Waveform};
+use burn_mla_data::audio::{AudioFrontEndConfig, FbankConfig, Waveform};
+use burn_mla_data::cache::DiskCache;
 use burn_mla_data::image::{ImageFrontEnd, ImageReader};
+use burn_mla_data::manifest::{CacheableFrontEnd, Cell, FrontEnd, TrainAndTest};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// Items for each worker in one iteration.
@@ -65,12 +69,48 @@ fn fbank(c: &mut Criterion) {
     });
     let path = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = path.join("../crates/burn-mla-data/tests/media_data/fbank/mono16k.wav");
-    let front_end = burn_mla_data::audio::AudioFrontEndConfig::mla_fbank();
+    let front_end = AudioFrontEndConfig::mla_fbank();
     let front_end = front_end.init().expect("the recipe is valid");
     with_workers(c, "wav-1s-to-fbank", || {
         black_box(front_end.read(&path).expect("the file is a sound"));
     });
 }
 
-criterion_group!(benches, jpeg, fbank);
+/// Files to items for evaluation, decoded and from the cache: the JPEG, a photograph if one is named, a sound.
+fn cached(c: &mut Criterion) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let images = || TrainAndTest {
+        train: ImageFrontEnd::resnet_train(),
+        test: ImageFrontEnd::resnet(),
+    };
+    let jpeg = folder.join("common/noise256.jpg");
+    both(c, "jpeg-256-file", images, &jpeg);
+    if let Some(photo) = std::env::var_os("BENCH_PHOTO") {
+        both(c, "photo-file", images, Path::new(&photo));
+    }
+    let sound = folder.join("../crates/burn-mla-data/tests/media_data/sound/tone.mp3");
+    let fbank = AudioFrontEndConfig::mla_fbank().init();
+    let fbank = fbank.expect("the recipe is valid");
+    both(c, "mp3-file", || fbank.clone(), &sound);
+}
+
+fn both<F: CacheableFrontEnd>(
+    c: &mut Criterion,
+    name: &str,
+    front_end: impl Fn() -> F,
+    path: &Path,
+) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cache = DiskCache::open(folder.path(), 1 << 30).expect("an empty folder");
+    let (plain, cached) = (front_end(), front_end().cached(&cache));
+    let cell = || Cell::File(path.to_path_buf());
+    with_workers(c, name, || {
+        black_box(plain.decode(cell(), None).expect("the file is valid"));
+    });
+    with_workers(c, &format!("{name}-cached"), || {
+        black_box(cached.decode(cell(), None).expect("the file is valid"));
+    });
+}
+
+criterion_group!(benches, jpeg, fbank, cached);
 criterion_main!(benches);

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// Ending of the names of files and folders that are being written. Nothing else is called so.
 const UNFINISHED: &str = ".burn-mla-unfinished";
 
@@ -21,25 +23,72 @@ pub fn write_with(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let complete = complete(path, content)?;
+    complete.persist(path).map_err(|error| error.error)?;
+    flush_folder(path);
+    Ok(())
+}
+
+/// Writes `bytes` to a file unless there is one of that name, also if another process writes it at
+/// the same time.
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if path.try_exists()? {
+        return Ok(());
+    }
+    let written = complete(path, |file| file.write_all(bytes))
+        .and_then(|file| file.persist_noclobber(path).map_err(|error| error.error));
+    match written {
+        Ok(_) => flush_folder(path),
+        // Of another process, which may also have removed ours as a remainder.
+        Err(_) if path.try_exists()? => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Writes `bytes` to a file without flushing it to the disk, which takes milliseconds. The file is whole whatever
+/// becomes of the process, but a power cut can damage it. It suits a cache whose files have checksums.
+pub fn write_unflushed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = unfinished(path, |file| file.write_all(bytes))?;
+    unfinished.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A file beside `path` with all of its content on the disk, removed when it is dropped.
+fn complete(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
+    let unfinished = unfinished(path, content)?;
+    unfinished.as_file().sync_all()?;
+    Ok(unfinished)
+}
+
+fn unfinished(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
     let mut prefix = path.file_name().unwrap_or_default().to_os_string();
     prefix.push(".");
-    // Dropped and thereby removed when anything below fails.
-    let mut unfinished = new_file(&prefix).tempfile_in(folder)?;
+    let mut unfinished = new_file(&prefix).tempfile_in(folder(path))?;
     let mut buffer = BufWriter::new(unfinished.as_file_mut());
     content(&mut buffer)?;
     buffer.flush()?;
     drop(buffer);
-    unfinished.as_file().sync_all()?;
-    unfinished.persist(path).map_err(|error| error.error)?;
-    // The new name itself must survive a power cut, on systems that can flush folders.
-    if let Ok(folder) = File::open(folder) {
+    Ok(unfinished)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// Makes a new name survive a power cut, on systems that can flush folders.
+fn flush_folder(path: &Path) {
+    if let Ok(folder) = File::open(folder(path)) {
         let _ = folder.sync_all();
     }
-    Ok(())
 }
 
 /// A new folder in `folder`, removed together with its files when it is dropped.
@@ -59,9 +108,8 @@ fn new_file(prefix: &OsStr) -> tempfile::Builder<'_, 'static> {
     builder
 }
 
-/// Whether a file or folder is the remainder of a write whose process was killed.
-#[cfg(feature = "train")]
-pub(crate) fn is_unfinished(path: &Path) -> bool {
+/// Whether a file or folder is being written, or the remainder of a write whose process was killed.
+pub fn is_unfinished(path: &Path) -> bool {
     let name = path.file_name().map(OsStr::as_encoded_bytes);
     name.is_some_and(|name| name.ends_with(UNFINISHED.as_bytes()))
 }
@@ -80,6 +128,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         write(&path, b"first").unwrap();
+        write_unflushed(&path, b"unflushed").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"unflushed");
         write(&path, b"second").unwrap();
         let failed = write_with(&path, |file| {
             file.write_all(b"half of the th")?;
@@ -110,6 +160,17 @@ mod tests {
         assert_eq!(n_entries(folder.path()), 1);
     }
 
+    #[test]
+    fn a_new_file_never_replaces_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_new(&path, b"first").unwrap();
+        write_new(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(n_entries(folder.path()), 1);
+        assert!(write_new(&folder.path().join("nowhere/file"), b"").is_err());
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_file_has_the_permissions_of_any_new_file() {
@@ -124,7 +185,6 @@ mod tests {
         assert_eq!(mode("ours"), mode("any"));
     }
 
-    #[cfg(feature = "train")]
     #[test]
     fn what_a_killed_process_leaves_is_known_by_its_name() {
         let folder = tempfile::tempdir().unwrap();

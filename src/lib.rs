@@ -11,6 +11,10 @@ pub mod baseline;
 pub mod checkpoint;
 #[cfg(feature = "train")]
 pub mod dataset;
+/// Shared with the other crates of the workspace; no part of the public interface.
+#[cfg(any(feature = "train", feature = "safetensors"))]
+#[doc(hidden)]
+pub mod directory_lock;
 pub mod encoder;
 mod error;
 pub mod evaluation;

@@ -1,27 +1,35 @@
 //! MLA with pretrained encoders: `cargo run --release -p burn-mla-pretrained -- --weights DIR`.
 //!
 //! Trains on images and names of emoji, once with hashed words and once with the features of MiniLM
-//! for the names. Images go through ResNet-18. Prints the test accuracies, mean over the seeds, and
-//! writes `report.json`. Expect the names to gain most, and the fused prediction with them. Without
-//! `--weights` the program tells where to get them.
+//! for the names. Images go through ResNet-18. The epoch is chosen on the validation split and the test
+//! split is scored once. Prints the test accuracies, mean and standard deviation over the seeds, and
+//! writes `report.json`. Expect the names to gain most, and the fused prediction with them. Ctrl-C
+//! stops with a checkpoint, and the same command resumes. Without `--weights` the program prints where
+//! to get them.
 
 mod args;
+mod images;
+mod report;
 mod texts;
 
-use std::collections::BTreeMap;
 use std::error::Error;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use args::{Args, Features, NO_WEIGHTS};
+use args::{Args, Features};
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::{ModuleLrScheduler, ModuleLrSchedulerConfig};
 use burn::module::ParamGroup;
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
+use burn::train::Interrupter;
 use burn_mla::dataset::TakeRows;
 use burn_mla::encoder::Frozen;
+use burn_mla::evaluation::Evaluation;
+use burn_mla::fit::Ending;
 use burn_mla::loader::{MappedLoader, TrainingData};
+use burn_mla::method::MultimodalMethod;
 use burn_mla::modality::ImageBatch;
 use burn_mla::prelude::*;
 use burn_mla_data::dataset::Split;
@@ -29,12 +37,10 @@ use burn_mla_data::dataset::emoji::{
     Batches, Emoji, EmojiBatch, EmojiInput, EncoderSizes, Modality,
 };
 use burn_mla_encoders::Projected;
-use burn_mla_encoders::bert::Bert;
 use burn_mla_encoders::blocks::block_groups;
-use burn_mla_encoders::resnet::{ResNetConfig, ResNetEncoder};
-use burn_mla_encoders::weights::WeightFile;
 use clap::Parser;
-use serde_json::json;
+use report::{Accuracies, Report, Scores};
+use signal_hook::{consts::SIGINT, iterator::Signals};
 
 // A CPU backend allocates every result; with the allocator of glibc a step takes a fifth longer.
 #[global_allocator]
@@ -48,82 +54,107 @@ const LEARNING_RATE: f64 = 2e-3;
 const TEXT_LEARNING_RATE: f64 = 1e-4;
 const TEXT_DECAY: f64 = 0.8;
 
-type Images = Projected<ResNetEncoder<ImageBatch>>;
+const NAMES: [&str; 2] = ["image", "text"];
+
 type Inputs<T> = (Option<ModalityInput<ImageBatch>>, Option<ModalityInput<T>>);
-/// Test accuracy by modality and of the fused prediction.
-type Accuracies = BTreeMap<&'static str, f64>;
+type Loader<T> = Arc<dyn DataLoader<MultimodalBatch<Inputs<T>>>>;
 
 /// The settings that all trainings share.
 struct Run<'a> {
     args: &'a Args,
     device: Device,
     emoji: Arc<Emoji>,
+    interrupter: Interrupter,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let (args, start) = (Args::parse(), Instant::now());
-    let Some(weights) = args.weights.as_deref() else {
-        eprintln!("{NO_WEIGHTS}");
-        std::process::exit(2);
-    };
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let weights = args.training.weights()?;
     std::fs::create_dir_all(&args.out)?;
+    let mut report = Report::open(&args.out, &args.training)?;
     let sizes = EncoderSizes::default();
     let run = Run {
-        args: &args,
+        args,
         device: args.device()?,
         emoji: Emoji::load(sizes.d_text)?,
+        interrupter: Interrupter::new(),
     };
     let (emoji, host) = (&*run.emoji, Device::flex());
 
+    // First what may be refused. A Ctrl-C ends the computation of features, which resumes as well.
     let hashed = texts::hashed(emoji, &host)?;
-    let hashed = run.seeds("hashed texts", &hashed, none, |device| {
+    let tokens = texts::tokens(emoji, weights, &host)?;
+    let features = match args.features {
+        Features::Cached => Some(texts::cached(
+            emoji,
+            weights,
+            &args.out.join("features"),
+            &host,
+        )?),
+        Features::Trained => None,
+    };
+    stop_on_ctrl_c(run.interrupter.clone())?;
+
+    let hashed = run.seeds("hashed", &hashed, none, &mut report, |device| {
         let encoder = MlpEncoderConfig::new(sizes.d_text, D_FEATURE)
             .with_hidden(vec![sizes.text_hidden])
             .with_dropout(DROPOUT)
             .with_input_dropout(sizes.text_input_dropout);
         Ok(encoder.init(device)?)
     })?;
-    let pretrained = if args.features == Features::Cached {
-        let features = texts::cached(emoji, weights, &args.out.join("features"), &host)?;
-        run.seeds("MiniLM, cached", &features, none, |device| {
+    let hidden = vec![sizes.text_hidden];
+    let (name, pretrained) = if let Some(features) = &features {
+        let name = "MiniLM, cached";
+        let scores = run.seeds(name, features, none, &mut report, |device| {
             let encoder = Frozen::new(texts::encoder(weights, device)?);
-            let hidden = vec![sizes.text_hidden];
             Ok(Projected::init(
-                encoder, D_FEATURE, hidden, DROPOUT, device,
+                encoder,
+                D_FEATURE,
+                hidden.clone(),
+                DROPOUT,
+                device,
             )?)
-        })?
+        })?;
+        (name, scores)
     } else {
-        let tokens = texts::tokens(emoji, weights, &host)?;
-        let groups = |encoder: &Projected<Bert>| block_groups(encoder, 1);
-        run.seeds("MiniLM, trained", &tokens, groups, |device| {
+        let name = "MiniLM, trained";
+        let groups = |encoder: &Projected<_>| block_groups(encoder, 1);
+        let scores = run.seeds(name, &tokens, groups, &mut report, |device| {
             let encoder = texts::encoder(weights, device)?;
-            let hidden = vec![sizes.text_hidden];
             Ok(Projected::init(
-                encoder, D_FEATURE, hidden, DROPOUT, device,
+                encoder,
+                D_FEATURE,
+                hidden.clone(),
+                DROPOUT,
+                device,
             )?)
-        })?
+        })?;
+        (name, scores)
     };
+    report::print(&[("hashed words", hashed), (name, pretrained)]);
+    println!("\nsee {}", args.out.join("report.json").display());
+    Ok(())
+}
 
-    println!("\ntest accuracy, %, mean of {} seed(s)", args.seeds);
-    let rows = [("hashed texts", hashed), ("MiniLM", pretrained)];
-    for (name, seeds) in &rows {
-        print!("{name:<14}");
-        for branch in ["image", "text", "fused"] {
-            let sum: f64 = seeds.iter().map(|accuracies| accuracies[branch]).sum();
-            print!("  {branch} {:5.1}", 100.0 * sum / seeds.len() as f64);
-        }
-        println!();
-    }
-    let wall_s = start.elapsed().as_secs_f64();
-    let report = json!({
-        "features": format!("{:?}", args.features).to_lowercase(),
-        "epochs": args.epochs,
-        "wall_s": wall_s,
-        "methods": rows.map(|(name, per_seed)| json!({ "name": name, "per_seed": per_seed })),
+/// Stops the training at the end of its step; a second Ctrl-C ends the program.
+fn stop_on_ctrl_c(interrupter: Interrupter) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT])?;
+    std::thread::spawn(move || {
+        signals.forever().next();
+        eprintln!("stopping after this step; press Ctrl-C again to stop at once");
+        interrupter.stop(Some("Ctrl-C"));
+        signals.forever().next();
+        std::process::exit(130);
     });
-    let path = args.out.join("report.json");
-    std::fs::write(&path, serde_json::to_string_pretty(&report)?)?;
-    println!("\n{wall_s:.0} s; see {}", path.display());
     Ok(())
 }
 
@@ -133,89 +164,94 @@ fn none<E>(_: &E) -> Vec<ParamGroup> {
 }
 
 impl Run<'_> {
-    /// Trains and tests a model for each seed. `groups` are the blocks of a pretrained text encoder.
+    /// Trains and scores a model for each seed that the report lacks. `groups` are the blocks of a
+    /// pretrained text encoder.
     fn seeds<E>(
         &self,
         name: &str,
         texts: &E::Input,
         groups: impl Fn(&E) -> Vec<ParamGroup>,
+        report: &mut Report,
         init: impl Fn(&Device) -> Result<E, Box<dyn Error>>,
-    ) -> Result<Vec<Accuracies>, Box<dyn Error>>
+    ) -> Result<Vec<Scores>, Box<dyn Error>>
     where
         E: Encoder + 'static,
         E::Input: TakeRows,
     {
-        let seeds = 0..u64::from(self.args.seeds);
-        let one = |seed: u64| -> Result<Accuracies, Box<dyn Error>> {
+        let mut all = vec![];
+        for seed in 0..u64::from(self.args.seeds) {
+            let label = format!("{name}, seed {seed}");
+            if let Some(scores) = report.get(&label) {
+                println!("{label}: finished before");
+                all.push(scores.clone());
+                continue;
+            }
             self.device.seed(seed);
             let device = self.device.clone().autodiff();
+            // The images first, so that each seed starts with the same ResNet for all texts.
+            let image = images::encoder(self.args.training.image_weights.as_deref(), &device)?;
+            let image = Projected::init(image, D_FEATURE, vec![], DROPOUT, &device)?;
             let text = init(&device)?;
             let blocks = groups(&text);
             let head = LinearHeadConfig::new(D_FEATURE, self.emoji.classes.len()).init(&device)?;
-            let config = MlaConfig::new().with_label_smoothing(Some(0.1));
-            let model = config.init_default((self.images(&device)?, text), head)?;
+            let model = MlaConfig::new().with_label_smoothing(Some(0.1));
+            let model = model.init_paper((image, text), head)?;
 
-            let label = format!("{name}, seed {seed}");
-            let config = FitConfig::new(self.args.epochs as usize)
+            let file = label.replace(", ", "-").replace(' ', "-");
+            let directory = self.args.out.join("checkpoints").join(&file);
+            let config = FitConfig::new(self.args.training.epochs as usize)
+                .with_directory(&directory)
+                .with_table(self.args.out.join(format!("metrics-{file}.csv")))
                 .with_optimizer(AdamWConfig::new().with_weight_decay(0.05).init())
                 .with_schedule(move |turns| schedule(turns.total, &blocks))
-                .with_best(false)
                 .with_seed(seed)
-                .with_names(["image", "text"])
-                .with_label(label);
-            let train = self.train(texts, seed, &device)?;
-            let model = fit(model, train, self.in_order(Split::Valid, texts)?, &config)?.model;
-            let found = evaluate(&model, &*self.in_order(Split::Test, texts)?)?;
-            let branches = found.modalities.into_iter().chain([found.fused]);
-            let accuracies = branches.map(|branch| branch.accuracy());
-            Ok(["image", "text", "fused"]
-                .into_iter()
-                .zip(accuracies)
-                .collect())
-        };
-        seeds.map(one).collect()
+                .with_names(NAMES)
+                .with_label(&label)
+                .with_configuration(&self.args.training)?
+                .with_interrupter(self.interrupter.clone());
+            let scores = self.train(model, texts, seed, &config, &device)?;
+            report.add(label, scores.clone())?;
+            // The checkpoints of a model that is scored are not needed; one has 130 MB.
+            std::fs::remove_dir_all(&directory)?;
+            all.push(scores);
+        }
+        Ok(all)
     }
 
-    /// ResNet-18 for the images.
-    fn images(&self, device: &Device) -> Result<Images, Box<dyn Error>> {
-        let encoder = ResNetConfig::resnet18().init(device)?;
-        let encoder = match &self.args.image_weights {
-            Some(path) => WeightFile::new(path).with_ignored("fc").load(encoder)?,
-            None => encoder,
-        };
-        Ok(Projected::init(
-            encoder,
-            D_FEATURE,
-            vec![],
-            DROPOUT,
-            device,
-        )?)
-    }
-
-    fn train<T: TakeRows>(
+    /// Trains a model, or resumes its last checkpoint, and scores it.
+    fn train<T: TakeRows, M: MultimodalMethod<Inputs = Inputs<T>>>(
         &self,
+        model: M,
         texts: &T,
         seed: u64,
+        config: &FitConfig,
         device: &Device,
-    ) -> Result<TrainingData<Inputs<T>>> {
-        let indices = self.emoji.indices(Split::Train);
-        let loader = self.batches().shuffled(indices, seed, device)?;
+    ) -> Result<Scores, Box<dyn Error>> {
+        let start = Instant::now();
+        let loader = self.batches();
+        let loader = loader.shuffled(self.emoji.indices(Split::Train), seed, device)?;
         let n_batches = loader.n_batches();
-        let loader = MappedLoader::new(Arc::new(loader), with_texts(texts.clone()));
-        Ok(TrainingData::new(Arc::new(loader), n_batches))
+        let loader = MappedLoader::new(Arc::new(loader), self.with_texts(texts));
+        let train = TrainingData::new(Arc::new(loader), n_batches);
+        let valid = self.in_order(Split::Valid, texts)?;
+        let fitted = fit(model, train, valid.clone(), config)?;
+        if let Ending::Interrupted(_) = fitted.ending {
+            println!("stopped; the same command resumes");
+            std::process::exit(130);
+        }
+        let test = self.in_order(Split::Test, texts)?;
+        Ok(Scores {
+            epoch: fitted.epoch,
+            valid: accuracies(evaluate(&fitted.model, &*valid)?),
+            test: accuracies(evaluate(&fitted.model, &*test)?),
+            wall_s: start.elapsed().as_secs_f64(),
+        })
     }
 
-    fn in_order<T: TakeRows>(
-        &self,
-        split: Split,
-        texts: &T,
-    ) -> Result<Arc<dyn DataLoader<MultimodalBatch<Inputs<T>>>>> {
-        let indices = self.emoji.indices(split);
-        let loader = self.batches().in_order(indices, &self.device)?;
-        Ok(Arc::new(MappedLoader::new(
-            loader,
-            with_texts(texts.clone()),
-        )))
+    fn in_order<T: TakeRows>(&self, split: Split, texts: &T) -> Result<Loader<T>> {
+        let loader = self.batches();
+        let loader = loader.in_order(self.emoji.indices(split), &self.device)?;
+        Ok(Arc::new(MappedLoader::new(loader, self.with_texts(texts))))
     }
 
     /// Batches of images.
@@ -227,22 +263,32 @@ impl Run<'_> {
             presence: None,
         }
     }
+
+    /// Prepares the images of a batch, and adds the texts of its samples.
+    fn with_texts<T: TakeRows>(
+        &self,
+        texts: &T,
+    ) -> impl Fn(EmojiBatch) -> Result<MultimodalBatch<Inputs<T>>> + Send + Sync + 'static {
+        let (texts, size) = (texts.clone(), self.args.training.image_size);
+        move |batch| {
+            let samples = batch.samples.unwrap_or_default();
+            let mut inputs = batch.inputs.into_iter().flatten();
+            let Some(EmojiInput::Image(images)) = inputs.next().map(|images| images.input) else {
+                return Err(MlaError::NoModalities { what: "the batch" });
+            };
+            let texts = texts.take_rows(&samples, &images.device())?;
+            let inputs = (images::prepare(images, size), texts);
+            Ok(MultimodalBatch::paired(inputs, batch.targets).with_samples(samples))
+        }
+    }
 }
 
-/// Adds the texts of the samples to a batch of images.
-fn with_texts<T: TakeRows>(
-    texts: T,
-) -> impl Fn(EmojiBatch) -> Result<MultimodalBatch<Inputs<T>>> + Send + Sync {
-    move |batch| {
-        let samples = batch.samples.unwrap_or_default();
-        let mut inputs = batch.inputs.into_iter().flatten();
-        let Some(EmojiInput::Image(images)) = inputs.next().map(|images| images.input) else {
-            return Err(MlaError::NoModalities { what: "the batch" });
-        };
-        let texts = texts.take_rows(&samples, &images.device())?;
-        let inputs = (ImageBatch(images), texts);
-        Ok(MultimodalBatch::paired(inputs, batch.targets).with_samples(samples))
-    }
+fn accuracies(found: Evaluation) -> Accuracies {
+    let branches = found.modalities.into_iter().chain([found.fused]);
+    let names = NAMES.into_iter().chain(["fused"]).map(String::from);
+    names
+        .zip(branches.map(|branch| branch.accuracy()))
+        .collect()
 }
 
 /// A cosine schedule. The blocks of a pretrained encoder learn more slowly, the lower the slower.

@@ -10,10 +10,12 @@ use burn_mla::modality::TokenBatch;
 use burn_mla_data::dataset::emoji::{Emoji, Modality};
 use burn_mla_data::text::TokenizerConfig;
 use burn_mla_encoders::bert::{Bert, BertConfig};
-use burn_mla_encoders::cache::{DataManifest, FeatureCacheConfig};
+use burn_mla_encoders::cache::{CacheProgress, DataManifest, FeatureCacheConfig};
 
 /// Longest text in tokens. No name of an emoji is longer.
 const LENGTH: usize = 32;
+/// Texts per file of cached features.
+const SHARD: usize = 512;
 
 fn texts(emoji: &Emoji) -> Vec<&str> {
     let indices = 0..emoji.len();
@@ -54,12 +56,17 @@ pub fn cached(
     let config = BertConfig::from_hugging_face(weights)?;
     let encoder = Frozen::new(encoder(weights, device)?);
     // The ids are the texts themselves.
-    let data = DataManifest::new(texts(emoji), format!("at most {LENGTH} tokens"));
-    let cache = FeatureCacheConfig::new().with_shard_rows(512);
+    let data = DataManifest::new(texts(emoji), format!("at most {LENGTH} tokens"))
+        .with_file(weights.join("tokenizer.json"))?;
+    let cache = FeatureCacheConfig::new().with_shard_rows(SHARD);
     let cache = cache.open(directory, &encoder, &config, data)?;
     let features = cache.compute(
         |samples| tokens.take_rows(samples, device),
-        |progress| eprintln!("features of {} of {} texts", progress.done, progress.total),
+        |CacheProgress { done, total }| {
+            if done % SHARD == 0 || done == total {
+                eprintln!("{done} of {total} texts encoded");
+            }
+        },
     )?;
     Ok(FrozenInput::Features(features.tensor(device)))
 }

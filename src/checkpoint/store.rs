@@ -1,17 +1,17 @@
 //! A folder of checkpoints: names, the newest and the best one, removal of old ones.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::atomic_file;
 use crate::checkpoint::{CheckpointError, Snapshot, TrainingProgress, file};
+use crate::directory_lock::DirectoryLock;
 use crate::error::at_least_one;
 
 const PREFIX: &str = "turn-";
 const EXTENSION: &str = "ckpt";
 const BEST: &str = "best.ckpt";
-const LOCK: &str = ".lock";
 
 /// A folder of checkpoints: `turn-<number of turns>.ckpt` and `best.ckpt`.
 ///
@@ -27,11 +27,6 @@ const LOCK: &str = ".lock";
 pub struct CheckpointStore {
     directory: PathBuf,
     keep_last: usize,
-}
-
-/// The right to write to a folder, until it is dropped or the process ends.
-pub(crate) struct StoreLock {
-    _file: File,
 }
 
 impl CheckpointStore {
@@ -85,7 +80,7 @@ impl CheckpointStore {
     /// As [`save`](Self::save), with the right to write.
     pub(crate) fn save_locked(
         &self,
-        lock: &StoreLock,
+        lock: &DirectoryLock,
         snapshot: &Snapshot,
     ) -> Result<PathBuf, CheckpointError> {
         let turns = snapshot.progress.turns;
@@ -97,7 +92,7 @@ impl CheckpointStore {
         for (_, old) in later.into_iter().chain(too_old) {
             Self::remove(&old)?;
         }
-        self.remove_unfinished(lock)?;
+        lock.remove_unfinished().map_err(failed)?;
         Ok(path)
     }
 
@@ -122,23 +117,6 @@ impl CheckpointStore {
         }
     }
 
-    /// Removes unfinished files and folders of killed processes.
-    fn remove_unfinished(&self, _: &StoreLock) -> Result<(), CheckpointError> {
-        let in_folder = || CheckpointError::io(&self.directory);
-        for entry in fs::read_dir(&self.directory).map_err(in_folder())? {
-            let path = entry.map_err(in_folder())?.path();
-            if atomic_file::is_unfinished(&path) {
-                let removed = if path.is_dir() {
-                    fs::remove_dir_all(&path)
-                } else {
-                    fs::remove_file(&path)
-                };
-                removed.map_err(CheckpointError::io(&path))?;
-            }
-        }
-        Ok(())
-    }
-
     /// Writes a checkpoint as the best one and replaces the previous one.
     ///
     /// # Errors
@@ -151,7 +129,7 @@ impl CheckpointStore {
     /// As [`save_best`](Self::save_best), with the right to write.
     pub(crate) fn save_best_locked(
         &self,
-        lock: &StoreLock,
+        lock: &DirectoryLock,
         snapshot: &Snapshot,
     ) -> Result<PathBuf, CheckpointError> {
         let path = self.directory.join(BEST);
@@ -161,7 +139,7 @@ impl CheckpointStore {
 
     fn write(
         &self,
-        _: &StoreLock,
+        _: &DirectoryLock,
         path: &Path,
         snapshot: &Snapshot,
     ) -> Result<(), CheckpointError> {
@@ -174,21 +152,11 @@ impl CheckpointStore {
     }
 
     /// Takes the right to write to the folder.
-    pub(crate) fn lock(&self) -> Result<StoreLock, CheckpointError> {
-        let path = self.directory.join(LOCK);
-        let open = File::options().create(true).append(true).open(&path);
-        let file = open.map_err(CheckpointError::io(&path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let directory = self.directory.clone();
-                return Err(CheckpointError::InUse { directory });
-            }
-            // A file system without locks.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(CheckpointError::io(&path)(error)),
-        }
-        Ok(StoreLock { _file: file })
+    pub(crate) fn lock(&self) -> Result<DirectoryLock, CheckpointError> {
+        let lock = DirectoryLock::acquire(&self.directory).map_err(failed)?;
+        lock.ok_or_else(|| CheckpointError::InUse {
+            directory: self.directory.clone(),
+        })
     }
 
     /// Checks that all checkpoints in the folder are of the same training, by their headers.
@@ -307,6 +275,10 @@ fn in_the_way(error: CheckpointError) -> CheckpointError {
     }
 }
 
+fn failed((path, source): (PathBuf, io::Error)) -> CheckpointError {
+    CheckpointError::Io { path, source }
+}
+
 fn name(turns: u64) -> String {
     format!("{PREFIX}{turns:010}.{EXTENSION}")
 }
@@ -323,6 +295,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::part::Part;
     use crate::checkpoint::{CheckpointProblem, Description};
+    use crate::directory_lock;
 
     fn snapshot(turns: u64) -> Snapshot {
         of_training("this one", turns)
@@ -461,7 +434,7 @@ mod tests {
         let mut all: Vec<_> = fs::read_dir(store.directory())
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .filter(|path| !path.ends_with(LOCK))
+            .filter(|path| !path.ends_with(directory_lock::LOCK))
             .map(|path| (path.clone(), fs::read(path).unwrap()))
             .collect();
         all.sort();

@@ -103,10 +103,8 @@ take_tensor!(ImageBatch, VideoBatch, FbankBatch);
 
 impl TakeRows for TokenBatch {
     fn take_rows(&self, rows: &[usize], device: &Device) -> Result<Self> {
-        Ok(Self {
-            ids: self.ids.take_rows(rows, device)?,
-            mask: self.mask.take_rows(rows, device)?,
-        })
+        let ids = self.ids().take_rows(rows, device)?;
+        Ok(self.with_rows(ids, self.mask().take_rows(rows, device)?))
     }
 }
 

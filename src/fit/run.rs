@@ -17,7 +17,7 @@ use crate::fit::{Ending, FitConfig, FitError, Fitted, Turns};
 use crate::loader::TrainingData;
 use crate::logger::{PlainRenderer, TableLogger};
 use crate::method::MultimodalMethod;
-use crate::metric::ModalityMetrics;
+use crate::metric::{DataWaitMetric, ModalityMetrics};
 use crate::modality::MultimodalBatch;
 
 /// Trains a model on `train`, selects the best epoch on `valid`, and fits the temperatures of the model
@@ -119,7 +119,10 @@ pub fn fit<M: MultimodalMethod>(
     if let Some(patience) = config.patience {
         resumable = resumable.with_patience(patience)?;
     }
-    let paradigm = supervised(config, directory, &names, training.loader, valid.clone())?;
+    let mut paradigm = supervised(config, directory, &names, training.loader, valid.clone())?;
+    if let Some(wait) = train.wait {
+        paradigm = paradigm.metric_train_numeric(DataWaitMetric::new(wait));
+    }
     let optimizer = config.optimizer.clone();
     let (result, history) = resumable.launch(paradigm, model, optimizer, scheduler)?;
 
@@ -184,7 +187,9 @@ fn supervised<M: MultimodalMethod>(
         PlainRenderer::new(io::sink())
     };
     let branches = names.iter().map(String::as_str).chain(["fused"]);
-    let mut renderer = renderer.with_metrics(branches.map(|name| format!("Accuracy {name}")));
+    let accuracies = branches.map(|name| format!("Accuracy {name}"));
+    let shown = accuracies.chain([DataWaitMetric::NAME.to_string()]);
+    let mut renderer = renderer.with_metrics(shown);
     if let Some(label) = &config.label {
         renderer = renderer.with_label(label);
     }

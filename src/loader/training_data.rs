@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::loader::{SeededLoader, SourceLoader};
+use crate::loader::{LoaderWait, SeededLoader, SourceLoader};
 use crate::modality::{ModalityInputs, MultimodalBatch};
 
 /// Batches to train on and their number in a pass, which learning-rate schedules need.
@@ -16,6 +16,8 @@ pub struct TrainingData<In: ModalityInputs> {
     pub batches: SourceLoader<MultimodalBatch<In>>,
     /// Number of batches of a pass.
     pub n_batches: usize,
+    /// The time that is spent waiting for batches, if it is measured.
+    pub wait: Option<LoaderWait>,
 }
 
 impl<In: ModalityInputs> TrainingData<In> {
@@ -26,7 +28,16 @@ impl<In: ModalityInputs> TrainingData<In> {
         Self {
             batches: batches.into(),
             n_batches,
+            wait: None,
         }
+    }
+
+    /// Measures the share of the training that waits for data: `wait` is
+    /// [`SeededLoader::wait`](SeededLoader::wait). [`fit`](crate::fit::fit) reports it as the metric "Data
+    /// wait".
+    pub fn with_wait(mut self, wait: LoaderWait) -> Self {
+        self.wait = Some(wait);
+        self
     }
 }
 
@@ -36,7 +47,7 @@ where
     In: ModalityInputs,
 {
     fn from(loader: SeededLoader<I, MultimodalBatch<In>>) -> Self {
-        let n_batches = loader.n_batches();
-        Self::new(Arc::new(loader), n_batches)
+        let (n_batches, wait) = (loader.n_batches(), loader.wait());
+        Self::new(Arc::new(loader), n_batches).with_wait(wait)
     }
 }

@@ -5,6 +5,7 @@
 
 mod average_precision;
 mod calibration_error;
+mod data_wait;
 mod epoch;
 mod fusion_weight;
 mod imbalance;
@@ -18,6 +19,7 @@ mod shapley;
 
 pub use average_precision::AveragePrecisionMetric;
 pub use calibration_error::CalibrationErrorMetric;
+pub use data_wait::DataWaitMetric;
 pub use fusion_weight::FusionWeightMetric;
 pub use imbalance::ImbalanceMetric;
 pub use input::MetricInput;

@@ -1,6 +1,6 @@
 //! Typed inputs of common modalities, which keep a wrong modality from compiling.
 
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
 use crate::modality::{SelectRows, ZeroRows};
@@ -57,72 +57,9 @@ tensor_input!(
     3
 );
 
-/// Token ids of texts, and which of them are tokens.
-///
-/// Zero rows are texts without a token: `ids` of 0 and a mask of `false`.
-#[derive(Debug, Clone)]
-pub struct TokenBatch {
-    /// The ids of the tokens, `[batch, length]`.
-    pub ids: Tensor<2, Int>,
-    /// `true` for a token, `false` for padding, `[batch, length]`.
-    pub mask: Tensor<2, Bool>,
-}
-
-impl SelectRows for TokenBatch {
-    fn n_rows(&self) -> Result<usize> {
-        (self.ids.clone(), self.mask.clone()).n_rows()
-    }
-
-    fn select_rows(self, rows: &[usize]) -> Result<Self> {
-        let (ids, mask) = (self.ids, self.mask).select_rows(rows)?;
-        Ok(Self { ids, mask })
-    }
-}
-
-impl ZeroRows for TokenBatch {
-    fn zeros(&self, n_rows: usize, device: &Device) -> Self {
-        Self {
-            ids: self.ids.zeros(n_rows, device),
-            mask: self.mask.zeros(n_rows, device),
-        }
-    }
-
-    fn place_rows(self, rows: &[usize], n_rows: usize) -> Result<Self> {
-        let (ids, mask) = (self.ids, self.mask).place_rows(rows, n_rows)?;
-        Ok(Self { ids, mask })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_devices;
-
-    #[test]
-    fn tokens_move_with_their_mask() {
-        for device in test_devices() {
-            let ids = Tensor::<2, Int>::from_ints([[7, 8], [9, 0], [5, 6]], &device);
-            let mask = ids.clone().not_equal_elem(0);
-            let tokens = TokenBatch { ids, mask };
-            assert_eq!(tokens.n_rows().unwrap(), 3);
-            let placed = tokens
-                .select_rows(&[1, 0])
-                .and_then(|tokens| tokens.place_rows(&[2, 0], 3))
-                .unwrap();
-            let ids: Vec<i64> = placed.ids.into_data().iter().collect();
-            let mask: Vec<bool> = placed.mask.into_data().iter().collect();
-            assert_eq!(ids, [7, 8, 0, 0, 9, 0]);
-            assert_eq!(mask, [true, true, false, false, true, false]);
-        }
-    }
-
-    #[test]
-    fn a_mask_of_other_rows_is_refused() {
-        let device = Device::flex();
-        let ids = Tensor::<2, Int>::from_ints([[7, 8]], &device);
-        let mask = Tensor::<2, Int>::from_ints([[1, 1], [1, 0]], &device).not_equal_elem(0);
-        assert!(TokenBatch { ids, mask }.n_rows().is_err());
-    }
 
     #[test]
     fn images_keep_their_type() {

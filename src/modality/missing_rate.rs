@@ -5,6 +5,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::error::{MlaError, Result, fraction};
 use crate::modality::Presence;
+use crate::modality::missing_protocol::{MissingProtocol, cpm_nets};
 
 /// A missing rate `eta`, from which modality masks are drawn.
 ///
@@ -12,8 +13,9 @@ use crate::modality::Presence;
 /// |---|---|---|
 /// | `rate` | probability of dropping a modality of a sample | `[0, 1)` |
 /// | `seed` | seed of the masks | any |
+/// | `protocol` | how masks are drawn, [`MissingProtocol::Independent`] by default | |
 ///
-/// Each of the `M` modalities of each sample is dropped with probability `eta`, independently. Where
+/// By default, each of the `M` modalities of each sample is dropped with probability `eta`, independently. Where
 /// that leaves nothing, one modality, chosen uniformly, is kept. A modality is therefore missing
 /// in a sample with probability
 ///
@@ -22,12 +24,14 @@ use crate::modality::Presence;
 /// ```
 ///
 /// ([`expected_share`](Self::expected_share)), a little below `eta`: of two modalities 0.375 for
-/// `eta = 0.5`, and 0.455 for `eta = 0.7`.
+/// `eta = 0.5`, and 0.455 for `eta = 0.7`. Published results are of another protocol:
+/// [`MissingProtocol::CpmNets`].
 ///
-/// A mask is a function of rate, seed, name of the split, number of samples and number of
+/// A mask is a function of rate, seed, protocol, name of the split, number of samples and number of
 /// modalities, and of nothing else, which means that all compared methods share it. Splits with
 /// different names are independent. For the same seed, the entries missing at one rate are also
-/// missing at any larger one, and a longer split begins with the mask of a shorter one.
+/// missing at any larger one, and a longer split begins with the mask of a shorter one; both hold for
+/// independent drops only.
 ///
 /// ```
 /// use burn_mla::modality::MissingRate;
@@ -46,6 +50,7 @@ use crate::modality::Presence;
 pub struct MissingRate {
     rate: f64,
     seed: u64,
+    protocol: MissingProtocol,
 }
 
 impl MissingRate {
@@ -56,7 +61,17 @@ impl MissingRate {
     /// [`MlaError::HyperParameter`] for a rate outside `[0, 1)`.
     pub fn new(rate: f64, seed: u64) -> Result<Self> {
         let rate = fraction("missing rate", rate)?;
-        Ok(Self { rate, seed })
+        Ok(Self {
+            rate,
+            seed,
+            protocol: MissingProtocol::Independent,
+        })
+    }
+
+    /// Sets how masks are drawn.
+    pub fn with_protocol(mut self, protocol: MissingProtocol) -> Self {
+        self.protocol = protocol;
+        self
     }
 
     /// The rate `eta`.
@@ -69,14 +84,22 @@ impl MissingRate {
         self.seed
     }
 
-    /// The expected share of samples that lack a modality, `eta - eta^M / M` for
-    /// `M = n_modalities`; 0 for `M = 0`.
+    /// How masks are drawn.
+    pub fn protocol(&self) -> MissingProtocol {
+        self.protocol
+    }
+
+    /// The expected share of samples that lack a modality, for `M = n_modalities`: `eta - eta^M / M`, or
+    /// `min(eta, 1 - 1/M)` by [`MissingProtocol::CpmNets`]; 0 for `M = 0`.
     pub fn expected_share(&self, n_modalities: usize) -> f64 {
-        let kept = match n_modalities {
+        let m = match n_modalities {
             0 => return 0.0,
-            m => self.rate.powf(m as f64) / m as f64,
+            m => m as f64,
         };
-        self.rate - kept
+        match self.protocol {
+            MissingProtocol::Independent => self.rate - self.rate.powf(m) / m,
+            MissingProtocol::CpmNets => self.rate.min(1.0 - 1.0 / m),
+        }
     }
 
     /// Draws the mask of a split.
@@ -90,10 +113,9 @@ impl MissingRate {
 
     /// Draws the mask of a split whose samples lack modalities already.
     ///
-    /// Each modality that a sample has in `natural` is dropped with probability `eta`. Where that
-    /// leaves nothing, one of them is kept, each with the same probability. The draws of a sample do
-    /// not depend on `natural`: with a complete one, the mask is that of
-    /// [`presence`](Self::presence).
+    /// The protocol applies to the modalities that a sample has in `natural`: at least one of them is kept,
+    /// each with the same probability. With a complete `natural`, the mask is that of
+    /// [`presence`](Self::presence). Independent drops of a sample do not depend on `natural`.
     ///
     /// ```
     /// use burn_mla::modality::{MissingRate, Presence};
@@ -109,13 +131,24 @@ impl MissingRate {
     ///
     /// [`MlaError::NoModalities`] for a mask without modalities.
     pub fn presence_within(&self, split: &str, natural: &Presence) -> Result<Presence> {
-        let (n_samples, n_modalities) = (natural.n_samples(), natural.n_modalities());
+        let n_modalities = natural.n_modalities();
         if n_modalities == 0 {
             return Err(MlaError::NoModalities {
                 what: "a modality mask",
             });
         }
-        let mut numbers = self.numbers(split, n_modalities);
+        let mask = match self.protocol {
+            MissingProtocol::Independent => self.independent(split, natural),
+            MissingProtocol::CpmNets => cpm_nets(self.rate, natural, |draw| {
+                self.numbers(split, n_modalities, 1 + draw)
+            }),
+        };
+        Presence::from_mask(mask, n_modalities)
+    }
+
+    fn independent(&self, split: &str, natural: &Presence) -> Vec<bool> {
+        let (n_samples, n_modalities) = (natural.n_samples(), natural.n_modalities());
+        let mut numbers = self.numbers(split, n_modalities, 0);
         let mut draws = vec![0.0; n_modalities];
         let mut mask = Vec::new();
         for sample in 0..n_samples {
@@ -128,20 +161,22 @@ impl MissingRate {
             let kept = draws.iter().enumerate();
             mask.extend(kept.map(|(modality, &draw)| has(&(modality, &draw)) && draw >= limit));
         }
-        Presence::from_mask(mask, n_modalities)
+        mask
     }
 
-    fn numbers(&self, split: &str, n_modalities: usize) -> ChaCha12Rng {
+    /// Random numbers for a split; `stream` tells protocols and their draws apart.
+    fn numbers(&self, split: &str, n_modalities: usize, stream: u64) -> ChaCha12Rng {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         seed[8..16].copy_from_slice(&fnv1a(split.as_bytes()).to_le_bytes());
         seed[16..24].copy_from_slice(&(n_modalities as u64).to_le_bytes());
+        seed[24..].copy_from_slice(&stream.to_le_bytes());
         ChaCha12Rng::from_seed(seed)
     }
 }
 
 /// Uniform in `[0, 1)`, a multiple of `2^-53`.
-fn uniform(numbers: &mut ChaCha12Rng) -> f64 {
+pub(super) fn uniform(numbers: &mut ChaCha12Rng) -> f64 {
     (numbers.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 

@@ -9,11 +9,13 @@ mod masking;
 #[cfg(test)]
 mod masking_tests;
 mod media;
+mod missing_protocol;
 mod missing_rate;
 pub(crate) mod one_of;
 mod presence;
 mod rows;
 mod targets;
+mod tokens;
 mod turn;
 
 pub use batch::{MultimodalBatch, UnimodalBatch};
@@ -22,7 +24,8 @@ pub use input::{ModalityInput, ModalityInputs, PairedInputs, Rows};
 #[cfg(feature = "train")]
 pub use manifest::{ManifestError, ManifestProblem, MissingManifest};
 pub use masking::KeepPresent;
-pub use media::{FbankBatch, ImageBatch, TokenBatch, VideoBatch};
+pub use media::{FbankBatch, ImageBatch, VideoBatch};
+pub use missing_protocol::MissingProtocol;
 pub use missing_rate::MissingRate;
 pub use one_of::{OneOf2, OneOf3, OneOf4, OneOf5, OneOf6, OneOf7, OneOf8};
 pub use presence::Presence;
@@ -31,4 +34,5 @@ pub(crate) use rows::are_all;
 pub(crate) use rows::check_rows;
 pub use rows::{SelectRows, ZeroRows};
 pub use targets::Targets;
+pub use tokens::TokenBatch;
 pub use turn::{Indexed, Turn};

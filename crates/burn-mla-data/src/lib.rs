@@ -3,6 +3,7 @@
 
 #[cfg(feature = "audio")]
 pub mod audio;
+pub mod cache;
 mod content;
 pub mod dataset;
 #[cfg(any(feature = "audio", feature = "image", feature = "video"))]
@@ -11,6 +12,9 @@ mod error;
 pub mod features;
 #[cfg(all(test, any(feature = "audio", feature = "image")))]
 mod fixtures;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "image")]
 pub mod image;
 pub mod manifest;
@@ -24,3 +28,8 @@ pub use content::ContentType;
 #[cfg(any(feature = "audio", feature = "image", feature = "video"))]
 pub use draw::DrawKey;
 pub use error::{DataError, Result};
+
+/// The page on your own data, whose snippets are doc tests.
+#[cfg(all(doctest, feature = "image", feature = "text"))]
+#[doc = include_str!("../../../docs/own_data.md")]
+mod page {}

@@ -1,7 +1,7 @@
 //! Blocks of an encoder: freezing by name, and parameter groups and learning rates per block.
 
-use burn::lr_scheduler::DynLrScheduler;
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::lr_scheduler::LrSchedulerConfig;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrSchedulerConfig;
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamGroup};
 use burn::tensor::{Bool, Int, Tensor};
 use burn_mla::MlaError;
@@ -86,7 +86,7 @@ pub fn freeze_first<E: Blocks>(encoder: E, n_blocks: usize) -> burn_mla::Result<
 
 /// Returns the parameters of each block of encoder `modality` of an [`Mla`](burn_mla::Mla), from the
 /// input to the output, for Burn's [`ModuleOptimizer::with_group`] and
-/// [`ModuleLrScheduler::with_group`].
+/// [`ModuleLrSchedulerConfig::with_group`].
 ///
 /// The groups match paths within the model and therefore stay valid after a record is loaded.
 ///
@@ -106,32 +106,37 @@ pub fn block_groups<E: Blocks>(encoder: &E, modality: usize) -> Vec<ParamGroup> 
 /// [`Mla`](burn_mla::Mla), as in the fine-tuning of BEiT (Bao et al., ICLR 2022).
 ///
 /// The last block has `decay` times the learning rate, the one before it `decay^2`, and so on.
-/// `schedule` returns the schedule for such a factor. The head and what is in no block keep those of
-/// `scheduler`. Set momentum, weight decay and other options per block by [`block_groups`].
+/// `schedule` returns the schedule for such a factor: a number, or the configuration of any of Burn's
+/// schedules. The head and what is in no block keep the base schedule of `config`. Set momentum, weight
+/// decay and other options per block by [`block_groups`].
 ///
 /// ```
-/// use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+/// use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+/// use burn::lr_scheduler::module_lr_scheduler::ModuleLrSchedulerConfig;
 /// use burn::tensor::Device;
 /// use burn_mla::modality::ImageBatch;
 /// use burn_mla_encoders::blocks::layer_decay;
 /// use burn_mla_encoders::resnet::ResNetConfig;
 ///
 /// let encoder = ResNetConfig::resnet18().init::<ImageBatch>(&Device::flex())?;
-/// let scheduler = ModuleLrScheduler::new(1e-3);
-/// let scheduler = layer_decay(scheduler, &encoder, 0, 0.75, |factor| 1e-3 * factor)?;
-/// # Ok::<(), burn_mla::MlaError>(())
+/// // From 1e-3 to 0 in 500 turns, and from less in the blocks of the encoder.
+/// let cosine = |factor| CosineAnnealingLrSchedulerConfig::new(1e-3 * factor, 500);
+/// let config = ModuleLrSchedulerConfig::new(cosine(1.0).into());
+/// let mut scheduler = layer_decay(config, &encoder, 0, 0.75, cosine)?.init()?;
+/// assert_eq!(scheduler.step().base(), 1e-3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
 ///
 /// [`MlaError::HyperParameter`] if `decay` is not in `(0, 1]`.
-pub fn layer_decay<E: Blocks, S: Into<DynLrScheduler>>(
-    scheduler: ModuleLrScheduler,
+pub fn layer_decay<E: Blocks, S: Into<LrSchedulerConfig>>(
+    config: ModuleLrSchedulerConfig,
     encoder: &E,
     modality: usize,
     decay: f64,
     schedule: impl Fn(f64) -> S,
-) -> burn_mla::Result<ModuleLrScheduler> {
+) -> burn_mla::Result<ModuleLrSchedulerConfig> {
     if !(decay > 0.0 && decay <= 1.0) {
         return Err(MlaError::HyperParameter {
             name: "decay",
@@ -141,15 +146,20 @@ pub fn layer_decay<E: Blocks, S: Into<DynLrScheduler>>(
     }
     let mut factor = 1.0;
     let groups = block_groups(encoder, modality).into_iter().rev();
-    Ok(groups.fold(scheduler, |scheduler, group| {
+    Ok(groups.fold(config, |config, group| {
         factor *= decay;
-        scheduler.with_group(group, schedule(factor))
+        config.with_group(group, schedule(factor))
     }))
 }
 
-/// The path of element `index` of the list `name`.
-pub(crate) fn path(name: &str, index: usize) -> String {
-    format!("{name}.{index}")
+/// The blocks of an encoder: the modules in front of the first block together, then each element of
+/// the lists, which are given by name and length.
+pub(crate) fn in_order(front: &[&str], lists: &[(&str, usize)]) -> Vec<Vec<String>> {
+    let front = front.iter().map(|name| (*name).to_string()).collect();
+    let elements = lists
+        .iter()
+        .flat_map(|(name, n)| (0..*n).map(move |index| vec![format!("{name}.{index}")]));
+    std::iter::once(front).chain(elements).collect()
 }
 
 /// The parameters whose paths start with one of `names`.

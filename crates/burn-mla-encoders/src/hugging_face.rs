@@ -2,20 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use crate::FileError;
 
 /// An error in reading a `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HuggingFaceError {
     /// A file that cannot be read, or that is not a JSON object.
-    #[error("{}: {message}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Message of the operating system or the parser.
-        message: String,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A key that the file lacks.
     #[error("{}: `{key}` is missing", path.display())]
     Missing {
@@ -38,7 +36,7 @@ pub enum HuggingFaceError {
     },
 }
 
-/// A JSON object in a file, whose values are read by key.
+/// A JSON object in a file, or one of its list, whose values are read by key.
 pub(crate) struct JsonFile {
     path: PathBuf,
     values: serde_json::Map<String, Value>,
@@ -46,16 +44,20 @@ pub(crate) struct JsonFile {
 
 impl JsonFile {
     pub(crate) fn read(path: &Path) -> Result<Self, HuggingFaceError> {
-        let file = |message: String| HuggingFaceError::File {
-            path: path.to_path_buf(),
-            message,
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
-        let values = serde_json::from_str(&text).map_err(|error| file(error.to_string()))?;
         Ok(Self {
+            values: parse(path)?,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Reads a list of objects.
+    pub(crate) fn read_list(path: &Path) -> Result<Vec<Self>, HuggingFaceError> {
+        let list: Vec<serde_json::Map<String, Value>> = parse(path)?;
+        let objects = list.into_iter().map(|values| Self {
             path: path.to_path_buf(),
             values,
-        })
+        });
+        Ok(objects.collect())
     }
 
     /// Returns the object under a key, empty if the key is missing or null.
@@ -130,4 +132,13 @@ impl JsonFile {
             expected,
         }
     }
+}
+
+fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, HuggingFaceError> {
+    let file = |message: String| FileError {
+        path: path.to_path_buf(),
+        message,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
+    Ok(serde_json::from_str(&text).map_err(|error| file(error.to_string()))?)
 }

@@ -110,7 +110,7 @@ mod tests {
             let projected = Projected::init(bert, 3, vec![5], 0.0, &device).unwrap();
             let ids = Tensor::<2, burn::tensor::Int>::from_ints([[1, 2], [3, 0]], &device);
             let mask = ids.clone().not_equal_elem(0);
-            let tokens = burn_mla::modality::TokenBatch { ids, mask };
+            let tokens = burn_mla::modality::TokenBatch::new(ids, mask);
             assert!(projected.check(&tokens).is_ok());
             assert_eq!(projected.encode(tokens).dims(), [2, 3]);
             assert_eq!(projected.blocks()[2], ["encoder.layers.1"]);

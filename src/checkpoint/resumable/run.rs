@@ -14,11 +14,11 @@ use burn::train::{
 };
 
 use super::{ResumableTraining, Start, locked};
-use crate::checkpoint::store::StoreLock;
 use crate::checkpoint::{
     Capture, CheckpointError, EpochRecord, Snapshot, TrainingProgress, ValidationRecord,
     same_option,
 };
+use crate::directory_lock::DirectoryLock;
 use crate::error::MlaError;
 use crate::evaluation::Evaluation;
 use crate::loader::derived;
@@ -36,7 +36,7 @@ struct Run<'a, M: MultimodalMethod> {
     accumulation: usize,
     /// Number of turns at the last checkpoint.
     saved_at: u64,
-    lock: StoreLock,
+    lock: DirectoryLock,
 }
 
 impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {

@@ -8,6 +8,7 @@ mod wait;
 mod workers;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
@@ -205,6 +206,7 @@ where
             order,
             at: 0,
             workers,
+            last: None,
         })
     }
 
@@ -262,6 +264,8 @@ struct SeededIter<'a, I, O> {
     order: Arc<[usize]>,
     at: usize,
     workers: Option<Workers<O>>,
+    /// When the last batch arrived.
+    last: Option<Instant>,
 }
 
 impl<I, O> Iterator for SeededIter<'_, I, O> {
@@ -271,6 +275,7 @@ impl<I, O> Iterator for SeededIter<'_, I, O> {
         let end = self.at.saturating_add(self.loader.batch_size);
         let items = self.at..self.order.len().min(end);
         if items.is_empty() {
+            self.loader.wait.end(&mut self.last);
             return None;
         }
         self.at = items.end;
@@ -278,7 +283,7 @@ impl<I, O> Iterator for SeededIter<'_, I, O> {
             Some(workers) => workers.next(),
             None => self.loader.items.batch(self.pass, &self.order[items]),
         };
-        Some(self.loader.wait.measure(make))
+        Some(self.loader.wait.measure(&mut self.last, make))
     }
 }
 

@@ -247,7 +247,15 @@ fn waiting_is_measured() {
         Ok(item)
     });
     let wait = loader.wait();
-    pass(&loader);
+    for batch in loader.iter() {
+        batch.unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     assert_eq!(wait.batches(), 2);
     assert!(wait.duration().as_millis() >= 20);
+    // The work on both batches is in between.
+    assert!((wait.elapsed() - wait.duration()).as_millis() >= 20);
+    let elapsed = wait.elapsed();
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    assert_eq!(wait.elapsed(), elapsed);
 }

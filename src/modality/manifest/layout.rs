@@ -5,14 +5,15 @@ use serde_json::error::Category;
 
 use crate::error::MlaError;
 use crate::modality::manifest::check_samples;
-use crate::modality::{ManifestProblem, MissingManifest, MissingRate, Presence};
+use crate::modality::{ManifestProblem, MissingManifest, MissingProtocol, MissingRate, Presence};
 
 /// In UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 pub(super) const FORMAT: &str = "burn-mla missing modalities";
-/// To be raised with every change that an older version would misread.
-const VERSION: u64 = 1;
+/// To be raised with every change that an older version would misread. Version 2 has protocols; masks of
+/// independent drops are written as version 1.
+const VERSION: u64 = 2;
 
 impl MissingManifest {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, ManifestProblem> {
@@ -29,7 +30,7 @@ impl MissingManifest {
             let message = format!("its format is `{}`", header.format);
             return Err(ManifestProblem::Foreign { message });
         }
-        if header.version != VERSION {
+        if !(1..=VERSION).contains(&header.version) {
             return Err(ManifestProblem::Version {
                 version: header.version,
                 known: VERSION,
@@ -58,9 +59,13 @@ impl MissingManifest {
         };
         Layout {
             format: FORMAT.to_string(),
-            version: VERSION,
+            version: match self.rate.protocol() {
+                MissingProtocol::Independent => 1,
+                MissingProtocol::CpmNets => 2,
+            },
             rate: self.rate.rate(),
             seed: self.rate.seed(),
+            protocol: self.rate.protocol(),
             modalities: self.modalities.clone(),
             splits: self.splits.iter().map(split).collect(),
         }
@@ -68,7 +73,8 @@ impl MissingManifest {
 
     fn from_layout(layout: Layout) -> Result<Self, ManifestProblem> {
         let rate = MissingRate::new(layout.rate, layout.seed)
-            .map_err(|_| ManifestProblem::Rate { rate: layout.rate })?;
+            .map_err(|_| ManifestProblem::Rate { rate: layout.rate })?
+            .with_protocol(layout.protocol);
         let n_modalities = layout.modalities.len();
         if n_modalities == 0 {
             return Err(ManifestProblem::NoModalities);
@@ -97,8 +103,14 @@ pub(super) struct Layout {
     version: u64,
     rate: f64,
     seed: u64,
+    #[serde(default, skip_serializing_if = "is_independent")]
+    protocol: MissingProtocol,
     modalities: Vec<String>,
     splits: Vec<Split>,
+}
+
+fn is_independent(protocol: &MissingProtocol) -> bool {
+    *protocol == MissingProtocol::Independent
 }
 
 #[derive(Serialize, Deserialize)]

@@ -44,6 +44,9 @@ pub use error::{ManifestError, ManifestProblem};
 ///   ]
 /// }
 /// ```
+///
+/// A file of another [protocol](crate::modality::MissingProtocol) than independent drops is of version 2
+/// and has a field `protocol`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MissingManifest {
     rate: MissingRate,

@@ -1,6 +1,7 @@
 use super::layout::FORMAT;
 use super::*;
 use crate::error::MlaError;
+use crate::modality::MissingProtocol;
 use serde_json::{Value, json};
 
 const SPLITS: [(&str, usize); 3] = [("train", 40), ("valid", 9), ("test", 0)];
@@ -21,6 +22,24 @@ fn what_is_saved_is_read_back_at_any_rate() {
     }
     let files: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(files.len(), 1, "nothing temporary stays: {files:?}");
+}
+
+#[test]
+fn a_protocol_is_kept_and_older_versions_refuse_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing.json");
+    let version = |path| {
+        let file: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        (file["version"].clone(), file["protocol"].clone())
+    };
+    manifest(0.5).save(&path).unwrap();
+    assert_eq!(version(&path), (json!(1), Value::Null));
+    let rate = manifest(0.5).rate().with_protocol(MissingProtocol::CpmNets);
+    let saved = MissingManifest::new(rate, ["audio", "video", "text"], SPLITS).unwrap();
+    assert_ne!(saved.presence("train"), manifest(0.5).presence("train"));
+    saved.save(&path).unwrap();
+    assert_eq!(version(&path), (json!(2), json!("CpmNets")));
+    assert_eq!(MissingManifest::load(&path).unwrap(), saved);
 }
 
 #[test]
@@ -133,12 +152,16 @@ fn what_is_wrong_with_a_file_is_said() {
         ManifestProblem::Rate { rate: 1.0 }
     );
     assert_eq!(
-        problem(|file| file["version"] = json!(2)),
+        problem(|file| file["version"] = json!(3)),
         ManifestProblem::Version {
-            version: 2,
-            known: 1
+            version: 3,
+            known: 2
         }
     );
+    assert!(matches!(
+        problem(|file| file["protocol"] = json!("Other")),
+        ManifestProblem::Field { message } if message.contains("CpmNets")
+    ));
     assert!(matches!(
         problem(|file| file["seed"] = json!(-1)),
         ManifestProblem::Field { .. }

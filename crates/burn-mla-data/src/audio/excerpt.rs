@@ -52,6 +52,11 @@ impl Excerpt {
         }
     }
 
+    /// Whether [`draw_start`](Self::draw_start) draws a number.
+    pub(super) fn is_random(&self, sample_rate: u32) -> bool {
+        self.last_start(sample_rate) > 0
+    }
+
     /// Returns the excerpt of a waveform of one channel.
     ///
     /// # Errors

@@ -5,11 +5,13 @@ use std::path::Path;
 use burn::config::Config;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::augment::SpecAugment;
 use super::error::{AudioError, Result};
 use super::excerpt::Excerpt;
 use super::fbank::{Fbank, FbankConfig};
+use super::prepared::PreparedAudio;
 use super::reader::AudioReader;
 use super::spectrogram::{Spectrogram, SpectrogramConfig};
 use super::time_frequency::{AudioNormalization, TimeFrequency};
@@ -174,7 +176,7 @@ impl AudioFrontEnd {
     ///
     /// A waveform that is too short, or a channel that does not exist.
     pub fn compute(&self, waveform: Waveform) -> Result<TimeFrequency> {
-        self.features(&self.prepare(waveform)?, 0)
+        self.features(&self.one_channel(waveform)?, 0)
     }
 
     /// Computes the features of a waveform as [`read_augmented`](Self::read_augmented) does.
@@ -187,26 +189,94 @@ impl AudioFrontEnd {
         waveform: Waveform,
         numbers: &mut impl Rng,
     ) -> Result<TimeFrequency> {
-        let mut waveform = self.prepare(waveform)?;
-        if let Some((low, high)) = self.config.gain_db {
-            waveform.random_gain(low, high, numbers)?;
+        self.finish_augmented(self.prepared(waveform, true)?, numbers)
+    }
+
+    /// Reads a file and computes what does not depend on random numbers.
+    pub(crate) fn prepare(&self, path: &Path, training: bool) -> Result<PreparedAudio> {
+        let waveform = self.config.reader.read(path)?;
+        self.prepared(waveform, training)
+            .map_err(AudioError::at(path))
+    }
+
+    /// Computes the rest.
+    pub(crate) fn finish(
+        &self,
+        prepared: PreparedAudio,
+        numbers: Option<&mut impl Rng>,
+    ) -> Result<TimeFrequency> {
+        match (numbers, prepared) {
+            (Some(numbers), prepared) => self.finish_augmented(prepared, numbers),
+            (None, PreparedAudio::Features(features)) => Ok(features),
+            (None, PreparedAudio::Waveform(waveform)) => self.features(&waveform, 0),
         }
-        let start = match &self.transform {
-            Transform::Fbank(_) => 0,
-            Transform::Spectrogram(excerpt, _) => {
-                excerpt.draw_start(self.config.sample_rate, numbers)
+    }
+
+    /// Everything that the prepared part depends on.
+    pub(crate) fn prepared_recipe(&self, training: bool) -> Value {
+        let config = &self.config;
+        if training && self.is_waveform_random() {
+            return json!({
+                "sample_rate": config.sample_rate,
+                "down_mix": config.down_mix,
+                "without_mean": self.subtracts_mean(),
+                "reader": config.reader,
+            });
+        }
+        let fixed = config.clone().with_gain_db(None).with_spec_augment(None);
+        json!({"features": fixed})
+    }
+
+    fn prepared(&self, waveform: Waveform, training: bool) -> Result<PreparedAudio> {
+        let waveform = self.one_channel(waveform)?;
+        if training && self.is_waveform_random() {
+            return Ok(PreparedAudio::Waveform(waveform));
+        }
+        self.features(&waveform, 0).map(PreparedAudio::Features)
+    }
+
+    fn finish_augmented(
+        &self,
+        prepared: PreparedAudio,
+        numbers: &mut impl Rng,
+    ) -> Result<TimeFrequency> {
+        let mut features = match prepared {
+            PreparedAudio::Features(features) => features,
+            PreparedAudio::Waveform(mut waveform) => {
+                if let Some((low, high)) = self.config.gain_db {
+                    waveform.random_gain(low, high, numbers)?;
+                }
+                let start = match &self.transform {
+                    Transform::Fbank(_) => 0,
+                    Transform::Spectrogram(excerpt, _) => {
+                        excerpt.draw_start(self.config.sample_rate, numbers)
+                    }
+                };
+                self.features(&waveform, start)?
             }
         };
-        let mut features = self.features(&waveform, start)?;
         if let Some(masks) = &self.config.spec_augment {
             masks.apply(&mut features, numbers);
         }
         Ok(features)
     }
 
+    /// Whether random numbers change the waveform in training, or the part of it.
+    fn is_waveform_random(&self) -> bool {
+        let is_excerpt_random = match &self.transform {
+            Transform::Fbank(_) => false,
+            Transform::Spectrogram(excerpt, _) => excerpt.is_random(self.config.sample_rate),
+        };
+        is_excerpt_random || self.config.gain_db.is_some()
+    }
+
+    fn subtracts_mean(&self) -> bool {
+        matches!(self.transform, Transform::Fbank(_))
+    }
+
     /// One channel at the configured rate. The mean is that of all channels, as published.
-    fn prepare(&self, mut waveform: Waveform) -> Result<Waveform> {
-        if matches!(self.transform, Transform::Fbank(_)) {
+    fn one_channel(&self, mut waveform: Waveform) -> Result<Waveform> {
+        if self.subtracts_mean() {
             waveform.subtract_mean();
         }
         waveform

@@ -1,14 +1,15 @@
 //! Files of audio to waveforms, by `symphonia`.
 
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Seek};
 use std::path::Path;
+use std::time::Duration;
 
 use burn::config::Config;
 use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::formats::probe::{Hint, Probe};
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
+use symphonia::core::io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia::default::formats::{
     AdtsReader, FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader,
@@ -69,51 +70,60 @@ impl AudioReader {
     pub fn decode(&self, bytes: Vec<u8>) -> Result<Waveform> {
         let content = ContentType::detect(&bytes);
         let decoded = content::guarded(|| self.decode_content(bytes, content));
-        decoded.unwrap_or_else(|panic| {
-            Err(AudioError::Malformed {
-                content,
-                n_frames: 0,
-                source: panic.into(),
-            })
-        })
+        decoded.unwrap_or_else(|panic| Err(panicked(content, panic)))
+    }
+
+    /// Reads the duration of a file from its header, without decoding it; `None` if it has none. That of an AAC
+    /// stream, or of an MP3 stream without a Xing header, is an estimate.
+    ///
+    /// # Errors
+    ///
+    /// [`AudioError::File`] with the path and the problem: what cannot be read, is no audio or is malformed.
+    pub fn duration(path: &Path) -> Result<Option<Duration>> {
+        let file = File::open(path).map_err(AudioError::from);
+        file.and_then(|file| Self::duration_of(Box::new(file)))
+            .map_err(AudioError::at(path))
+    }
+
+    pub(crate) fn duration_of(mut source: Box<dyn MediaSource>) -> Result<Option<Duration>> {
+        let mut start = vec![];
+        source.by_ref().take(64).read_to_end(&mut start)?;
+        let content = ContentType::detect(&start);
+        if content == ContentType::Wav {
+            return riff::duration(&mut source);
+        }
+        source.rewind()?;
+        let opened = content::guarded(|| container(source, content));
+        let container = opened.unwrap_or_else(|panic| Err(panicked(content, panic)))?;
+        let track = container.default_track(TrackType::Audio);
+        let track = track.or_else(|| container.tracks().first());
+        let track = track.ok_or(AudioError::NoTrack { content })?;
+        let by_clock = track.time_base.zip(track.duration);
+        let by_clock = by_clock.and_then(|(base, ticks)| base.calc_duration(ticks));
+        let by_samples = || {
+            let parameters = track.codec_params.as_ref()?.audio()?;
+            Some(track.num_frames? as f64 / f64::from(parameters.sample_rate?))
+        };
+        let seconds = by_clock.map(|time| time.as_secs_f64()).or_else(by_samples);
+        Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
     }
 
     fn decode_content(&self, mut bytes: Vec<u8>, content: ContentType) -> Result<Waveform> {
-        let mut probe = Probe::default();
-        match content {
-            ContentType::Wav => {
-                bytes = riff::essential(&bytes)?;
-                probe.register_format::<WavReader<'_>>();
-            }
-            ContentType::Flac => probe.register_format::<FlacReader<'_>>(),
-            ContentType::Mp3 => probe.register_format::<MpaReader<'_>>(),
-            ContentType::Ogg => probe.register_format::<OggReader<'_>>(),
-            ContentType::Adts => probe.register_format::<AdtsReader<'_>>(),
-            ContentType::Mp4 => probe.register_format::<IsoMp4Reader<'_>>(),
-            _ => return Err(AudioError::Content(content)),
+        if content == ContentType::Wav {
+            bytes = riff::essential(&bytes)?;
         }
-        probe.register_metadata::<Id3v2Reader<'_>>();
         let has_exact_length = match content {
             ContentType::Wav | ContentType::Flac => true,
             ContentType::Mp3 => mp3_declares_length(&bytes),
             _ => false,
         };
-        let options = MediaSourceStreamOptions::default();
-        let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), options);
-        let container = probe
-            .probe(
-                &Hint::new(),
-                stream,
-                FormatOptions::default(),
-                MetadataOptions::default(),
-            )
-            .map_err(malformed(content, 0))?;
+        let container = container(Box::new(Cursor::new(bytes)), content)?;
         self.decode_track(container, content, has_exact_length)
     }
 
     fn decode_track(
         &self,
-        mut container: Box<dyn FormatReader + '_>,
+        mut container: Box<dyn FormatReader>,
         content: ContentType,
         has_exact_length: bool,
     ) -> Result<Waveform> {
@@ -190,6 +200,37 @@ impl AudioReader {
             });
         }
         Ok(bytes)
+    }
+}
+
+/// Opens the container of a content.
+fn container(source: Box<dyn MediaSource>, content: ContentType) -> Result<Box<dyn FormatReader>> {
+    let mut probe = Probe::default();
+    match content {
+        ContentType::Wav => probe.register_format::<WavReader<'_>>(),
+        ContentType::Flac => probe.register_format::<FlacReader<'_>>(),
+        ContentType::Mp3 => probe.register_format::<MpaReader<'_>>(),
+        ContentType::Ogg => probe.register_format::<OggReader<'_>>(),
+        ContentType::Adts => probe.register_format::<AdtsReader<'_>>(),
+        ContentType::Mp4 => probe.register_format::<IsoMp4Reader<'_>>(),
+        _ => return Err(AudioError::Content(content)),
+    }
+    probe.register_metadata::<Id3v2Reader<'_>>();
+    probe
+        .probe(
+            &Hint::new(),
+            MediaSourceStream::new(source, MediaSourceStreamOptions::default()),
+            FormatOptions::default(),
+            MetadataOptions::default(),
+        )
+        .map_err(malformed(content, 0))
+}
+
+fn panicked(content: ContentType, message: String) -> AudioError {
+    AudioError::Malformed {
+        content,
+        n_frames: 0,
+        source: message.into(),
     }
 }
 

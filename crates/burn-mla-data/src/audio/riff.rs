@@ -1,5 +1,8 @@
 //! The chunks of a WAV file: a header may claim more than the file holds.
 
+use std::io::{Read, Seek, SeekFrom};
+use std::time::Duration;
+
 use super::error::{AudioError, Result};
 use crate::ContentType;
 
@@ -48,6 +51,36 @@ pub(super) fn essential(bytes: &[u8]) -> Result<Vec<u8>> {
     Err(AudioError::NoTrack {
         content: ContentType::Wav,
     })
+}
+
+/// Returns the duration of a WAV file by its format and the length of its samples, without reading them; `None`
+/// for one without either.
+pub(super) fn duration(file: &mut (impl Read + Seek)) -> Result<Option<Duration>> {
+    let end = file.seek(SeekFrom::End(0))?;
+    let mut at = file.seek(SeekFrom::Start(12))?;
+    let mut bytes_per_second = None;
+    let mut header = [0; 8];
+    while at.saturating_add(8) <= end {
+        file.read_exact(&mut header)?;
+        let [id @ .., a, b, c, d] = header;
+        let left = end - at - 8;
+        let length = u64::from(u32::from_le_bytes([a, b, c, d])).min(left);
+        match (&id, bytes_per_second) {
+            (b"fmt ", _) if length >= 12 => {
+                let mut format = [0; 12];
+                file.read_exact(&mut format)?;
+                let [.., a, b, c, d] = format;
+                bytes_per_second = Some(u32::from_le_bytes([a, b, c, d]));
+            }
+            (b"data", Some(rate)) if rate > 0 => {
+                let seconds = length as f64 / f64::from(rate);
+                return Ok(Duration::try_from_secs_f64(seconds).ok());
+            }
+            _ => {}
+        }
+        at = file.seek(SeekFrom::Start(at + 8 + length.next_multiple_of(2)))?;
+    }
+    Ok(None)
 }
 
 /// Channels and bits are multiplied by the decoder.

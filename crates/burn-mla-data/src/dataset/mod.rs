@@ -3,6 +3,7 @@
 mod class_names;
 pub mod emoji;
 pub mod food101;
+pub mod iemocap;
 mod image_text;
 pub mod mfeat;
 #[cfg(feature = "miniature")]
@@ -11,10 +12,12 @@ pub mod mvsa;
 mod published;
 mod sample_id;
 mod split;
+mod spread;
 mod summary;
 
 pub use class_names::ClassNames;
 pub use published::{DatasetError, Incomplete, Inventory, PublishedDataset, SplitSource};
 pub use sample_id::SampleId;
 pub use split::Split;
+pub use spread::Spread;
 pub use summary::DatasetSummary;

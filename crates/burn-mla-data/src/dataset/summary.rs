@@ -1,10 +1,11 @@
-//! Counts and sizes of a data set, by class, split and modality.
+//! Counts, sizes and durations of a data set, by class, split and modality.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::{ClassNames, Split};
+use super::{ClassNames, Split, Spread};
 
-/// Counts of samples by class, split and modality, and sizes of modalities.
+/// Counts of samples by class, split and modality, and sizes and durations of modalities.
 ///
 /// `Display` prints a table:
 ///
@@ -15,6 +16,7 @@ use super::{ClassNames, Split};
 /// let mut summary = DatasetSummary::new(&classes, ["image", "text"]);
 /// summary.add(Some(Split::Train), Some(0), &[Some(2048), Some(17)]);
 /// summary.add(Some(Split::Test), Some(1), &[None, Some(4)]);
+/// assert_eq!(summary.sizes(1).map(|sizes| (sizes.min, sizes.max)), Some((4, 17)));
 /// assert_eq!(summary.n_of_class(1, None), 1);
 /// assert_eq!(summary.n_with_modality(0, Some(Split::Test)), 0);
 /// println!("{summary}");
@@ -24,8 +26,26 @@ use super::{ClassNames, Split};
 pub struct DatasetSummary {
     classes: Vec<Row>,
     unlabelled: Row,
-    modalities: Vec<(Row, u64)>,
+    modalities: Vec<Modality>,
     samples: Row,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Modality {
+    row: Row,
+    bytes: Vec<u64>,
+    /// The durations that are known, in nanoseconds.
+    durations: Vec<u64>,
+}
+
+impl Modality {
+    fn new(name: impl Into<String>) -> Self {
+        Self {
+            row: Row::new(name),
+            bytes: vec![],
+            durations: vec![],
+        }
+    }
 }
 
 /// Counts of train, valid, test, and of samples without a split.
@@ -60,7 +80,7 @@ impl DatasetSummary {
         Self {
             classes: classes.iter().map(Row::new).collect(),
             unlabelled: Row::new("no label"),
-            modalities: modalities.into_iter().map(|m| (Row::new(m), 0)).collect(),
+            modalities: modalities.into_iter().map(Modality::new).collect(),
             samples: Row::new("samples"),
         }
     }
@@ -80,11 +100,21 @@ impl DatasetSummary {
         self.samples.counts[column] += 1;
         for (modality, size) in sizes.iter().enumerate() {
             if let Some(size) = size {
-                let (row, total) = &mut self.modalities[modality];
-                row.counts[column] += 1;
-                *total += size;
+                let modality = &mut self.modalities[modality];
+                modality.row.counts[column] += 1;
+                modality.bytes.push(*size);
             }
         }
+    }
+
+    /// Adds the duration of the sound or video of a sample, where it is known.
+    ///
+    /// # Panics
+    ///
+    /// If the modality is out of range.
+    pub fn add_duration(&mut self, modality: usize, duration: Duration) {
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.modalities[modality].durations.push(nanoseconds);
     }
 
     /// Number of samples of a split, or of all.
@@ -112,7 +142,7 @@ impl DatasetSummary {
     ///
     /// If the modality is out of range.
     pub fn n_with_modality(&self, modality: usize, split: Option<Split>) -> usize {
-        self.modalities[modality].0.of(split)
+        self.modalities[modality].row.of(split)
     }
 
     /// Size of a modality in bytes.
@@ -121,14 +151,32 @@ impl DatasetSummary {
     ///
     /// If the modality is out of range.
     pub fn n_bytes(&self, modality: usize) -> u64 {
-        self.modalities[modality].1
+        self.sizes(modality).map_or(0, |sizes| sizes.total)
+    }
+
+    /// Sizes of a modality in bytes; `None` without samples that have it.
+    ///
+    /// # Panics
+    ///
+    /// If the modality is out of range.
+    pub fn sizes(&self, modality: usize) -> Option<Spread<u64>> {
+        Spread::of(&self.modalities[modality].bytes)
+    }
+
+    /// Durations of a modality where they are known; `None` where none is.
+    ///
+    /// # Panics
+    ///
+    /// If the modality is out of range.
+    pub fn durations(&self, modality: usize) -> Option<Spread<Duration>> {
+        Spread::of(&self.modalities[modality].durations).map(Spread::nanoseconds)
     }
 }
 
 impl fmt::Display for DatasetSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.classes.iter();
-        let rows = rows.chain(self.modalities.iter().map(|(row, _)| row));
+        let rows = rows.chain(self.modalities.iter().map(|modality| &modality.row));
         let longest = rows.map(|row| row.name.chars().count()).max();
         let width = longest.unwrap_or(0).max(10) + 2;
         // The columns of splits that have samples.
@@ -155,11 +203,32 @@ impl fmt::Display for DatasetSummary {
             line(f, &indented(&self.unlabelled), "")?;
         }
         writeln!(f, "modalities")?;
-        for (row, size) in &self.modalities {
-            line(f, &indented(row), &format!("  {}", Bytes(*size)))?;
+        for (at, modality) in self.modalities.iter().enumerate() {
+            line(f, &indented(&modality.row), "")?;
+            if let Some(sizes) = self.sizes(at) {
+                write!(f, "    size      ")?;
+                spread(f, sizes, |bytes| Bytes(bytes).to_string())?;
+            }
+            if let Some(durations) = self.durations(at) {
+                write!(f, "    duration  ")?;
+                spread(f, durations, |duration| Time(duration).to_string())?;
+                let unknown = modality.row.of(None).saturating_sub(durations.n);
+                if unknown > 0 {
+                    writeln!(f, "              of {}; {unknown} unknown", durations.n)?;
+                }
+            }
         }
         Ok(())
     }
+}
+
+fn spread<T: Copy>(
+    f: &mut fmt::Formatter<'_>,
+    spread: Spread<T>,
+    text: impl Fn(T) -> String,
+) -> fmt::Result {
+    let [total, min, median, max] = [spread.total, spread.min, spread.median, spread.max].map(text);
+    writeln!(f, "{total} in all, {min} to {max}, median {median}")
 }
 
 fn indented(row: &Row) -> Row {
@@ -191,6 +260,22 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// A duration for people.
+struct Time(Duration);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        if seconds < 60.0 {
+            write!(f, "{seconds:.2} s")
+        } else if seconds < 3600.0 {
+            write!(f, "{:.1} min", seconds / 60.0)
+        } else {
+            write!(f, "{:.1} h", seconds / 3600.0)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +289,9 @@ mod tests {
         }
         summary.add(Some(Split::Test), Some(1), &[None, Some(4)]);
         summary.add(None, None, &[None, Some(4)]);
+        for seconds in [90, 2, 7200] {
+            summary.add_duration(1, Duration::from_secs(seconds));
+        }
         let expected = "
                  train      test  no split       all
 samples             12         1         1        14
@@ -212,8 +300,12 @@ classes
   dog                0         1         0         1
   no label           0         0         1         1
 modalities
-  image             12         0         0        12  12.0 MB
-  text              12         1         1        14  212 B
+  image             12         0         0        12
+    size      12.0 MB in all, 1.0 MB to 1.0 MB, median 1.0 MB
+  text              12         1         1        14
+    size      212 B in all, 4 B to 17 B, median 17 B
+    duration  2.0 h in all, 2.00 s to 2.0 h, median 1.5 min
+              of 3; 11 unknown
 ";
         assert_eq!(format!("\n{summary}"), expected);
         assert_eq!(summary.n_samples(Some(Split::Train)), 12);

@@ -86,7 +86,7 @@ impl Features {
     }
 
     /// The format is that of the content, whatever the extension is.
-    fn parse(bytes: &[u8], name: Option<&str>) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: &[u8], name: Option<&str>) -> Result<Self, String> {
         let features = if bytes.starts_with(npy::MAGIC) {
             npy::parse(bytes)?
         } else {

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use burn::config::Config;
 use burn::tensor::TensorData;
-use rand::Rng;
+use rand::rngs::ChaCha12Rng;
+use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::error::{ImageError, Result};
 use super::jitter::ColorJitter;
@@ -124,8 +126,10 @@ impl ImageFrontEnd {
         Self::middle(256, 256, Filter::Bicubic, normalization)
     }
 
-    /// MLA's for M3AE in training: a random resized crop of 256, bicubic, a flip, and brightness, contrast and
-    /// saturation by factors from 0 to 2. That is the strength of `color_jitter = True` in timm, which MLA passes.
+    /// MLA's for M3AE in training: a random resized crop of 256, bicubic, a flip, and random brightness, contrast and
+    /// saturation, each by a factor from 0 to 2.
+    ///
+    /// MLA calls timm's `create_transform` with `color_jitter=True`, which timm converts to a strength of 1.0.
     pub fn m3ae_train() -> Self {
         let crop = ImageStep::RandomResizedCrop {
             side: 256,
@@ -176,15 +180,50 @@ impl ImageFrontEnd {
     ///
     /// An option of a step outside of its range, or a result that is too large.
     pub fn compute(&self, image: RgbImage, numbers: &mut impl Rng) -> Result<TensorData> {
-        let mut image = image;
-        for step in &self.steps {
+        self.finish(self.apply_fixed(image)?, numbers)
+    }
+
+    /// Reads a file and applies the first steps, as far as none is random.
+    pub(crate) fn prepare(&self, path: &Path) -> Result<RgbImage> {
+        let image = self.reader.read(path)?;
+        self.apply_fixed(image).map_err(ImageError::at(path))
+    }
+
+    /// Applies the steps from the first random one on.
+    pub(crate) fn finish(&self, mut image: RgbImage, numbers: &mut impl Rng) -> Result<TensorData> {
+        for step in &self.steps[self.n_fixed()..] {
             image = step.apply(image, numbers)?;
         }
         Ok(image.normalized(self.normalization))
     }
+
+    /// Everything that a prepared image depends on.
+    pub(crate) fn prepared_recipe(&self) -> Value {
+        json!({"reader": self.reader, "steps": self.steps[..self.n_fixed()]})
+    }
+
+    fn n_fixed(&self) -> usize {
+        self.steps.iter().take_while(|step| step.is_fixed()).count()
+    }
+
+    fn apply_fixed(&self, image: RgbImage) -> Result<RgbImage> {
+        let mut none_drawn = ChaCha12Rng::from_seed([0; 32]);
+        let mut steps = self.steps[..self.n_fixed()].iter();
+        steps.try_fold(image, |image, step| step.apply(image, &mut none_drawn))
+    }
 }
 
 impl ImageStep {
+    /// Whether the step draws no random numbers.
+    fn is_fixed(&self) -> bool {
+        match self {
+            Self::Resize { .. } | Self::ResizeShorter { .. } | Self::CenterCrop { .. } => true,
+            Self::RandomResizedCrop { .. } | Self::RandomFlip { .. } | Self::ColorJitter(_) => {
+                false
+            }
+        }
+    }
+
     /// Applies the step.
     ///
     /// # Errors

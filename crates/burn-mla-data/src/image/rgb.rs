@@ -1,6 +1,7 @@
 //! An RGB image in memory, and what moves its pixels.
 
 use super::error::{ImageError, Result};
+use crate::cache::CacheItem;
 
 /// An image of 8 bits per channel, red, green and blue, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +171,21 @@ impl RgbImage {
     }
 }
 
+/// For a cache: width and height in 4 bytes each, and the pixels.
+impl CacheItem for RgbImage {
+    fn to_bytes(&self) -> Vec<u8> {
+        let size = [self.width as u32, self.height as u32].map(u32::to_le_bytes);
+        [size.as_flattened(), &self.pixels].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (width, bytes) = bytes.split_first_chunk::<4>()?;
+        let (height, pixels) = bytes.split_first_chunk::<4>()?;
+        let [width, height] = [width, height].map(|n| u32::from_le_bytes(*n) as usize);
+        Self::new(width, height, pixels.to_vec()).ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +202,14 @@ mod tests {
         assert!(RgbImage::new(2, 2, vec![0; 11]).is_err());
         assert!(RgbImage::new(0, 2, vec![]).is_err());
         assert!(RgbImage::new(usize::MAX, usize::MAX, vec![0; 3]).is_err());
+    }
+
+    #[test]
+    fn a_cached_image_is_the_one_that_was_written() {
+        let bytes = image(4, 3).to_bytes();
+        assert_eq!(RgbImage::from_bytes(&bytes), Some(image(4, 3)));
+        assert_eq!(RgbImage::from_bytes(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(RgbImage::from_bytes(&bytes[..7]), None);
     }
 
     #[test]

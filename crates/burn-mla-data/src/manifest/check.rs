@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::digest::content;
+use super::parallel::in_order;
 use super::{FrontEnds, Manifest, ManifestDataset, Place};
 use crate::dataset::Split;
 
@@ -132,9 +133,9 @@ impl fmt::Display for CheckReport {
 }
 
 impl Manifest {
-    /// Reads every line and every file once and lists what is wrong: missing, unreadable and empty files,
-    /// repeated identities, leaks between splits, contradicting labels, classes that are too small.
-    /// `progress` is called with the number of samples done and of all.
+    /// Reads every line and every file once, on all cores, and lists what is wrong: missing, unreadable and
+    /// empty files, repeated identities, leaks between splits, contradicting labels, classes that are too
+    /// small. `progress` is called with the number of samples done and of all.
     ///
     /// Files are read as bytes; [`ManifestDataset::check`] decodes them, too.
     pub fn check(&self, progress: impl FnMut(usize, usize)) -> CheckReport {
@@ -145,7 +146,7 @@ impl Manifest {
     fn check_with(
         &self,
         mut progress: impl FnMut(usize, usize),
-        decode: impl Fn(usize) -> Option<Problem>,
+        decode: impl Fn(usize) -> Option<Problem> + Sync,
     ) -> CheckReport {
         let mut problems = vec![];
         let repeated: HashMap<usize, usize> = self
@@ -155,7 +156,14 @@ impl Manifest {
             .map(|(first, row)| (row, first))
             .collect();
         let mut seen = Seen::new();
-        for sample in 0..self.len() {
+        let look = |sample: usize| {
+            let modalities = 0..self.modalities.len();
+            let looks: Vec<Look> = modalities.map(|m| self.look(sample, m)).collect();
+            let readable = !looks.iter().any(|look| matches!(look, Look::Problem(_)));
+            let undecodable = readable.then(|| decode(sample)).flatten();
+            (looks, undecodable)
+        };
+        in_order(self.len(), look, |sample, (looks, undecodable)| {
             if let Some(&first) = repeated.get(&sample) {
                 let first_line = self.lines[first].into();
                 problems.push(self.problem(
@@ -172,15 +180,19 @@ impl Manifest {
                 problems.push(self.problem(sample, None, ProblemKind::NoModality));
             }
             let before = problems.len();
-            for modality in 0..self.modalities.len() {
-                let kind = self.check_cell(sample, modality, &mut seen);
+            for (modality, look) in looks.into_iter().enumerate() {
+                let kind = match look {
+                    Look::Problem(kind) => Some(kind),
+                    Look::File(hash) => self.compare(sample, (modality, hash), &mut seen),
+                    Look::Fine => None,
+                };
                 problems.extend(kind.map(|kind| self.problem(sample, Some(modality), kind)));
             }
             if problems.len() == before {
-                problems.extend(decode(sample));
+                problems.extend(undecodable);
             }
             progress(sample + 1, self.len());
-        }
+        });
         problems.extend(self.check_classes());
         CheckReport {
             n_samples: self.len(),
@@ -200,36 +212,38 @@ impl Manifest {
         self.split(first) != self.split(second)
     }
 
-    fn check_cell(&self, sample: usize, modality: usize, seen: &mut Seen) -> Option<ProblemKind> {
+    fn look(&self, sample: usize, modality: usize) -> Look {
         let column = &self.modalities[modality];
-        let message = |error: &dyn fmt::Display| error.to_string();
         let cell = match column.cell(sample) {
-            Ok(cell) => cell?,
-            Err(problem) if problem.missing => {
-                let message = problem.message;
-                return Some(ProblemKind::MissingFile { message });
-            }
+            Ok(Some(cell)) => cell,
+            Ok(None) => return Look::Fine,
             Err(problem) => {
-                let message = message(&problem);
-                return Some(ProblemKind::Unreadable { message });
+                let (missing, message) = (problem.missing, problem.to_string());
+                return Look::Problem(if missing {
+                    ProblemKind::MissingFile { message }
+                } else {
+                    ProblemKind::Unreadable { message }
+                });
             }
         };
         if !column.kind.is_path() {
-            return None;
+            return Look::Fine;
         }
-        let content = match content(&cell) {
-            Ok(content) => content,
-            Err(error) => {
-                let message = message(&error);
-                return Some(ProblemKind::Unreadable { message });
-            }
-        };
-        if content.has_empty_file {
-            return Some(ProblemKind::EmptyFile);
+        match content(&cell) {
+            Ok(content) if content.has_empty_file => Look::Problem(ProblemKind::EmptyFile),
+            Ok(content) => content
+                .sha256
+                .first_chunk()
+                .map_or(Look::Fine, |half| Look::File(*half)),
+            Err(error) => Look::Problem(ProblemKind::Unreadable {
+                message: error.to_string(),
+            }),
         }
-        // Half of the hash is enough to tell files apart.
-        let (key, _) = content.sha256.split_first_chunk::<16>()?;
-        let first = *seen.entry((modality, *key)).or_insert(sample as u32) as usize;
+    }
+
+    /// Compares a file with those of earlier samples.
+    fn compare(&self, sample: usize, key: FileKey, seen: &mut Seen) -> Option<ProblemKind> {
+        let first = *seen.entry(key).or_insert(sample as u32) as usize;
         let first_line = self.lines[first].into();
         if self.leaks(first, sample) {
             Some(ProblemKind::LeakedContent { first_line })
@@ -283,8 +297,19 @@ impl Manifest {
     }
 }
 
-/// The first sample with a content, by modality and hash.
-type Seen = HashMap<(usize, [u8; 16]), u32>;
+/// What is found in a cell alone.
+enum Look {
+    Fine,
+    Problem(ProblemKind),
+    /// A file with the first half of its hash, which is enough to tell files apart.
+    File([u8; 16]),
+}
+
+/// A modality and half of a hash.
+type FileKey = (usize, [u8; 16]);
+
+/// The first sample with a file.
+type Seen = HashMap<FileKey, u32>;
 
 impl<F: FrontEnds> ManifestDataset<F> {
     /// Checks the whole manifest as [`Manifest::check`], and decodes every sample by the front ends.

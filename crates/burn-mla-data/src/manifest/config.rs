@@ -126,11 +126,15 @@ impl ManifestConfig {
     /// - [`ManifestError::Data`] for a label of blanks.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Manifest, ManifestError> {
         let path = path.as_ref();
+        self.manifest(path, read::read(path)?)
+    }
+
+    /// The manifest of the table of a file, in whose folder paths begin.
+    pub(super) fn manifest(&self, path: &Path, table: Table) -> Result<Manifest, ManifestError> {
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        self.build(path, folder, read::read(path)?)
+        self.build(path, folder.unwrap_or(Path::new(".")), table)
     }
 
     /// The manifest of a table. Errors name `path`, and paths of cells begin at `folder`.

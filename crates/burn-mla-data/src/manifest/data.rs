@@ -8,7 +8,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
 use burn_mla::MlaError;
 use burn_mla::loader::{MappedLoader, SeededLoader, TrainingData};
-use burn_mla::modality::{MultimodalBatch, Presence, Targets};
+use burn_mla::modality::{MultimodalBatch, Targets};
 use rand::rngs::ChaCha12Rng;
 use serde_json::json;
 
@@ -37,6 +37,8 @@ pub struct ManifestDataset<F> {
     shared: Arc<Shared<F>>,
     /// Samples of the manifest.
     samples: Arc<[usize]>,
+    /// Whether a modality of a sample is kept, by sample of the manifest; none keeps all.
+    pub(super) kept: Option<Arc<[bool]>>,
     n_workers: usize,
 }
 
@@ -50,6 +52,7 @@ impl<F> Clone for ManifestDataset<F> {
         Self {
             shared: self.shared.clone(),
             samples: self.samples.clone(),
+            kept: self.kept.clone(),
             n_workers: self.n_workers,
         }
     }
@@ -94,6 +97,7 @@ impl Manifest {
                 front_ends,
             }),
             samples: samples.into(),
+            kept: None,
             n_workers: 0,
         })
     }
@@ -162,15 +166,6 @@ impl<F: FrontEnds> ManifestDataset<F> {
         self
     }
 
-    /// The modality mask.
-    ///
-    /// # Errors
-    ///
-    /// None for a data set that was made without an error.
-    pub fn presence(&self) -> Result<Presence, ManifestError> {
-        self.manifest().presence(&self.samples)
-    }
-
     /// Decodes a sample.
     ///
     /// # Errors
@@ -208,7 +203,10 @@ impl<F: FrontEnds> ManifestDataset<F> {
             manifest,
             front_ends,
         } = &*self.shared;
-        let cells = (0..front_ends.n_modalities()).map(|m| manifest.cell(sample, m));
+        let cells = (0..front_ends.n_modalities()).map(|m| match self.keeps(sample, m) {
+            true => manifest.cell(sample, m),
+            false => Ok(None),
+        });
         let items = front_ends.decode(cells.collect::<Result<_, _>>()?, numbers);
         items.map_err(|(modality, error)| manifest.unreadable(sample, modality, error))
     }
@@ -243,6 +241,8 @@ impl<F: FrontEnds> ManifestDataset<F> {
     /// Shuffled and augmented batches of `batch_size` samples on `device` to train on. Order and
     /// augmentation are a function of `seed` and the pass.
     ///
+    /// The table of a training has the share of the time that it waits for data, "Data wait".
+    ///
     /// A checkpoint keeps the settings of the front ends and the classes; a training with others cannot
     /// resume from it.
     ///
@@ -256,8 +256,9 @@ impl<F: FrontEnds> ManifestDataset<F> {
         device: &Device,
     ) -> Result<TrainingData<F::Inputs>, MlaError> {
         let loader = self.loader(batch_size, seed, true, device)?;
-        let n_batches = loader.n_batches();
-        Ok(TrainingData::new(Arc::new(mapped::<F>(loader)), n_batches))
+        let (n_batches, wait) = (loader.n_batches(), loader.wait());
+        let batches = Arc::new(mapped::<F>(loader));
+        Ok(TrainingData::new(batches, n_batches).with_wait(wait))
     }
 
     /// Batches of `batch_size` samples on `device`, in their order, to evaluate or to predict.

@@ -6,11 +6,11 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use serde_json::{Value, json};
 
-use super::{Cell, ColumnKind, FrontEnd, FrontEndError};
+use super::{CacheableFrontEnd, Cell, ColumnKind, FrontEnd, FrontEndError};
 #[cfg(feature = "audio")]
-use crate::audio::AudioFrontEnd;
+use crate::audio::{AudioFrontEnd, PreparedAudio};
 #[cfg(feature = "image")]
-use crate::image::ImageFrontEnd;
+use crate::image::{ImageFrontEnd, RgbImage};
 #[cfg(feature = "video")]
 use crate::video::VideoFrontEnd;
 #[cfg(feature = "audio")]
@@ -46,11 +46,15 @@ pub struct TrainAndTest<R> {
 
 #[cfg(feature = "image")]
 impl<R> TrainAndTest<R> {
+    fn of_mode(&self, training: bool) -> &R {
+        if training { &self.train } else { &self.test }
+    }
+
     /// The recipe, and the random numbers for it: always the same in evaluation.
     fn recipe_for(&self, numbers: Option<&mut ChaCha12Rng>) -> (&R, ChaCha12Rng) {
         match numbers {
-            Some(numbers) => (&self.train, ChaCha12Rng::from_rng(numbers)),
-            None => (&self.test, ChaCha12Rng::from_seed([0; 32])),
+            Some(numbers) => (self.of_mode(true), ChaCha12Rng::from_rng(numbers)),
+            None => (self.of_mode(false), ChaCha12Rng::from_seed([0; 32])),
         }
     }
 }
@@ -70,11 +74,7 @@ impl FrontEnd for TrainAndTest<ImageFrontEnd> {
         cell: Cell<'_>,
         numbers: Option<&mut ChaCha12Rng>,
     ) -> Result<TensorData, FrontEndError> {
-        let Cell::File(path) = cell else {
-            return Err("no image".into());
-        };
-        let (recipe, mut numbers) = self.recipe_for(numbers);
-        Ok(recipe.read(&path, &mut numbers)?)
+        self.finish(self.prepare(cell, numbers.is_some())?, numbers)
     }
 
     fn collate(
@@ -87,6 +87,32 @@ impl FrontEnd for TrainAndTest<ImageFrontEnd> {
 
     fn recipe(&self) -> Value {
         json!({"train": self.train, "test": self.test})
+    }
+}
+
+/// Images with the steps before the first random one.
+#[cfg(feature = "image")]
+impl CacheableFrontEnd for TrainAndTest<ImageFrontEnd> {
+    type Prepared = RgbImage;
+
+    fn prepare(&self, cell: Cell<'_>, training: bool) -> Result<RgbImage, FrontEndError> {
+        match cell {
+            Cell::File(path) => Ok(self.of_mode(training).prepare(&path)?),
+            _ => Err("no image".into()),
+        }
+    }
+
+    fn finish(
+        &self,
+        prepared: RgbImage,
+        numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<TensorData, FrontEndError> {
+        let (recipe, mut numbers) = self.recipe_for(numbers);
+        Ok(recipe.finish(prepared, &mut numbers)?)
+    }
+
+    fn prepared_recipe(&self, training: bool) -> Value {
+        self.of_mode(training).prepared_recipe()
     }
 }
 
@@ -105,11 +131,7 @@ impl FrontEnd for TrainAndTest<VideoFrontEnd> {
         cell: Cell<'_>,
         numbers: Option<&mut ChaCha12Rng>,
     ) -> Result<TensorData, FrontEndError> {
-        let Cell::Frames { folder, .. } = cell else {
-            return Err("no frames".into());
-        };
-        let (recipe, mut numbers) = self.recipe_for(numbers);
-        Ok(recipe.read(&folder, &mut numbers)?)
+        self.finish(self.prepare(cell, numbers.is_some())?, numbers)
     }
 
     fn collate(
@@ -122,6 +144,32 @@ impl FrontEnd for TrainAndTest<VideoFrontEnd> {
 
     fn recipe(&self) -> Value {
         json!({"train": self.train, "test": self.test})
+    }
+}
+
+/// The frames that are or may be selected, each as an image.
+#[cfg(feature = "video")]
+impl CacheableFrontEnd for TrainAndTest<VideoFrontEnd> {
+    type Prepared = Vec<RgbImage>;
+
+    fn prepare(&self, cell: Cell<'_>, training: bool) -> Result<Vec<RgbImage>, FrontEndError> {
+        match cell {
+            Cell::Frames { folder, .. } => Ok(self.of_mode(training).prepare(&folder)?),
+            _ => Err("no frames".into()),
+        }
+    }
+
+    fn finish(
+        &self,
+        prepared: Vec<RgbImage>,
+        numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<TensorData, FrontEndError> {
+        let (recipe, mut numbers) = self.recipe_for(numbers);
+        Ok(recipe.finish(&prepared, &mut numbers)?)
+    }
+
+    fn prepared_recipe(&self, training: bool) -> Value {
+        self.of_mode(training).prepared_recipe()
     }
 }
 
@@ -140,14 +188,11 @@ impl FrontEnd for AudioFrontEnd {
         cell: Cell<'_>,
         numbers: Option<&mut ChaCha12Rng>,
     ) -> Result<TensorData, FrontEndError> {
-        let Cell::File(path) = cell else {
-            return Err("no sound".into());
-        };
-        let features = match numbers {
-            Some(numbers) => self.read_augmented(&path, numbers)?,
-            None => self.read(&path)?,
-        };
-        Ok(features.into_data())
+        CacheableFrontEnd::finish(
+            self,
+            CacheableFrontEnd::prepare(self, cell, numbers.is_some())?,
+            numbers,
+        )
     }
 
     fn collate(
@@ -160,6 +205,31 @@ impl FrontEnd for AudioFrontEnd {
 
     fn recipe(&self) -> Value {
         json!(self.config())
+    }
+}
+
+/// Features, or the waveform where training changes it.
+#[cfg(feature = "audio")]
+impl CacheableFrontEnd for AudioFrontEnd {
+    type Prepared = PreparedAudio;
+
+    fn prepare(&self, cell: Cell<'_>, training: bool) -> Result<PreparedAudio, FrontEndError> {
+        match cell {
+            Cell::File(path) => Ok(self.prepare(&path, training)?),
+            _ => Err("no sound".into()),
+        }
+    }
+
+    fn finish(
+        &self,
+        prepared: PreparedAudio,
+        numbers: Option<&mut ChaCha12Rng>,
+    ) -> Result<TensorData, FrontEndError> {
+        Ok(self.finish(prepared, numbers)?.into_data())
+    }
+
+    fn prepared_recipe(&self, training: bool) -> Value {
+        self.prepared_recipe(training)
     }
 }
 

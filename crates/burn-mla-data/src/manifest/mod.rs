@@ -36,6 +36,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cached;
 mod cells;
 mod check;
 mod column;
@@ -45,9 +46,14 @@ mod digest;
 mod error;
 mod front_end;
 mod front_ends;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod join;
+mod json_lines;
+mod masked;
 #[cfg(any(feature = "audio", feature = "image"))]
 mod media;
+mod parallel;
 mod read;
 mod root;
 mod skip;
@@ -58,6 +64,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use cached::{CacheableFrontEnd, CachedFrontEnd};
 pub use check::{CheckReport, Problem, ProblemKind};
 pub use column::{Cell, ColumnKind};
 pub use config::ManifestConfig;

@@ -5,10 +5,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
-use serde_json::{Map, Value};
 
 use super::ManifestError;
 use super::cells::Cells;
+use super::json_lines::read_object;
 
 /// In UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -99,35 +99,9 @@ pub(super) fn read_json_lines(
         if text.trim_ascii().is_empty() {
             continue;
         }
-        let object: Map<String, Value> =
-            serde_json::from_slice(text).map_err(|error| ManifestError::line(path, line, error))?;
-        let row = table.lines.len();
         table.start(path, line)?;
-        for (name, value) in object {
-            let cell = match value {
-                Value::Null => continue,
-                Value::String(text) => text,
-                Value::Number(number) => number.to_string(),
-                Value::Bool(value) => value.to_string(),
-                Value::Array(_) | Value::Object(_) => {
-                    let problem = format!("`{name}` is no text or number");
-                    return Err(ManifestError::line(path, line, problem));
-                }
-            };
-            let name = name.trim();
-            let known = table.names.iter().position(|known| known == name);
-            let column = known.unwrap_or_else(|| {
-                table.names.push(name.to_string());
-                table.columns.push(Cells::default());
-                table.columns.len() - 1
-            });
-            if table.columns[column].len() > row {
-                let problem = format!("`{name}` occurs twice");
-                return Err(ManifestError::line(path, line, problem));
-            }
-            table.columns[column].pad(row);
-            table.columns[column].push(cell.trim());
-        }
+        read_object(text, &mut table)
+            .map_err(|problem| ManifestError::line(path, line, problem))?;
     }
     let n_rows = table.lines.len();
     table
@@ -169,6 +143,23 @@ impl Table {
             table.columns.push(Cells::default());
         }
         Ok(table)
+    }
+
+    /// Sets a cell of the last row, in a new column if it has an unknown name; false if it is set already.
+    pub(super) fn set_cell(&mut self, name: &str, cell: &str) -> bool {
+        let known = self.names.iter().position(|known| known == name);
+        let column = known.unwrap_or_else(|| {
+            self.names.push(name.to_string());
+            self.columns.push(Cells::default());
+            self.columns.len() - 1
+        });
+        let (column, row) = (&mut self.columns[column], self.lines.len() - 1);
+        if column.len() > row {
+            return false;
+        }
+        column.pad(row);
+        column.push(cell);
+        true
     }
 
     /// Starts a row.

@@ -1,6 +1,7 @@
 //! Files of splits, with the hash of each sample.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -69,9 +70,18 @@ impl Manifest {
     /// - [`ManifestError::RepeatedId`], [`ManifestError::Cell`].
     pub fn with_splits(&self, path: impl AsRef<Path>, verify: bool) -> Result<Self, ManifestError> {
         let path = path.as_ref();
+        let file = File::open(path).map_err(|error| ManifestError::file(path, error))?;
+        self.with_split_list(path, file, verify)
+    }
+
+    pub(super) fn with_split_list(
+        &self,
+        path: &Path,
+        list: impl Read,
+        verify: bool,
+    ) -> Result<Self, ManifestError> {
         self.check_ids()?;
-        let mut reader =
-            csv::Reader::from_path(path).map_err(|error| ManifestError::file(path, error))?;
+        let mut reader = csv::Reader::from_reader(list);
         let headers = reader
             .headers()
             .map_err(|error| ManifestError::file(path, error))?;

@@ -52,6 +52,23 @@ impl Manifest {
         }
     }
 
+    /// The samples that have a modality, with its column alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError::Column`] for an unknown column.
+    pub fn only(&self, column: &str) -> Result<Self, ManifestError> {
+        let at = self.modalities.iter().position(|c| c.name == column);
+        let at =
+            at.ok_or_else(|| ManifestError::column(self.path(), column, "is not a modality"))?;
+        let samples: Vec<usize> = (0..self.len()).filter(|&row| self.has(row, at)).collect();
+        let some = self.subset(&samples);
+        Ok(Self {
+            modalities: Arc::new([some.modalities[at].clone()]),
+            ..some
+        })
+    }
+
     /// The files of samples, each with the first row of a run of samples that are of it.
     fn paths_of(&self, samples: &[usize]) -> Arc<[(usize, PathBuf)]> {
         let mut paths: Vec<(usize, PathBuf)> = vec![];

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use burn_mla::modality::Presence;
 
 use super::cells::{Cells, Ids};
 use super::column::Column;
+use super::parallel::in_order;
 use super::{Cell, ColumnKind, ManifestError, Place};
 use crate::dataset::{ClassNames, DatasetSummary, SampleId, Split};
 
@@ -162,27 +164,61 @@ impl Manifest {
         }
     }
 
-    /// Counts by class, split and modality, and the sizes of texts and files. Files that cannot be found
-    /// count as 0 bytes; [`check`](Self::check) lists them.
+    /// Counts by class, split and modality, the sizes of texts and files, and the durations of sound by the
+    /// headers of its files. Files that cannot be found count as 0 bytes; [`check`](Self::check) lists them.
     pub fn summary(&self) -> DatasetSummary {
         let names = self.modalities().map(|(name, _)| name.to_string());
         let mut summary = DatasetSummary::new(&self.classes, names);
-        for sample in 0..self.len() {
-            let sizes: Vec<Option<u64>> = (0..self.modalities.len())
-                .map(|modality| self.cell(sample, modality).map_or(Some(0), |c| c.map(size)))
-                .collect();
+        let measure = |sample: usize| -> Vec<Option<Extent>> {
+            let cell = |m: usize| match self.modalities[m].cell(sample) {
+                Ok(cell) => cell.map(|cell| Extent::of(cell, self.modalities[m].kind)),
+                Err(_) => Some(Extent::default()),
+            };
+            (0..self.modalities.len()).map(cell).collect()
+        };
+        in_order(self.len(), measure, |sample, extents| {
+            let bytes = |extent: &Option<Extent>| extent.as_ref().map(|extent| extent.bytes);
+            let sizes: Vec<Option<u64>> = extents.iter().map(bytes).collect();
             summary.add(self.split(sample), self.label(sample), &sizes);
-        }
+            for (modality, extent) in extents.into_iter().enumerate() {
+                if let Some(duration) = extent.and_then(|extent| extent.duration) {
+                    summary.add_duration(modality, duration);
+                }
+            }
+        });
         summary
     }
 }
 
-/// Bytes of a value.
-fn size(cell: Cell<'_>) -> u64 {
-    let of_file = |path: &PathBuf| std::fs::metadata(path).map_or(0, |file| file.len());
-    match cell {
-        Cell::Text(text) => text.len() as u64,
-        Cell::File(path) => of_file(&path),
-        Cell::Frames { files, .. } => files.iter().map(of_file).sum(),
+/// Size of a value, and its duration where it is known.
+#[derive(Default)]
+struct Extent {
+    bytes: u64,
+    duration: Option<Duration>,
+}
+
+impl Extent {
+    fn of(cell: Cell<'_>, kind: ColumnKind) -> Self {
+        let of_file = |path: &PathBuf| std::fs::metadata(path).map_or(0, |file| file.len());
+        let duration = match (&cell, kind) {
+            (Cell::File(path), ColumnKind::Audio | ColumnKind::File) => duration(path),
+            _ => None,
+        };
+        let bytes = match cell {
+            Cell::Text(text) => text.len() as u64,
+            Cell::File(path) => of_file(&path),
+            Cell::Frames { files, .. } => files.iter().map(of_file).sum(),
+        };
+        Self { bytes, duration }
     }
+}
+
+#[cfg(feature = "audio")]
+fn duration(path: &Path) -> Option<Duration> {
+    crate::audio::AudioReader::duration(path).ok().flatten()
+}
+
+#[cfg(not(feature = "audio"))]
+fn duration(_path: &Path) -> Option<Duration> {
+    None
 }

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use burn::config::Config;
 use burn::tensor::TensorData;
-use rand::Rng;
+use rand::rngs::ChaCha12Rng;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
 
 use super::error::{Result, VideoError};
 use super::frames::FrameSelection;
-use crate::image::ImageFrontEnd;
+use crate::image::{ImageFrontEnd, RgbImage};
 
 /// Returns the files of a folder of frames in the order of the numbers that their names end with: `00029.jpg`,
 /// `frame_00002.jpg`. Hidden files are ignored.
@@ -83,9 +85,55 @@ impl VideoFrontEnd {
     fn try_read(&self, folder: &Path, numbers: &mut impl Rng) -> Result<TensorData> {
         let files = frame_files(folder)?;
         let indices = self.selection.indices(files.len(), numbers)?;
+        let frame = |index: usize| Ok(self.frame.prepare(&files[index])?);
+        self.stacked(indices, frame, numbers)
+    }
+
+    /// Reads the frames that may be selected, as far as no step is random.
+    pub(crate) fn prepare(&self, folder: &Path) -> Result<Vec<RgbImage>> {
+        let read = || {
+            let files = frame_files(folder)?;
+            let indices = if self.selection.is_random() {
+                (0..files.len()).collect()
+            } else {
+                let mut none_drawn = ChaCha12Rng::from_seed([0; 32]);
+                self.selection.indices(files.len(), &mut none_drawn)?
+            };
+            let frame = |index: usize| Ok(self.frame.prepare(&files[index])?);
+            indices.into_iter().map(frame).collect::<Result<_>>()
+        };
+        read().map_err(VideoError::at(folder))
+    }
+
+    /// Selects and computes the rest.
+    pub(crate) fn finish(
+        &self,
+        prepared: &[RgbImage],
+        numbers: &mut impl Rng,
+    ) -> Result<TensorData> {
+        let indices = if self.selection.is_random() {
+            self.selection.indices(prepared.len(), numbers)?
+        } else {
+            (0..prepared.len()).collect()
+        };
+        self.stacked(indices, |index| Ok(prepared[index].clone()), numbers)
+    }
+
+    /// Everything that the prepared frames depend on.
+    pub(crate) fn prepared_recipe(&self) -> Value {
+        let selection = (!self.selection.is_random()).then_some(self.selection);
+        json!({"selection": selection, "frame": self.frame.prepared_recipe()})
+    }
+
+    fn stacked(
+        &self,
+        indices: Vec<usize>,
+        frame: impl Fn(usize) -> Result<RgbImage>,
+        numbers: &mut impl Rng,
+    ) -> Result<TensorData> {
         let mut frames: Vec<TensorData> = Vec::new();
-        for (index, file) in indices.into_iter().enumerate() {
-            let frame = self.frame.read(&files[file], numbers)?;
+        for (index, at) in indices.into_iter().enumerate() {
+            let frame = self.frame.finish(frame(at)?, numbers)?;
             if let Some(first) = frames
                 .first()
                 .filter(|first| first.shape() != frame.shape())

@@ -42,6 +42,10 @@ pub enum FrameSelection {
 }
 
 impl FrameSelection {
+    pub(super) fn is_random(self) -> bool {
+        matches!(self, Self::SegmentRandom { .. })
+    }
+
     /// Returns the indices of the selected frames, counted from 0. Only `SegmentRandom` draws numbers.
     ///
     /// # Errors

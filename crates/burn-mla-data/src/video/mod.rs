@@ -9,6 +9,7 @@ mod ffmpeg;
 mod folder;
 mod frames;
 mod probe;
+mod still;
 #[cfg(all(test, feature = "audio"))]
 mod tests;
 
@@ -17,3 +18,4 @@ pub use ffmpeg::Ffmpeg;
 pub use folder::{VideoFrontEnd, frame_files};
 pub use frames::{FrameSelection, frame_step, kept_frames};
 pub use probe::VideoInfo;
+pub use still::Half;

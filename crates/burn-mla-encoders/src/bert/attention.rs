@@ -6,6 +6,8 @@ use burn::tensor::activation::softmax;
 use burn::tensor::module::attention;
 use burn::tensor::{Bool, Tensor};
 
+use crate::vit::per_token;
+
 /// Multi-head self-attention, without the residual connection.
 #[derive(Module, Debug)]
 pub(super) struct SelfAttention {
@@ -21,7 +23,7 @@ impl SelfAttention {
     /// Attends from each position of `hidden`, `[batch, length, d_model]`, to those for which
     /// `padding` is false, `[batch, 1, 1, length]`. The attention to a text of padding alone is zero.
     pub(super) fn forward(&self, hidden: Tensor<3>, padding: Tensor<4, Bool>) -> Tensor<3> {
-        self.output.forward(self.context(hidden, padding))
+        per_token(&self.output, self.context(hidden, padding))
     }
 
     /// The values that each position attends to, before the output layer.
@@ -29,7 +31,7 @@ impl SelfAttention {
         let [batch, length, d_model] = hidden.dims();
         let heads = [batch, length, self.n_heads, d_model / self.n_heads];
         let split = |layer: &Linear| {
-            let projected = layer.forward(hidden.clone());
+            let projected = per_token(layer, hidden.clone());
             projected.reshape(heads).swap_dims(1, 2)
         };
         let (query, key, value) = (split(&self.query), split(&self.key), split(&self.value));

@@ -26,7 +26,7 @@ use crate::Activation;
 /// | `n_heads` | required | number of attention heads | divides `d_model` |
 /// | `d_ff` | required | width of the feed-forward networks | >= 1 |
 /// | `n_positions` | 512 | longest text, in tokens | >= 1 |
-/// | `n_types` | 2 | segments that the pretraining tells apart; texts are in the first | >= 1 |
+/// | `n_types` | 2 | segment types of the pretraining; texts are in the first | >= 1 |
 /// | `dropout` | 0.1 | dropout of embeddings and of each sublayer's output | `[0, 1)` |
 /// | `attention_dropout` | 0.1 | dropout of the attention weights | `[0, 1)` |
 /// | `epsilon` | 1e-12 | added to the variance in layer normalizations | (0, inf) |
@@ -96,8 +96,18 @@ impl BertConfig {
     ///
     /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
     pub fn init(&self, device: &Device) -> Result<Bert> {
+        self.init_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init`](Self::init), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init).
+    pub fn init_lazy(&self, device: &Device) -> Result<Bert> {
         self.check()?;
-        Ok(draw_parameters(Bert {
+        Ok(Bert {
             embeddings: Embeddings {
                 word_embeddings: self.embedding(self.n_tokens, device),
                 position_embeddings: self.embedding(self.n_positions, device),
@@ -107,7 +117,7 @@ impl BertConfig {
             },
             layers: (0..self.n_layers).map(|_| self.layer(device)).collect(),
             pooling: self.pooling,
-        }))
+        })
     }
 
     fn check(&self) -> Result<()> {

@@ -11,14 +11,15 @@ use crate::hugging_face::{HuggingFaceError, JsonFile};
 impl BertConfig {
     /// Reads the configuration of a BERT from the `config.json` of a directory, and the pooling of a
     /// sentence transformer from its `1_Pooling/config.json`. Without that file the pooling is
-    /// [`Pooling::Mean`].
+    /// [`Pooling::Mean`]. The features are not normalized, whether `modules.json` has that step or not.
     ///
     /// # Errors
     ///
     /// - [`HuggingFaceError::File`] for a file that cannot be read;
     /// - [`HuggingFaceError::Missing`] without a size;
     /// - [`HuggingFaceError::Unsupported`] for another type of model, another activation, relative
-    ///   positions, a decoder, cross-attention, or another pooling.
+    ///   positions, a decoder, cross-attention, another pooling, or a sentence transformer with more
+    ///   steps than these, such as a dense layer.
     pub fn from_hugging_face(directory: impl AsRef<Path>) -> Result<Self, HuggingFaceError> {
         let directory = directory.as_ref();
         let file = JsonFile::read(&directory.join("config.json"))?;
@@ -35,6 +36,7 @@ impl BertConfig {
         let activation = file.required("hidden_act", expected, |value| {
             Activation::of_hugging_face(value.as_str()?)
         })?;
+        check_steps(directory)?;
         let config = Self::new(
             file.count("vocab_size")?,
             file.count("hidden_size")?,
@@ -55,6 +57,22 @@ impl BertConfig {
 
 fn is(value: &Value, expected: &str) -> bool {
     value.as_str() == Some(expected)
+}
+
+/// Checks that a sentence transformer has no step that would change the features, except their length.
+fn check_steps(directory: &Path) -> Result<(), HuggingFaceError> {
+    const KNOWN: [&str; 3] = ["Transformer", "Pooling", "Normalize"];
+    let path = directory.join("modules.json");
+    if !path.exists() {
+        return Ok(());
+    }
+    for step in JsonFile::read_list(&path)? {
+        step.required("type", "a Transformer, Pooling or Normalize", |value| {
+            let name = value.as_str()?.rsplit('.').next()?;
+            KNOWN.contains(&name).then_some(())
+        })?;
+    }
+    Ok(())
 }
 
 /// The pooling of a sentence transformer: one flag per mode, or the name of the mode.

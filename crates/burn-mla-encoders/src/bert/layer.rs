@@ -6,6 +6,7 @@ use burn::tensor::{Bool, Tensor};
 
 use super::attention::SelfAttention;
 use crate::Activation;
+use crate::vit::per_token;
 
 /// A transformer layer whose normalizations follow the residual connections.
 #[derive(Module, Debug)]
@@ -26,8 +27,8 @@ impl Layer {
         let attended = self.attention.forward(hidden.clone(), padding);
         let attended = self.dropout.forward(attended);
         let hidden = self.attention_norm.forward(attended + hidden);
-        let inner = self.intermediate.forward(hidden.clone());
-        let outer = self.output.forward(self.activation.forward(inner));
+        let inner = per_token(&self.intermediate, hidden.clone());
+        let outer = per_token(&self.output, self.activation.forward(inner));
         self.output_norm
             .forward(self.dropout.forward(outer) + hidden)
     }

@@ -2,9 +2,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Tensor, assert_shape};
+use burn_mla::Result;
 use burn_mla::encoder::Encoder;
 use burn_mla::modality::TokenBatch;
-use burn_mla::{MlaError, Result};
 
 use super::Pooling;
 use super::embeddings::Embeddings;
@@ -29,7 +29,7 @@ use crate::blocks::{self, Blocks};
 /// let encoder = BertConfig::new(100, 16, 2, 4, 32).init(&device)?;
 /// let ids = Tensor::<2, Int>::from_ints([[1, 7, 8, 2], [1, 9, 2, 0]], &device);
 /// let mask = ids.clone().not_equal_elem(0);
-/// let features = encoder.encode(TokenBatch { ids, mask });
+/// let features = encoder.encode(TokenBatch::new(ids, mask));
 /// assert_eq!(features.dims(), [2, 16]);
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
@@ -52,10 +52,11 @@ impl Bert {
     ///
     /// For tokens that [`check`](Encoder::check) refuses.
     pub fn hidden_states(&self, tokens: TokenBatch) -> Tensor<3> {
-        let [batch, length] = tokens.ids.dims();
-        assert_shape!(tokens.mask, [batch, length]);
-        let padding = tokens.mask.bool_not().reshape([batch, 1, 1, length]);
-        let embedded = self.embeddings.forward(tokens.ids);
+        let (ids, mask) = tokens.into_parts();
+        let [batch, length] = ids.dims();
+        assert_shape!(mask, [batch, length]);
+        let padding = mask.bool_not().reshape([batch, 1, 1, length]);
+        let embedded = self.embeddings.forward(ids);
         let layers = self.layers.iter();
         layers.fold(embedded, |hidden, layer| {
             layer.forward(hidden, padding.clone())
@@ -66,47 +67,18 @@ impl Bert {
 impl Encoder for Bert {
     type Input = TokenBatch;
 
-    /// Reads the ids back from the device, to compare them with the vocabulary.
-    ///
     /// # Errors
     ///
-    /// - [`MlaError::InputShape`] for texts without a position or with too many, and for a mask of
-    ///   another shape;
-    /// - [`MlaError::TokenOutOfRange`] for an id that is not in the vocabulary;
-    /// - [`MlaError::DeviceRead`].
+    /// As [`TokenBatch::check`], with the positions and the vocabulary of the encoder.
     fn check(&self, tokens: &TokenBatch) -> Result<()> {
-        let (ids, mask) = (tokens.ids.dims(), tokens.mask.dims());
-        let n_positions = self.embeddings.n_positions();
-        if ids[1] == 0 || ids[1] > n_positions {
-            let expected = format!("[batch, 1 to {n_positions}], the positions of the encoder");
-            return Err(MlaError::input_shape(ids, expected));
-        }
-        if ids != mask {
-            let expected = format!("{ids:?}, that of the token ids, for the mask");
-            return Err(MlaError::input_shape(mask, expected));
-        }
-        let n_tokens = self.embeddings.n_tokens();
-        let data = tokens.ids.try_to_data();
-        let data = data.map_err(|error| MlaError::DeviceRead {
-            what: "token ids",
-            message: error.to_string(),
-        })?;
-        let mut found = data.iter::<i64>().enumerate();
-        match found.find(|(_, id)| !(0..n_tokens as i64).contains(id)) {
-            None => Ok(()),
-            Some((at, token)) => Err(MlaError::TokenOutOfRange {
-                token,
-                sample: at / ids[1],
-                n_tokens,
-            }),
-        }
+        tokens.check(self.embeddings.n_positions(), self.embeddings.n_tokens())
     }
 
     /// # Panics
     ///
     /// For tokens that [`check`](Self::check) refuses.
     fn encode(&self, tokens: TokenBatch) -> Tensor<2> {
-        let mask = tokens.mask.clone();
+        let mask = tokens.mask().clone();
         self.pooling.forward(self.hidden_states(tokens), mask)
     }
 
@@ -118,10 +90,6 @@ impl Encoder for Bert {
 /// The embeddings, then each layer.
 impl Blocks for Bert {
     fn blocks(&self) -> Vec<Vec<String>> {
-        let layers = (0..self.layers.len()).map(|i| vec![blocks::path("layers", i)]);
-        [vec!["embeddings".to_string()]]
-            .into_iter()
-            .chain(layers)
-            .collect()
+        blocks::in_order(&["embeddings"], &[("layers", self.layers.len())])
     }
 }

@@ -43,10 +43,9 @@ impl Golden {
     }
 
     fn tokens(&self, device: &Device) -> TokenBatch {
-        TokenBatch {
-            ids: Tensor::from_data(self.data("ids"), device),
-            mask: Tensor::<2, Int>::from_data(self.data("mask"), device).equal_elem(1),
-        }
+        let mask = Tensor::<2, Int>::from_data(self.data("mask"), device);
+        let ids = Tensor::from_data(self.data("ids"), device);
+        TokenBatch::new(ids, mask.equal_elem(1))
     }
 
     fn check<const D: usize>(&self, name: &str, found: Tensor<D>) {
@@ -69,7 +68,7 @@ fn pretrained(config: &BertConfig, device: &Device) -> Bert {
 fn tokens<const B: usize, const L: usize>(ids: [[i64; L]; B], device: &Device) -> TokenBatch {
     let ids = Tensor::<2, Int>::from_ints(ids, device);
     let mask = ids.clone().not_equal_elem(0);
-    TokenBatch { ids, mask }
+    TokenBatch::new(ids, mask)
 }
 
 fn values(tensor: Tensor<2>) -> Vec<f32> {
@@ -82,10 +81,10 @@ fn each_stage_is_that_of_the_original() {
     for device in test_devices() {
         let bert = pretrained(&config(), &device);
         let tokens = golden.tokens(&device);
-        let embedded = bert.embeddings.forward(tokens.ids.clone());
+        let embedded = bert.embeddings.forward(tokens.ids().clone());
         golden.check("embeddings", embedded.clone());
-        let [batch, length] = tokens.mask.dims();
-        let padding = tokens.mask.clone().bool_not();
+        let [batch, length] = tokens.mask().dims();
+        let padding = tokens.mask().clone().bool_not();
         let padding: Tensor<4, Bool> = padding.reshape([batch, 1, 1, length]);
         let [first, second] = &bert.layers[..] else {
             panic!("two layers")
@@ -255,11 +254,11 @@ fn wrong_tokens_are_refused_with_their_place() {
         let long = tokens([[1; 11]], &device);
         assert_eq!(
             error(&long),
-            "the input has the shape [1, 11], expected [batch, 1 to 10], the positions of the encoder"
+            "the input has the shape [1, 11], expected token ids [batch, length] with a length from 1 to 10"
         );
-        let mut unmasked = tokens([[1, 2], [3, 4]], &device);
-        unmasked.mask = unmasked.mask.slice([0..1]);
-        assert!(error(&unmasked).contains("for the mask"));
+        let (ids, mask) = tokens([[1, 2], [3, 4]], &device).into_parts();
+        let unmasked = TokenBatch::new(ids, mask.slice([0..1]));
+        assert!(error(&unmasked).contains("a mask [2, 2]"));
         let unknown = tokens([[1, 2], [3, 24]], &device);
         assert_eq!(
             bert.check(&unknown),
@@ -405,10 +404,29 @@ fn what_is_not_supported_is_named() {
 
     let empty = tempfile::tempdir().unwrap();
     let error = BertConfig::from_hugging_face(empty.path()).unwrap_err();
-    assert!(matches!(error, HuggingFaceError::File { .. }));
+    assert!(matches!(error, HuggingFaceError::File(_)));
+
+    // As LaBSE has it.
+    let modules = empty.path().join("modules.json");
+    std::fs::copy(
+        folder().join("config.json"),
+        empty.path().join("config.json"),
+    )
+    .unwrap();
+    let steps = |last: &str| {
+        let first = r#"{"type": "sentence_transformers.models.Transformer"}"#;
+        let last = format!(r#"{{"type": "sentence_transformers.models.{last}"}}"#);
+        std::fs::write(&modules, format!("[{first}, {last}]")).unwrap();
+        BertConfig::from_hugging_face(empty.path())
+    };
+    assert!(steps("Normalize").is_ok());
+    let expected = "modules.json: `type` is \"sentence_transformers.models.Dense\", expected a \
+                    Transformer, Pooling or Normalize";
+    let error = steps("Dense").unwrap_err().to_string();
+    assert!(error.ends_with(expected), "{error}");
     std::fs::write(empty.path().join("config.json"), "[1]").unwrap();
     let error = BertConfig::from_hugging_face(empty.path()).unwrap_err();
-    assert!(matches!(error, HuggingFaceError::File { .. }));
+    assert!(matches!(error, HuggingFaceError::File(_)));
 }
 
 /// The squared norm of the gradient of all parameters.

@@ -1,12 +1,13 @@
-//! What a cache is of: a file beside its features.
+//! Encoder, data and precision of a cache, in a file beside its features.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use burn_mla::atomic_file;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{CacheError, DataManifest, digest, files};
+use super::{CacheError, DataManifest, digest};
 
 const FORMAT: &str = "burn-mla feature cache";
 const VERSION: u64 = 1;
@@ -67,9 +68,8 @@ impl Description {
         let given = serde_json::to_value(&self).map_err(|error| CacheError::Configuration {
             message: error.to_string(),
         })?;
-        if !path.exists() {
-            files::write_new(&path, format!("{given:#}\n").as_bytes())?;
-        }
+        let text = format!("{given:#}\n");
+        atomic_file::write_new(&path, text.as_bytes()).map_err(CacheError::io(&path))?;
         // What is there may be of a process that came first.
         let cached = read(&path)?;
         let mut given = given;

@@ -1,5 +1,9 @@
 //! Hashes of weights and files, by XXH3 of 128 bits: they detect mistakes, not attacks.
 
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, bridge};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
@@ -8,6 +12,21 @@ use super::CacheError;
 
 pub(super) fn of_bytes(bytes: &[u8]) -> String {
     format!("{:032x}", xxh3_128(bytes))
+}
+
+/// Returns the hash of the bytes of a file.
+pub(super) fn of_file(path: &Path) -> io::Result<String> {
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let mut hash = Xxh3Default::new();
+    loop {
+        let bytes = file.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(format!("{:032x}", hash.digest128()));
+        }
+        hash.update(bytes);
+        let n = bytes.len();
+        file.consume(n);
+    }
 }
 
 /// Returns the hash of all tensors of a module: paths, types, shapes and values.

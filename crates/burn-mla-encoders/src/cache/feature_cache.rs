@@ -1,17 +1,18 @@
 //! The cache of the features of a frozen encoder.
 
 use std::error::Error;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use burn::config::Config;
 use burn::tensor::Tensor;
-use burn_mla::MlaError;
+use burn_mla::directory_lock::DirectoryLock;
 use burn_mla::encoder::{Encoder, Frozen};
+use burn_mla::{MlaError, atomic_file};
 use serde::Serialize;
 
 use super::description::{Description, EncoderDescription, Precision};
-use super::files::Lock;
 use super::shard::{self, NotEncoded, Shard};
 use super::{CacheError, CachedFeatures, DataManifest, digest};
 
@@ -22,17 +23,17 @@ type ReadShard = (Shard, Option<Vec<f32>>);
 ///
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
-/// | `batch_size` | 64 | samples that the encoder takes at once | >= 1 |
-/// | `shard_rows` | 4096 | samples of a file; an interrupted computation repeats one file | >= 1 |
-/// | `half` | false | stores features in f16, half the size with 11 bits of precision | |
+/// | `batch_size` | 64 | largest number of samples that the encoder takes at once | >= 1 |
+/// | `shard_rows` | 4096 | samples per file; an interrupted computation repeats one file | >= 1 |
+/// | `half` | false | stores features in f16: half the size, 11 bits of precision, 0 below 3e-8 | |
 ///
 /// An existing cache keeps its `shard_rows`.
 #[derive(Config, Debug)]
 pub struct FeatureCacheConfig {
-    /// Samples that the encoder takes at once.
+    /// Largest number of samples that the encoder takes at once.
     #[config(default = 64)]
     pub batch_size: usize,
-    /// Samples of a file.
+    /// Samples per file.
     #[config(default = 4096)]
     pub shard_rows: usize,
     /// Whether features are stored in f16.
@@ -59,17 +60,22 @@ pub struct CacheProgress {
 /// The features of a sample do not depend on the interruptions. They may depend in their last bits on
 /// the batch size and the device, which are not compared.
 ///
+/// From the cache to a trained model:
+///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use burn_mla::MlaError;
-/// use burn_mla::encoder::{Frozen, MlpEncoderConfig};
-/// use burn_mla::modality::SelectRows;
+/// use burn_mla::dataset::InMemory;
+/// use burn_mla::encoder::{Frozen, FrozenInput};
+/// use burn_mla::modality::{ModalityInput, SelectRows};
+/// use burn_mla::prelude::*;
+/// use burn_mla_encoders::Projected;
 /// use burn_mla_encoders::cache::{DataManifest, FeatureCacheConfig};
 ///
 /// let device = Device::flex();
-/// let config = MlpEncoderConfig::new(8, 4);
+/// // A pretrained encoder and the data set that it encodes.
+/// let config = MlpEncoderConfig::new(8, 12);
 /// let encoder = Frozen::new(config.init(&device)?);
-/// let data = Tensor::<2>::ones([100, 8], &device);
+/// let texts = Tensor::<2>::ones([100, 8], &device);
 /// let ids = (0..100).map(|i| format!("sample {i}"));
 ///
 /// # let directory = tempfile::tempdir()?;
@@ -81,12 +87,29 @@ pub struct CacheProgress {
 ///     DataManifest::new(ids, "ones"),
 /// )?;
 /// let features = cache.compute(
-///     |samples| data.clone().select_rows(samples),
+///     |samples| texts.clone().select_rows(samples),
 ///     |progress| println!("{} of {}", progress.done, progress.total),
 /// )?;
-/// // The input of `encoder` in a training, see `burn_mla::dataset::InMemory`.
-/// let input = features.input::<Tensor<2>>(&device);
-/// # assert!(input.is_some());
+///
+/// // The features take the place of the texts in the data set.
+/// let images = Some(ModalityInput::all(Tensor::<2>::ones([100, 5], &device)));
+/// let inputs = (images, features.input(&device));
+/// let data = InMemory::new(inputs, (0..100).map(|i| i % 4))?;
+/// let (train, valid) = data.stratified_split(0.2, 0)?;
+///
+/// // The encoder keeps its weights; the projection behind it trains.
+/// let image = MlpEncoderConfig::new(5, 16).init(&device)?;
+/// let text = Projected::init(encoder, 16, vec![], 0.1, &device)?;
+/// let head = LinearHeadConfig::new(16, 4).init(&device)?;
+/// let model = MlaConfig::new().init_default((image, text), head)?;
+/// let train = train.shuffled(10, 0, &device)?;
+/// let fitted = fit(model, train, valid.in_order(20, &device)?, &FitConfig::new(1))?;
+///
+/// // The trained model also takes texts that are not in the cache.
+/// let raw = FrozenInput::Raw(Tensor::<2>::ones([1, 8], &device));
+/// let inputs = (None, Some(ModalityInput::all(raw)));
+/// let batch = MultimodalBatch::unlabelled(inputs, 1, &device);
+/// println!("{}", fitted.model.predict(batch)?.fused);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct FeatureCache<'a, E: Encoder> {
@@ -176,10 +199,17 @@ impl<E: Encoder> FeatureCache<'_, E> {
     {
         let mut shards = self.read()?;
         if shards.iter().any(|(_, values)| values.is_none()) {
-            let lock = Lock::acquire(&self.directory)?;
-            lock.remove_unfinished(&self.directory)?;
-            // Another process may have finished in the meantime.
-            shards = self.read()?;
+            let lock = DirectoryLock::acquire(&self.directory).map_err(failed)?;
+            let lock = lock.ok_or_else(|| CacheError::InUse {
+                directory: self.directory.clone(),
+            })?;
+            lock.remove_unfinished().map_err(failed)?;
+            // Another process may have computed some in the meantime.
+            for (shard, values) in &mut shards {
+                if values.is_none() {
+                    *values = shard.read()?;
+                }
+            }
             let total = self.data().n_rows();
             let computed = shards.iter().filter(|(_, values)| values.is_some());
             let mut done = computed.map(|(shard, _)| shard.rows.len()).sum();
@@ -195,15 +225,20 @@ impl<E: Encoder> FeatureCache<'_, E> {
                     done += end - start;
                     progress(CacheProgress { done, total });
                 }
-                lock.write(&shard.path, &self.file(shard, &found)?)?;
+                atomic_file::write(&shard.path, &self.file(shard, &found)?)
+                    .map_err(CacheError::io(&shard.path))?;
                 // As a later call reads them, in the precision of the file.
                 *values = shard.read()?;
             }
         }
-        let shards = shards.into_iter().filter_map(|(_, values)| values);
+        let d_feature = self.description.encoder.d_feature;
+        let mut values = Vec::with_capacity(self.data().n_rows() * d_feature);
+        for shard in shards.into_iter().filter_map(|(_, values)| values) {
+            values.extend(shard);
+        }
         Ok(CachedFeatures {
-            values: shards.flatten().collect(),
-            d_feature: self.description.encoder.d_feature,
+            values,
+            d_feature,
             rows: self.data().rows().map(<[usize]>::to_vec),
             n_samples: self.data().n_samples(),
         })
@@ -284,6 +319,10 @@ impl<E: Encoder> FeatureCache<'_, E> {
             NotEncoded::Format(problem) => CacheError::unusable(&shard.path, problem),
         })
     }
+}
+
+fn failed((path, source): (PathBuf, io::Error)) -> CacheError {
+    CacheError::Io { path, source }
 }
 
 fn at_least_one(name: &'static str, value: usize) -> Result<(), MlaError> {

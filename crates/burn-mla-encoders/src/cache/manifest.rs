@@ -1,15 +1,17 @@
-//! The data that a cache is of.
+//! The data whose features a cache holds.
+
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::CacheError;
+use super::{CacheError, digest};
 
 /// The samples of a data set by their ids, a fingerprint of their content, and which of them have the
 /// modality.
 ///
-/// A cache is only used for the data that it was computed from. The ids tell which samples there are,
-/// and the fingerprint that their content and its preparation are the same: a hash of the files, the
-/// size of images, the file of a tokenizer, the longest text.
+/// A cache is only used for the data that it was computed from. The ids identify the samples, and the
+/// fingerprint identifies their content and its preparation: a hash of the files, the size of images, the
+/// longest text.
 ///
 /// ```
 /// use burn_mla_encoders::cache::DataManifest;
@@ -22,6 +24,9 @@ use super::CacheError;
 #[serde(deny_unknown_fields)]
 pub struct DataManifest {
     fingerprint: String,
+    /// Name and hash of each file that determines the content.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<String>,
     ids: Vec<String>,
     /// Samples that have the modality, ascending; `None` if all have it.
     rows: Option<Vec<usize>>,
@@ -35,9 +40,24 @@ impl DataManifest {
     ) -> Self {
         Self {
             fingerprint: fingerprint.into(),
+            files: vec![],
             ids: ids.into_iter().map(Into::into).collect(),
             rows: None,
         }
+    }
+
+    /// Adds a file on which the content of all samples depends, such as a `tokenizer.json` or a table,
+    /// by its name and a hash of its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Io`].
+    pub fn with_file(mut self, path: impl AsRef<Path>) -> Result<Self, CacheError> {
+        let path = path.as_ref();
+        let hash = digest::of_file(path).map_err(CacheError::io(path))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.files.push(format!("{name} {hash}"));
+        Ok(self)
     }
 
     /// Sets the samples that have the modality, by their positions in ascending order. The others have

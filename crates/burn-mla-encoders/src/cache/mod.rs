@@ -5,7 +5,6 @@ mod digest;
 mod error;
 mod feature_cache;
 mod features;
-mod files;
 mod manifest;
 mod shard;
 #[cfg(test)]

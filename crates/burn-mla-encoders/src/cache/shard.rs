@@ -29,7 +29,7 @@ pub(super) struct Shard {
     pub(super) cache: String,
 }
 
-/// What a shard tells of itself.
+/// The identity of a shard, in its metadata.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct About {
     cache: String,
@@ -98,7 +98,9 @@ impl Shard {
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let view = file.tensor(FEATURES).map_err(damaged)?;
         if about.cache != self.cache || about.first_row != self.rows.start {
-            return Err(unusable("a shard of another feature cache"));
+            return Err(unusable(
+                "a shard of another feature cache: choose another directory or remove the file",
+            ));
         }
         let shape = [self.rows.len(), self.d_feature];
         if view.shape() != shape

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, Tolerance};
@@ -100,6 +101,14 @@ fn features_are_computed_once() {
         let input = features.input::<Tensor<2>>(&device).unwrap();
         let encoded = encoder.encode(input.input);
         assert_eq!(values(encoded), features.values);
+        // Nor is another device.
+        for other in test_devices() {
+            for other in [other.clone().autodiff(), other] {
+                let moved = encoder.clone().to_device(&other);
+                let (_, asked) = compute(folder.path(), &config(), &moved, manifest()).unwrap();
+                assert!(asked.is_empty());
+            }
+        }
     }
 }
 
@@ -124,8 +133,8 @@ fn progress_counts_what_is_there() {
     compute(&|_| panic!("complete"));
 }
 
-/// The child of the next test: computes a cache and dies before the batch whose number is in the
-/// environment.
+/// The child of the next two tests: computes a cache. Before the batch whose number is in the environment
+/// it dies, or creates a file and waits to be killed.
 #[test]
 fn child_that_is_killed() {
     let (Ok(folder), Ok(batch)) = (std::env::var("CACHE_FOLDER"), std::env::var("CACHE_BATCH"))
@@ -139,6 +148,10 @@ fn child_that_is_killed() {
     let _ = cache.unwrap().compute(
         |samples| {
             if left == 0 {
+                if let Ok(waiting) = std::env::var("CACHE_WAITING") {
+                    fs::write(waiting, "").unwrap();
+                    std::thread::sleep(Duration::from_secs(60));
+                }
                 std::process::abort();
             }
             left -= 1;
@@ -146,6 +159,74 @@ fn child_that_is_killed() {
         },
         |_| {},
     );
+}
+
+fn child(folder: &Path, batch: usize) -> Command {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child
+        .args(["--exact", "cache::tests::child_that_is_killed"])
+        .env("CACHE_FOLDER", folder)
+        .env("CACHE_BATCH", batch.to_string());
+    child
+}
+
+#[test]
+fn a_second_process_is_refused_and_takes_over_once_the_first_is_killed() {
+    let [folder, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let encoder = encoder(1, &Device::flex());
+    let waiting = other.path().join("waiting");
+    let mut first = child(folder.path(), 3);
+    first.env("CACHE_WAITING", &waiting).stdout(Stdio::null());
+    let mut first = first.spawn().unwrap();
+    while !waiting.exists() && first.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let second = compute(folder.path(), &config(), &encoder, manifest());
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(message(second).ends_with(": another process computes this cache"));
+    let (_, asked) = compute(folder.path(), &config(), &encoder, manifest()).unwrap();
+    assert_eq!(asked, (4..N).collect::<Vec<_>>());
+}
+
+/// The child of the next test: reports the error of a computation.
+#[test]
+fn child_that_cannot_write() {
+    let Ok(folder) = std::env::var("CACHE_FULL") else {
+        return;
+    };
+    let device = Device::flex();
+    let config = MlpEncoderConfig::new(3, 1000);
+    let (encoder, inputs) = (Frozen::new(config.init(&device).unwrap()), inputs(&device));
+    let cache = FeatureCacheConfig::new().open(folder, &encoder, &config, manifest());
+    let cache = cache.unwrap();
+    let computed = cache.compute(|samples| inputs.clone().select_rows(samples), |_| {});
+    println!("{}", message(computed));
+}
+
+/// Files of more than 4 or 8 kB fail as on a full disk.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_names_the_file_and_leaves_no_part_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--nocapture",
+            "cache::tests::child_that_cannot_write",
+        ])
+        .env("CACHE_FULL", folder.path())
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&child.stdout);
+    let expected = format!("{}: ", shard(folder.path(), 0).display());
+    assert!(output.contains(&expected), "{output}");
+    let entries = fs::read_dir(folder.path()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".lock", "cache.json"]);
 }
 
 #[test]
@@ -156,14 +237,9 @@ fn a_killed_computation_resumes_with_its_unfinished_shard() {
     // Two batches for each of the first two shards, and one for the last.
     for (batch, first) in [(0, 0), (1, 0), (2, 4), (3, 4), (4, 8)] {
         let folder = tempfile::tempdir().unwrap();
-        let killed = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "cache::tests::child_that_is_killed"])
-            .env("CACHE_FOLDER", folder.path())
-            .env("CACHE_BATCH", batch.to_string())
-            .output()
-            .unwrap();
+        let killed = child(folder.path(), batch).output().unwrap();
         assert!(!killed.status.success());
-        // What a process leaves that is killed while it writes.
+        // The remainder of a process that was killed while it wrote.
         let unfinished = folder.path().join("features-00009.x.burn-mla-unfinished");
         fs::write(&unfinished, b"half of the f").unwrap();
 
@@ -246,10 +322,35 @@ fn a_cache_of_something_else_is_refused_with_the_difference() {
             manifest().with_rows([0, 3]).unwrap(),
             "data.rows = null, not [0,3]",
         ),
+        (
+            manifest().with_file(shard(folder.path(), 0)).unwrap(),
+            "data.files = null, not [\"features-00000.safetensors ",
+        ),
     ] {
         let found = open(config(), &ours, encoder_config(), data);
         assert!(found.starts_with(expected), "{found}");
     }
+}
+
+#[test]
+fn another_tokenizer_is_another_cache() {
+    let [folder, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let encoder = encoder(1, &Device::flex());
+    let path = other.path().join("tokenizer.json");
+    let compute = |content: &str| {
+        fs::write(&path, content).unwrap();
+        let data = manifest().with_file(&path).unwrap();
+        compute(folder.path(), &config(), &encoder, data).map(|(_, asked)| asked.len())
+    };
+    assert_eq!(compute("{}").unwrap(), N);
+    assert_eq!(compute("{}").unwrap(), 0);
+    let error = message(compute("{ }"));
+    assert!(
+        error.contains("data.files[0] = \"tokenizer.json "),
+        "{error}"
+    );
+    let missing = message(manifest().with_file(other.path().join("none")));
+    assert!(missing.contains("none: No such file"), "{missing}");
 }
 
 /// An encoder of the same configuration and weights as another type.
@@ -291,7 +392,8 @@ fn a_damaged_or_foreign_shard_is_named() {
     }
     assert_eq!(error(b"not a file of tensors at all"), damaged);
     let first = fs::read(shard(folder.path(), 0)).unwrap();
-    assert_eq!(error(&first), "a shard of another feature cache");
+    let foreign = "a shard of another feature cache: choose another directory or remove the file";
+    assert_eq!(error(&first), foreign);
     let head = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/head.safetensors");
     assert_eq!(
         error(&fs::read(head).unwrap()),

@@ -34,13 +34,23 @@ impl CavMaeConfig {
     ///
     /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
     pub fn init_audio(&self, device: &Device) -> Result<CavMaeAudioEncoder> {
+        self.init_audio_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init_audio`](Self::init_audio), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init_audio`](Self::init_audio).
+    pub fn init_audio_lazy(&self, device: &Device) -> Result<CavMaeAudioEncoder> {
         self.check()?;
         let grid = [self.mel_bins, self.audio_length].map(|size| size / self.patch_size);
-        Ok(draw_parameters(CavMaeAudioEncoder {
+        Ok(CavMaeAudioEncoder {
             transformer: CavMaeTransformer::init(self, 1, grid, device),
             audio_length: self.audio_length,
             mel_bins: self.mel_bins,
-        }))
+        })
     }
 }
 

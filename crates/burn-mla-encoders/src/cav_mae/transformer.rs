@@ -7,7 +7,7 @@ use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
 
 use super::config::CavMaeConfig;
-use crate::blocks::path;
+use crate::blocks::in_order;
 use crate::vit::{Arithmetic, Block, PatchConvolution, forward, normal, sin_cos_grid};
 use crate::weights::WeightFile;
 
@@ -45,13 +45,16 @@ impl CavMaeTransformer {
 
     /// The blocks of an encoder: what is in front of the first, then each.
     pub(super) fn blocks(&self) -> Vec<Vec<String>> {
-        let embedding =
-            ["patches", "positions", "modality"].map(|name| format!("transformer.{name}"));
-        let specific = (0..self.specific.len()).map(|index| path("transformer.specific", index));
-        let unified = (0..self.unified.len()).map(|index| path("transformer.unified", index));
-        std::iter::once(embedding.to_vec())
-            .chain(specific.chain(unified).map(|path| vec![path]))
-            .collect()
+        let embedding = [
+            "transformer.patches",
+            "transformer.positions",
+            "transformer.modality",
+        ];
+        let blocks = [
+            ("transformer.specific", self.specific.len()),
+            ("transformer.unified", self.unified.len()),
+        ];
+        in_order(&embedding, &blocks)
     }
 
     pub(super) fn d_model(&self) -> usize {

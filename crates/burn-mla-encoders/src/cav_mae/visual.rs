@@ -34,12 +34,22 @@ impl CavMaeConfig {
     ///
     /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
     pub fn init_visual(&self, device: &Device) -> Result<CavMaeVisualEncoder> {
+        self.init_visual_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init_visual`](Self::init_visual), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init_visual`](Self::init_visual).
+    pub fn init_visual_lazy(&self, device: &Device) -> Result<CavMaeVisualEncoder> {
         self.check()?;
         let grid = [self.image_size / self.patch_size; 2];
-        Ok(draw_parameters(CavMaeVisualEncoder {
+        Ok(CavMaeVisualEncoder {
             transformer: CavMaeTransformer::init(self, CHANNELS, grid, device),
             image_size: self.image_size,
-        }))
+        })
     }
 }
 

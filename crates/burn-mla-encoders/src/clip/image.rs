@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, Linear, LinearConfig};
+use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Device, Tensor};
 use burn_mla::encoder::Encoder;
 use burn_mla::modality::ImageBatch;
@@ -12,13 +12,12 @@ use burn_mla::module::draw_parameters;
 use burn_mla::{MlaError, Result};
 
 use super::hugging_face::{Tower, TowerConfig};
-use super::normalize;
-use super::weights::ClipLayout;
+use super::tower::{Sizes, feature};
+use super::weights::{ClipLayout, load};
 use crate::HuggingFaceError;
-use crate::blocks::{Blocks, path};
-use crate::vit::check::{at_least_one, fraction, multiple, positive};
-use crate::vit::{Activation, Block, BlockConfig, BlockInitializers, PatchConvolution};
-use crate::vit::{forward, normal};
+use crate::blocks::{Blocks, in_order};
+use crate::vit::check::{at_least_one, multiple};
+use crate::vit::{Activation, Block, PatchConvolution, forward};
 use crate::weights::{WeightFile, WeightsError};
 
 /// Configuration of a [`ClipImageEncoder`].
@@ -150,54 +149,48 @@ impl ClipImageEncoderConfig {
     ///
     /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
     pub fn init(&self, device: &Device) -> Result<ClipImageEncoder> {
-        self.check()?;
-        let width = self.d_model;
+        self.init_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init`](Self::init), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init).
+    pub fn init_lazy(&self, device: &Device) -> Result<ClipImageEncoder> {
+        at_least_one("channels", self.channels)?;
+        let requirement = "a multiple of patch_size";
+        multiple("image_size", requirement, self.image_size, self.patch_size)?;
+        let (sizes, width) = (self.sizes(), self.d_model);
+        let blocks = sizes.blocks()?;
         let side = self.image_size / self.patch_size;
-        let scale = normal((width as f64).powf(-0.5));
-        let blocks = BlockConfig {
-            d_model: width,
-            n_heads: self.n_heads,
-            d_hidden: self.d_hidden,
-            activation: self.activation,
-            epsilon: self.epsilon,
-            attention_dropout: self.attention_dropout,
-            dropout: 0.0,
-            drop_path: 0.0,
-            initializers: BlockInitializers::clip(width, self.depth),
-        };
+        let scale = sizes.scale();
         let channels = [self.channels, width];
-        Ok(draw_parameters(ClipImageEncoder {
+        Ok(ClipImageEncoder {
             class_token: scale.init([width], device),
             patches: PatchConvolution::init(channels, self.patch_size, false, device),
             positions: scale.init([1 + side * side, width], device),
             pre_norm: blocks.norm(device),
             blocks: blocks.init(self.depth, device),
             post_norm: blocks.norm(device),
-            projection: LinearConfig::new(width, self.d_feature)
-                .with_bias(false)
-                .with_initializer(scale)
-                .init(device),
+            projection: sizes.projection(device),
             image_size: self.image_size,
             normalized: self.normalized,
-        }))
+        })
     }
 
-    fn check(&self) -> Result<()> {
-        at_least_one("n_heads", self.n_heads)?;
-        multiple(
-            "d_model",
-            "a multiple of n_heads",
-            self.d_model,
-            self.n_heads,
-        )?;
-        at_least_one("depth", self.depth)?;
-        at_least_one("d_hidden", self.d_hidden)?;
-        at_least_one("d_feature", self.d_feature)?;
-        at_least_one("channels", self.channels)?;
-        let requirement = "a multiple of patch_size";
-        multiple("image_size", requirement, self.image_size, self.patch_size)?;
-        positive("epsilon", self.epsilon)?;
-        fraction("attention_dropout", self.attention_dropout)
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            d_model: self.d_model,
+            depth: self.depth,
+            n_heads: self.n_heads,
+            d_hidden: self.d_hidden,
+            d_feature: self.d_feature,
+            activation: self.activation,
+            epsilon: self.epsilon,
+            attention_dropout: self.attention_dropout,
+        }
     }
 }
 
@@ -215,9 +208,7 @@ impl ClipImageEncoder {
     ///
     /// As [`WeightFile::load`].
     pub fn load_pretrained(self, path: impl Into<PathBuf>) -> Result<Self, WeightsError> {
-        let path = path.into();
-        let layout = ClipLayout::of(&WeightFile::new(&path))?;
-        Self::weight_file(path, layout).load(self)
+        load(self, path.into(), Self::weight_file)
     }
 
     /// The input of the first block.
@@ -265,12 +256,8 @@ impl Encoder for ClipImageEncoder {
     ///
     /// For an input that `check` refuses.
     fn encode(&self, images: ImageBatch) -> Tensor<2> {
-        let features = self.projection.forward(self.pool(self.tokens(images)));
-        if self.normalized {
-            normalize(features)
-        } else {
-            features
-        }
+        let class = self.pool(self.tokens(images));
+        feature(&self.projection, class, self.normalized)
     }
 
     fn d_feature(&self) -> usize {
@@ -280,10 +267,7 @@ impl Encoder for ClipImageEncoder {
 
 impl Blocks for ClipImageEncoder {
     fn blocks(&self) -> Vec<Vec<String>> {
-        let embedding = ["class_token", "patches", "positions", "pre_norm"]
-            .map(String::from)
-            .to_vec();
-        let blocks = (0..self.blocks.len()).map(|index| vec![path("blocks", index)]);
-        std::iter::once(embedding).chain(blocks).collect()
+        let embedding = ["class_token", "patches", "positions", "pre_norm"];
+        in_order(&embedding, &[("blocks", self.blocks.len())])
     }
 }

@@ -9,11 +9,11 @@
 //!
 //! let device = Device::flex();
 //! let images = ClipImageEncoderConfig::from_hugging_face("clip-vit-base-patch32")?
-//!     .init(&device)?
+//!     .init_lazy(&device)?
 //!     .load_pretrained("clip-vit-base-patch32/model.safetensors")?;
 //! let texts = ClipTextEncoderConfig::vit_b_32()
 //!     .with_normalized(true)
-//!     .init(&device)?
+//!     .init_lazy(&device)?
 //!     .load_pretrained("open_clip_pytorch_model.bin")?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -23,16 +23,9 @@ mod image;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tower;
 mod weights;
 
 pub use image::{ClipImageEncoder, ClipImageEncoderConfig};
 pub use text::{ClipTextEncoder, ClipTextEncoderConfig};
 pub use weights::ClipLayout;
-
-use burn::tensor::Tensor;
-
-/// Divides each feature by its L2 norm.
-fn normalize(features: Tensor<2>) -> Tensor<2> {
-    let norm = (features.clone() * features.clone()).sum_dim(1).sqrt();
-    features / norm
-}

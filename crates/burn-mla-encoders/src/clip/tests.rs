@@ -58,10 +58,8 @@ fn images(device: &Device) -> ImageBatch {
 
 fn texts(device: &Device) -> TokenBatch {
     let ids = fixture().ids::<2>("ids", device);
-    TokenBatch {
-        mask: ids.clone().not_equal_elem(0),
-        ids,
-    }
+    let mask = ids.clone().not_equal_elem(0);
+    TokenBatch::new(ids, mask)
 }
 
 #[test]
@@ -95,10 +93,10 @@ fn a_text_is_encoded_as_by_the_original() {
         let encoder = text(&text_config(), file, &device);
         let input = texts(&device);
         encoder.check(&input).unwrap();
-        let embedded = encoder.embed(input.ids.clone());
+        let embedded = encoder.embed(input.ids().clone());
         fixture.assert_output("text_embedded", embedded.clone());
         fixture.assert_output("text_tokens", encoder.tokens(input.clone()));
-        let pooled = encoder.pool(input.ids.clone(), encoder.run(embedded));
+        let pooled = encoder.pool(input.ids().clone(), encoder.run(embedded));
         fixture.assert_output("text_pooled", pooled);
         fixture.assert_output("text_embeds", encoder.encode(input.clone()));
         assert_eq!(encoder.d_feature(), 16);
@@ -162,22 +160,15 @@ fn neither_padding_nor_the_mask_matters() {
         let encoder = text(&text_config(), FILES[0], &device);
         let input = texts(&device);
         let expected = encoder.encode(input.clone());
-        let inverted = TokenBatch {
-            ids: input.ids.clone(),
-            mask: input.mask.clone().bool_not(),
-        };
+        let (ids, mask) = input.into_parts();
+        let inverted = TokenBatch::new(ids.clone(), mask.clone().bool_not());
         assert_same(encoder.encode(inverted), expected.clone());
         // The second text ends at its sixth token.
-        let cut = TokenBatch {
-            ids: input.ids.clone().slice([1..2, 0..6]),
-            mask: input.mask.clone().slice([1..2, 0..6]),
-        };
+        let part = [1..2, 0..6];
+        let cut = TokenBatch::new(ids.clone().slice(part.clone()), mask.clone().slice(part));
         assert_close(encoder.encode(cut), expected.slice_dim(0, 1..2));
         // A text without tokens has a feature.
-        let none = TokenBatch {
-            ids: input.ids.zeros_like(),
-            mask: input.mask.bool_not(),
-        };
+        let none = TokenBatch::new(ids.zeros_like(), mask.bool_not());
         let feature: Vec<f32> = encoder.encode(none).into_data().iter().collect();
         assert!(feature.iter().all(|value| value.is_finite()));
     }
@@ -226,9 +217,8 @@ fn wrong_shapes_are_refused() {
         assert!(error.to_string().contains("[batch, 3, 32, 32]"), "{error}");
     }
     let encoder = text_config().init(&device).unwrap();
-    let tokens = |shape: [usize; 2]| TokenBatch {
-        ids: Tensor::zeros(shape, &device),
-        mask: Tensor::zeros(shape, &device),
+    let tokens = |shape: [usize; 2]| {
+        TokenBatch::new(Tensor::zeros(shape, &device), Tensor::zeros(shape, &device))
     };
     let error = encoder.check(&tokens([2, 13])).unwrap_err();
     assert!(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, Linear, LinearConfig};
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use burn_mla::Result;
 use burn_mla::encoder::Encoder;
@@ -12,13 +12,12 @@ use burn_mla::modality::TokenBatch;
 use burn_mla::module::draw_parameters;
 
 use super::hugging_face::{Tower, TowerConfig};
-use super::normalize;
-use super::weights::ClipLayout;
+use super::tower::{Sizes, feature};
+use super::weights::{ClipLayout, load};
 use crate::HuggingFaceError;
-use crate::blocks::{Blocks, path};
-use crate::vit::check::{at_least_one, fraction, multiple, positive, token_ids};
-use crate::vit::{Activation, Block, BlockConfig, BlockInitializers};
-use crate::vit::{causal, forward, normal};
+use crate::blocks::{Blocks, in_order};
+use crate::vit::check::at_least_one;
+use crate::vit::{Activation, Block, causal, forward, normal};
 use crate::weights::{WeightFile, WeightsError};
 
 /// Configuration of a [`ClipTextEncoder`].
@@ -138,49 +137,43 @@ impl ClipTextEncoderConfig {
     ///
     /// [`MlaError::HyperParameter`](burn_mla::MlaError::HyperParameter) for a value outside of the ranges above.
     pub fn init(&self, device: &Device) -> Result<ClipTextEncoder> {
-        self.check()?;
-        let width = self.d_model;
-        let blocks = BlockConfig {
-            d_model: width,
-            n_heads: self.n_heads,
-            d_hidden: self.d_hidden,
-            activation: self.activation,
-            epsilon: self.epsilon,
-            attention_dropout: self.attention_dropout,
-            dropout: 0.0,
-            drop_path: 0.0,
-            initializers: BlockInitializers::clip(width, self.depth),
-        };
-        Ok(draw_parameters(ClipTextEncoder {
+        self.init_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init`](Self::init), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init).
+    pub fn init_lazy(&self, device: &Device) -> Result<ClipTextEncoder> {
+        at_least_one("vocabulary", self.vocabulary)?;
+        at_least_one("text_length", self.text_length)?;
+        let (sizes, width) = (self.sizes(), self.d_model);
+        let blocks = sizes.blocks()?;
+        Ok(ClipTextEncoder {
             embedding: EmbeddingConfig::new(self.vocabulary, width)
                 .with_initializer(normal(0.02))
                 .init(device),
             positions: normal(0.01).init([self.text_length, width], device),
             blocks: blocks.init(self.depth, device),
             norm: blocks.norm(device),
-            projection: LinearConfig::new(width, self.d_feature)
-                .with_bias(false)
-                .with_initializer(normal((width as f64).powf(-0.5)))
-                .init(device),
+            projection: sizes.projection(device),
             normalized: self.normalized,
-        }))
+        })
     }
 
-    fn check(&self) -> Result<()> {
-        at_least_one("n_heads", self.n_heads)?;
-        multiple(
-            "d_model",
-            "a multiple of n_heads",
-            self.d_model,
-            self.n_heads,
-        )?;
-        at_least_one("depth", self.depth)?;
-        at_least_one("d_hidden", self.d_hidden)?;
-        at_least_one("d_feature", self.d_feature)?;
-        at_least_one("vocabulary", self.vocabulary)?;
-        at_least_one("text_length", self.text_length)?;
-        positive("epsilon", self.epsilon)?;
-        fraction("attention_dropout", self.attention_dropout)
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            d_model: self.d_model,
+            depth: self.depth,
+            n_heads: self.n_heads,
+            d_hidden: self.d_hidden,
+            d_feature: self.d_feature,
+            activation: self.activation,
+            epsilon: self.epsilon,
+            attention_dropout: self.attention_dropout,
+        }
     }
 }
 
@@ -198,9 +191,7 @@ impl ClipTextEncoder {
     ///
     /// As [`WeightFile::load`].
     pub fn load_pretrained(self, path: impl Into<PathBuf>) -> Result<Self, WeightsError> {
-        let path = path.into();
-        let layout = ClipLayout::of(&WeightFile::new(&path))?;
-        Self::weight_file(path, layout).load(self)
+        load(self, path.into(), Self::weight_file)
     }
 
     /// The input of the first block.
@@ -219,7 +210,8 @@ impl ClipTextEncoder {
 
     /// The tokens after the last normalization, `[batch, length, d_model]`.
     pub fn tokens(&self, tokens: TokenBatch) -> Tensor<3> {
-        self.norm.forward(self.run(self.embed(tokens.ids)))
+        self.norm
+            .forward(self.run(self.embed(tokens.into_parts().0)))
     }
 
     /// The normalized token at the end id, `[batch, d_model]`.
@@ -247,29 +239,21 @@ fn first_largest(ids: Tensor<2, Int>) -> Tensor<1, Int> {
 impl Encoder for ClipTextEncoder {
     type Input = TokenBatch;
 
-    /// Reads the ids back from the device, to compare them with the vocabulary.
-    ///
     /// # Errors
     ///
-    /// - [`MlaError::InputShape`](burn_mla::MlaError::InputShape) if the ids are not `[batch, length]` with a length from 1 to
-    ///   `text_length`;
-    /// - [`MlaError::TokenOutOfRange`](burn_mla::MlaError::TokenOutOfRange) for an id that is not in the vocabulary.
+    /// As [`TokenBatch::check`], with `text_length` and the vocabulary.
     fn check(&self, tokens: &TokenBatch) -> Result<()> {
         let n_tokens = self.embedding.weight.lazy_shape()[0];
-        token_ids(&tokens.ids, self.positions.lazy_shape()[0], n_tokens)
+        tokens.check(self.positions.lazy_shape()[0], n_tokens)
     }
 
     /// # Panics
     ///
     /// For an input that `check` refuses.
     fn encode(&self, tokens: TokenBatch) -> Tensor<2> {
-        let last = self.run(self.embed(tokens.ids.clone()));
-        let features = self.projection.forward(self.pool(tokens.ids, last));
-        if self.normalized {
-            normalize(features)
-        } else {
-            features
-        }
+        let (ids, _) = tokens.into_parts();
+        let last = self.run(self.embed(ids.clone()));
+        feature(&self.projection, self.pool(ids, last), self.normalized)
     }
 
     fn d_feature(&self) -> usize {
@@ -279,9 +263,10 @@ impl Encoder for ClipTextEncoder {
 
 impl Blocks for ClipTextEncoder {
     fn blocks(&self) -> Vec<Vec<String>> {
-        let embedding = ["embedding", "positions"].map(String::from).to_vec();
-        let blocks = (0..self.blocks.len()).map(|index| vec![path("blocks", index)]);
-        std::iter::once(embedding).chain(blocks).collect()
+        in_order(
+            &["embedding", "positions"],
+            &[("blocks", self.blocks.len())],
+        )
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use burn::module::Module;
+
 use crate::weights::{WeightFile, WeightsError};
 
 /// Layout of the keys of a CLIP model.
@@ -97,6 +99,16 @@ impl ClipLayout {
             ),
         }
     }
+}
+
+/// Loads a file of weights into a tower, by the layout that its keys have.
+pub(super) fn load<M: Module>(
+    tower: M,
+    path: PathBuf,
+    weight_file: fn(PathBuf, ClipLayout) -> WeightFile,
+) -> Result<M, WeightsError> {
+    let layout = ClipLayout::of(&WeightFile::new(&path))?;
+    weight_file(path, layout).load(tower)
 }
 
 /// The sizes that OpenAI's files hold beside the weights.

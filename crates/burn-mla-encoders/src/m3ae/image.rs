@@ -13,7 +13,7 @@ use burn_mla::{MlaError, Result};
 use super::config::{CHANNELS, M3aeConfig};
 use super::transformer::{M3aeTransformer, weight_file};
 use crate::blocks::Blocks;
-use crate::vit::{Arithmetic, PatchOrder, cut, linear, sin_cos_grid};
+use crate::vit::{Arithmetic, PatchOrder, cut, linear, per_token, sin_cos_grid};
 use crate::weights::{WeightFile, WeightsError};
 
 /// The M3AE encoder of images. Its feature is the mean of all tokens after the last normalization,
@@ -41,17 +41,27 @@ impl M3aeConfig {
     ///
     /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
     pub fn init_image(&self, device: &Device) -> Result<M3aeImageEncoder> {
+        self.init_image_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init_image`](Self::init_image), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init_image`](Self::init_image).
+    pub fn init_image_lazy(&self, device: &Device) -> Result<M3aeImageEncoder> {
         self.check()?;
         let (width, patch) = (self.d_model, self.patch_size);
         let grid = [self.image_size / patch; 2];
         let xavier = Initializer::XavierUniform { gain: 1.0 };
-        Ok(draw_parameters(M3aeImageEncoder {
+        Ok(M3aeImageEncoder {
             embedding: linear(CHANNELS * patch * patch, width, &xavier, device),
             transformer: M3aeTransformer::init(self, device),
             positions: sin_cos_grid(grid, width, Arithmetic::Single, device),
             patch_size: patch,
             patch_order: self.patch_order,
-        }))
+        })
     }
 }
 
@@ -79,7 +89,7 @@ impl M3aeImageEncoder {
         let positions = positions.reshape([1, size * size, self.transformer.d_model()]);
         let patches = cut(images, self.patch_size, self.patch_order);
         self.transformer
-            .embed(self.embedding.forward(patches), positions)
+            .embed(per_token(&self.embedding, patches), positions)
     }
 
     /// The tokens after the last normalization, `[batch, 1 + patches, d_model]`: cls, then the

@@ -14,13 +14,14 @@
 //!
 //! // python m3ae_jax_to_safetensors.py m3ae_base.pkl m3ae_base.safetensors
 //! let (device, config) = (Device::flex(), M3aeConfig::jax_base());
-//! let texts = config.init_text(&device)?.load_pretrained("m3ae_base.safetensors")?;
-//! let images = config.init_image(&device)?.load_pretrained("m3ae_base.safetensors")?;
+//! let texts = config.init_text_lazy(&device)?.load_pretrained("m3ae_base.safetensors")?;
+//! let images = config.init_image_lazy(&device)?.load_pretrained("m3ae_base.safetensors")?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod config;
 mod image;
+mod joint;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -28,4 +29,5 @@ mod transformer;
 
 pub use config::M3aeConfig;
 pub use image::M3aeImageEncoder;
+pub use joint::M3aeJointEncoder;
 pub use text::M3aeTextEncoder;

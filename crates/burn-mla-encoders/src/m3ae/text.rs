@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{Bool, Device, Tensor};
+use burn_mla::Result;
 use burn_mla::encoder::Encoder;
 use burn_mla::modality::TokenBatch;
 use burn_mla::module::draw_parameters;
-use burn_mla::{MlaError, Result};
 
 use super::config::M3aeConfig;
 use super::transformer::{M3aeTransformer, weight_file};
 use crate::blocks::Blocks;
-use crate::vit::check::token_ids;
 use crate::vit::{Arithmetic, hide_keys, normal, sin_cos};
 use crate::weights::{WeightFile, WeightsError};
 
@@ -36,17 +35,27 @@ impl M3aeConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    /// [`MlaError::HyperParameter`](burn_mla::MlaError::HyperParameter) for a value outside of the ranges above.
     pub fn init_text(&self, device: &Device) -> Result<M3aeTextEncoder> {
+        self.init_text_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init_text`](Self::init_text), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init_text`](Self::init_text).
+    pub fn init_text_lazy(&self, device: &Device) -> Result<M3aeTextEncoder> {
         self.check()?;
         let (length, width) = (self.text_length, self.d_model);
-        Ok(draw_parameters(M3aeTextEncoder {
+        Ok(M3aeTextEncoder {
             embedding: EmbeddingConfig::new(self.vocabulary, width)
                 .with_initializer(normal(1.0))
                 .init(device),
             transformer: M3aeTransformer::init(self, device),
             positions: sin_cos(length, width, Arithmetic::Single, device),
-        }))
+        })
     }
 }
 
@@ -79,46 +88,39 @@ impl M3aeTextEncoder {
 
     /// The input of the first block.
     pub(super) fn embed(&self, tokens: &TokenBatch) -> Tensor<3> {
-        let [_, length] = tokens.ids.dims();
+        let [_, length] = tokens.ids().dims();
         let positions = self.positions.clone().slice_dim(1, 0..length);
-        let embedded = self.embedding.forward(tokens.ids.clone());
+        let embedded = self.embedding.forward(tokens.ids().clone());
         self.transformer.embed(embedded, positions)
     }
 
     /// The tokens after the last normalization, `[batch, 1 + length, d_model]`: cls, then the text.
     pub fn tokens(&self, tokens: TokenBatch) -> Tensor<3> {
         let embedded = self.embed(&tokens);
-        let hidden = hide_keys(self.padding(tokens.mask));
+        let hidden = hide_keys(padding(tokens.mask().clone()));
         self.transformer.forward(embedded, Some(&hidden))
     }
+}
 
-    /// `true` for padding, `false` for a token and for cls: `[batch, 1 + length]`.
-    pub(super) fn padding(&self, mask: Tensor<2, Bool>) -> Tensor<2, Bool> {
-        let padding = mask.bool_not();
-        let [batch, _] = padding.dims();
-        let cls = Tensor::<2, Bool>::zeros([batch, 1], &padding.device());
-        Tensor::cat(vec![cls, padding], 1)
-    }
+/// `true` for padding, `false` for a token and for cls: `[batch, 1 + length]`.
+pub(super) fn padding(mask: Tensor<2, Bool>) -> Tensor<2, Bool> {
+    let padding = mask.bool_not();
+    let [batch, _] = padding.dims();
+    let cls = Tensor::<2, Bool>::zeros([batch, 1], &padding.device());
+    Tensor::cat(vec![cls, padding], 1)
 }
 
 impl Encoder for M3aeTextEncoder {
     type Input = TokenBatch;
 
-    /// Reads the ids back from the device, to compare them with the vocabulary.
-    ///
     /// # Errors
     ///
-    /// - [`MlaError::InputShape`] if the ids are not `[batch, length]` with a length from 1 to
-    ///   `text_length`, or the mask has another shape;
-    /// - [`MlaError::TokenOutOfRange`] for an id that is not in the vocabulary.
+    /// As [`TokenBatch::check`], with `text_length` and the vocabulary.
     fn check(&self, tokens: &TokenBatch) -> Result<()> {
-        let (ids, mask) = (tokens.ids.dims(), tokens.mask.dims());
-        if mask != ids {
-            let expected = format!("a mask {ids:?}, as the token ids");
-            return Err(MlaError::input_shape(mask, expected));
-        }
-        let n_tokens = self.embedding.weight.lazy_shape()[0];
-        token_ids(&tokens.ids, self.positions.dims()[1], n_tokens)
+        tokens.check(
+            self.positions.dims()[1],
+            self.embedding.weight.lazy_shape()[0],
+        )
     }
 
     /// # Panics

@@ -7,7 +7,7 @@ use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
 
 use super::config::M3aeConfig;
-use crate::blocks::path;
+use crate::blocks::in_order;
 use crate::vit::{Block, Hidden, forward, normal};
 use crate::weights::WeightFile;
 
@@ -38,11 +38,7 @@ impl M3aeTransformer {
             "transformer.cls_token",
             "transformer.type_embedding",
         ];
-        let blocks = 0..self.blocks.len();
-        let blocks = blocks.map(|index| vec![path("transformer.blocks", index)]);
-        std::iter::once(embedding.map(String::from).to_vec())
-            .chain(blocks)
-            .collect()
+        in_order(&embedding, &[("transformer.blocks", self.blocks.len())])
     }
 
     pub(super) fn d_model(&self) -> usize {
@@ -72,14 +68,19 @@ impl M3aeTransformer {
 /// The weights of MLA's port, by the paths of an encoder that uses `modality` of `text` and `image`.
 pub(super) fn weight_file(path: PathBuf, modality: &str, other: &str) -> WeightFile {
     let type_embedding = format!("encoder_{modality}_type_embedding");
-    WeightFile::new(path)
+    common_weights(path, "transformer")
         .with_ignored(format!("{other}_embedding"))
         .with_ignored(format!("encoder_{other}_type_embedding"))
         .with_renamed(format!("{modality}_embedding"), "embedding")
         .with_renamed(type_embedding, "transformer.type_embedding")
-        .with_renamed("cls_token", "transformer.cls_token")
-        .with_renamed("encoder.blocks", "transformer.blocks")
-        .with_renamed("encoder.layer_norm", "transformer.norm")
+}
+
+/// The weights of MLA's port that encoders of any modality have, in the module `transformer`.
+pub(super) fn common_weights(path: PathBuf, transformer: &str) -> WeightFile {
+    WeightFile::new(path)
+        .with_renamed("cls_token", format!("{transformer}.cls_token"))
+        .with_renamed("encoder.blocks", format!("{transformer}.blocks"))
+        .with_renamed("encoder.layer_norm", format!("{transformer}.norm"))
         .with_renamed("layer_norm1", "norm1")
         .with_renamed("layer_norm2", "norm2")
         .with_renamed("attention.qkv_linear", "attention.qkv")

@@ -77,6 +77,16 @@ impl ResNetConfig {
     ///
     /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
     pub fn init<I: ResNetInput>(&self, device: &Device) -> Result<ResNetEncoder<I>> {
+        self.init_lazy(device).map(draw_parameters)
+    }
+
+    /// As [`init`](Self::init), without drawing the parameters. Weights that are loaded next replace
+    /// them, which saves the time of drawing; others are drawn at their first use.
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init).
+    pub fn init_lazy<I: ResNetInput>(&self, device: &Device) -> Result<ResNetEncoder<I>> {
         at_least_one("depths", self.depths.iter())?;
         at_least_one("widths", self.widths.iter())?;
         at_least_one("channels", [self.channels].iter())?;
@@ -88,7 +98,7 @@ impl ResNetConfig {
             ResidualBlock::stage(self, stage, d_input, device)
         };
         let channels = I::CHANNELS.unwrap_or(self.channels);
-        Ok(draw_parameters(ResNetEncoder {
+        Ok(ResNetEncoder {
             conv1: conv([channels, self.widths[0]], 7, 2).init(device),
             bn1: BatchNormConfig::new(self.widths[0]).init(device),
             maxpool: MaxPool2dConfig::new([3, 3])
@@ -101,7 +111,7 @@ impl ResNetConfig {
             layer4: stage(3),
             d_feature: self.d_stage(3),
             input: PhantomData,
-        }))
+        })
     }
 
     /// Channels behind a stage.

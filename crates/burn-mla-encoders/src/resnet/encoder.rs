@@ -14,7 +14,7 @@ use burn_mla::encoder::Encoder;
 
 use super::block::ResidualBlock;
 use super::input::ResNetInput;
-use crate::blocks::{Blocks, path};
+use crate::blocks::{Blocks, in_order};
 use crate::weights::{WeightFile, WeightsError};
 
 /// ResNet (He et al., CVPR 2016) without classifier. The feature is the mean of the last stage over
@@ -129,11 +129,13 @@ impl<I: ResNetInput> Encoder for ResNetEncoder<I> {
 
 impl<I: ResNetInput> Blocks for ResNetEncoder<I> {
     fn blocks(&self) -> Vec<Vec<String>> {
-        let stem = vec!["conv1".to_string(), "bn1".to_string()];
-        let stages = ["layer1", "layer2", "layer3", "layer4"];
-        let blocks = stages.into_iter().zip(self.stages());
-        let blocks = blocks
-            .flat_map(|(name, blocks)| (0..blocks.len()).map(move |block| vec![path(name, block)]));
-        std::iter::once(stem).chain(blocks).collect()
+        let [one, two, three, four] = self.stages().map(<[ResidualBlock]>::len);
+        let stages = [
+            ("layer1", one),
+            ("layer2", two),
+            ("layer3", three),
+            ("layer4", four),
+        ];
+        in_order(&["conv1", "bn1"], &stages)
     }
 }

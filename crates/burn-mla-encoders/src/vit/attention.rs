@@ -8,7 +8,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Device, Tensor};
 
 use super::block::BlockConfig;
-use super::layers::linear;
+use super::layers::{linear, per_token};
 
 /// Which keys a query cannot attend to, `true` for hidden: `[batch, 1, 1, keys]` or
 /// `[1, 1, queries, keys]`. A query needs at least one key.
@@ -56,9 +56,7 @@ impl Attention {
     pub(super) fn forward(&self, x: Tensor<3>, hidden: Option<&Hidden>) -> Tensor<3> {
         let [batch, length, width] = x.dims();
         let (heads, d_head) = (self.n_heads, width / self.n_heads);
-        let qkv = self
-            .qkv
-            .forward(x)
+        let qkv = per_token(&self.qkv, x)
             .reshape([batch, length, 3, heads, d_head])
             .permute([2, 0, 3, 1, 4]);
         let [query, key, value] =
@@ -77,7 +75,7 @@ impl Attention {
             )
         };
         let attended = attended.swap_dims(1, 2).reshape([batch, length, width]);
-        self.dropout.forward(self.output.forward(attended))
+        self.dropout.forward(per_token(&self.output, attended))
     }
 
     /// The attention of training. Burn's own has no dropout, and on an autodiff device it

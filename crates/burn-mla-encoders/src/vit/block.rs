@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::activation::Activation;
 use super::attention::{Attention, Hidden};
 use super::drop_path::DropPath;
-use super::layers::{BlockInitializers, linear};
+use super::layers::{BlockInitializers, linear, per_token};
 
 /// Configuration of the blocks of an encoder.
 pub(crate) struct BlockConfig {
@@ -87,9 +87,9 @@ impl Block {
 
 impl Mlp {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = self.activation.forward(self.hidden.forward(x));
-        let x = self.output.forward(self.dropout.forward(x));
-        self.dropout.forward(x)
+        let hidden = self.activation.forward(per_token(&self.hidden, x));
+        let output = per_token(&self.output, self.dropout.forward(hidden));
+        self.dropout.forward(output)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Checks of the values of configurations, and of token ids.
 
-use burn::tensor::{Int, Tensor};
 use burn_mla::{MlaError, Result};
 
 fn check(name: &'static str, requirement: &'static str, value: f64, holds: bool) -> Result<()> {
@@ -43,24 +42,4 @@ pub(crate) fn positive(name: &'static str, value: f64) -> Result<()> {
         value,
         value > 0.0 && value.is_finite(),
     )
-}
-
-/// Checks the shape of token ids, `[batch, 1 to longest]`, and reads them back to compare them with
-/// the vocabulary.
-pub(crate) fn token_ids(ids: &Tensor<2, Int>, longest: usize, n_tokens: usize) -> Result<()> {
-    let shape = ids.dims();
-    if !(1..=longest).contains(&shape[1]) {
-        let expected = format!("token ids [batch, length] with a length from 1 to {longest}");
-        return Err(MlaError::input_shape(shape, expected));
-    }
-    let data = ids.to_data();
-    let mut found = data.iter::<i64>().enumerate();
-    match found.find(|(_, id)| !(0..n_tokens as i64).contains(id)) {
-        None => Ok(()),
-        Some((at, token)) => Err(MlaError::TokenOutOfRange {
-            token,
-            sample: at / shape[1],
-            n_tokens,
-        }),
-    }
 }

@@ -57,6 +57,22 @@ pub(crate) fn linear(
     }
 }
 
+/// Applies a linear layer to the tokens of all samples as the rows of one matrix.
+///
+/// Burn's layer multiplies per sample where the length is a multiple of 32, and its backward pass then makes
+/// a gradient of the weights per sample.
+///
+/// # Shapes
+///
+/// - input: `[batch, length, d_input]`
+/// - output: `[batch, length, d_output]`
+pub(crate) fn per_token(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
+    let [batch, length, d_input] = x.dims();
+    let rows = layer.forward(x.reshape([batch * length, d_input]));
+    let d_output = rows.dims()[1];
+    rows.reshape([batch, length, d_output])
+}
+
 /// A convolution whose stride is its kernel: one token per patch.
 #[derive(Module, Debug)]
 pub(crate) struct PatchConvolution {

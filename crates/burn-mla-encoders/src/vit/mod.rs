@@ -18,7 +18,7 @@ mod tests;
 pub use activation::Activation;
 pub(crate) use attention::{Hidden, causal, hide_keys};
 pub(crate) use block::{Block, BlockConfig, forward};
-pub(crate) use layers::{BlockInitializers, PatchConvolution, linear, normal};
+pub(crate) use layers::{BlockInitializers, PatchConvolution, linear, normal, per_token};
 pub use patches::PatchOrder;
 pub(crate) use patches::cut;
 pub(crate) use positions::{Arithmetic, sin_cos, sin_cos_grid};

@@ -6,18 +6,15 @@ use std::path::PathBuf;
 
 use burn::store::{ApplyError, ApplyResult};
 
+use crate::FileError;
+
 /// An error in loading weights from a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
     /// A file that cannot be read, or that lacks the requested dictionary.
-    #[error("{}: {message}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Message of the reader.
-        message: String,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file name without one of the known extensions.
     #[error("{}: expected a file named .safetensors, .pth, .pt or .bin", path.display())]
     Extension {

@@ -43,8 +43,8 @@ use super::read::Parallel;
 ///
 /// Tensors have PyTorch's layout in the file. Weights of linear layers are transposed, and `weight`
 /// and `bias` of normalizations become Burn's `gamma` and `beta`. Names of enum variants are not
-/// part of a path. Tensors are read one at a time: memory holds the module and one tensor, and for
-/// SafeTensors the pages of the file.
+/// part of a path. Tensors are read one at a time: memory holds the module and one tensor in a few
+/// copies.
 ///
 /// ```no_run
 /// use burn::nn::{Linear, LinearConfig};

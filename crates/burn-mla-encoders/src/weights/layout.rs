@@ -134,25 +134,78 @@ impl Stack {
     }
 }
 
-/// Transposes a matrix; other tensors stay as they are.
-fn transpose(tensor: Tensor) -> Tensor {
+/// Transposes a matrix when its data is read; other tensors stay as they are.
+pub(super) fn transpose(tensor: Tensor) -> Tensor {
     let [rows, columns] = tensor.shape[..] else {
         return tensor;
     };
     let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, [columns, rows]);
+    let transposed = match dtype.size() {
+        1 => transposed::<1>,
+        2 => transposed::<2>,
+        4 => transposed::<4>,
+        8 => transposed::<8>,
+        _ => return tensor,
+    };
     bridge::deferred(name, dtype, shape.into(), None, move || {
-        let (bytes, size) = (tensor.to_bytes()?, dtype.size());
-        if bytes.len() != rows * columns * size {
+        let bytes = tensor.to_bytes()?;
+        if bytes.len() != rows * columns * dtype.size() {
             let problem = format!("{}: {} bytes", tensor.name, bytes.len());
             return Err(Error::ValidationError(problem));
         }
-        let mut transposed = Vec::with_capacity(bytes.len());
-        for column in 0..columns {
-            for row in 0..rows {
-                let at = (row * columns + column) * size;
-                transposed.extend_from_slice(&bytes[at..at + size]);
+        let bytes = transposed(&bytes, rows, columns);
+        Ok(TensorData::from_bytes_vec(bytes, shape, dtype))
+    })
+}
+
+/// Height and width of the part of a matrix that is transposed at once. A row of it fills a cache line of
+/// numbers of 4 bytes, which is then read and written as a whole.
+const TILE: usize = 16;
+
+/// The transposed matrix of elements of `SIZE` bytes.
+fn transposed<const SIZE: usize>(bytes: &[u8], rows: usize, columns: usize) -> Vec<u8> {
+    let (elements, _) = bytes.as_chunks::<SIZE>();
+    let mut transposed = vec![[0; SIZE]; elements.len()];
+    let mut tile = [[[0; SIZE]; TILE]; TILE];
+    for top in (0..rows).step_by(TILE) {
+        let height = TILE.min(rows - top);
+        for left in (0..columns).step_by(TILE) {
+            let width = TILE.min(columns - left);
+            for (row, part) in tile[..height].iter_mut().enumerate() {
+                let start = (top + row) * columns + left;
+                part[..width].copy_from_slice(&elements[start..start + width]);
+            }
+            for column in 0..width {
+                let start = (left + column) * rows + top;
+                let part = &mut transposed[start..start + height];
+                for (element, row) in part.iter_mut().zip(&tile) {
+                    *element = row[column];
+                }
             }
         }
-        Ok(TensorData::from_bytes_vec(transposed, shape, dtype))
-    })
+    }
+    transposed.into_flattened()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_of_all_sizes_are_transposed() {
+        for (rows, columns) in [(1, 1), (16, 16), (3, 40), (33, 17), (0, 5), (50, 1)] {
+            let values: Vec<u32> = (0..(rows * columns) as u32).collect();
+            let bytes: Vec<u8> = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect();
+            let found = transposed::<4>(&bytes, rows, columns);
+            let at = |row: usize, column: usize| values[row * columns + column];
+            let expected = (0..columns).flat_map(|column| (0..rows).map(move |row| (row, column)));
+            let expected: Vec<u8> = expected
+                .flat_map(|(row, column)| at(row, column).to_le_bytes())
+                .collect();
+            assert_eq!(found, expected, "{rows} x {columns}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::channels::Channels;
 use super::error::WeightsError;
 use super::file::WeightFile;
 use super::key::{Key, last};
-use super::layout::Tensors;
+use super::layout::{Tensors, transpose};
 use super::parameters::parameters;
 use super::read::{self, Parallel};
 
@@ -34,6 +34,9 @@ pub struct Loaded<M> {
 
 /// The count of batches of a batch normalization, which Burn does not have.
 const COUNT: &str = "num_batches_tracked";
+
+/// Burn's name for the type of a linear layer.
+const LINEAR: &str = "Struct:Linear";
 
 /// Returns the tensors of a file by key after the steps on keys, and the keys that were left out.
 pub(super) fn tensors(
@@ -93,8 +96,7 @@ pub(super) fn load<M: Module>(file: &WeightFile, module: M) -> Result<Loaded<M>,
     let shared = module;
     let mut module = unshared(&shared);
     drop(shared);
-    let adapters = PyTorchToBurnAdapter.chain(adapter.clone());
-    let mut result = module.apply(tensors, None, Some(Box::new(adapters)), true);
+    let mut result = module.apply(tensors, None, Some(adapter.clone_box()), true);
 
     let nothing = result.applied.is_empty() && result.errors.is_empty();
     if nothing && mismatch.is_empty() {
@@ -161,7 +163,14 @@ impl Adapter {
 }
 
 impl ModuleAdapter for Adapter {
-    fn adapt(&self, tensor: Tensor, _: ModuleContext<'_>) -> Tensor {
+    fn adapt(&self, tensor: Tensor, context: ModuleContext<'_>) -> Tensor {
+        let is_linear = context.module_type() == Some(LINEAR);
+        let tensor = if is_linear && last(&tensor.name) == "weight" {
+            // As Burn's adapter, which copies numbers one by one.
+            transpose(tensor)
+        } else {
+            PyTorchToBurnAdapter.adapt(tensor, context)
+        };
         let path = tensor.name.clone();
         let tensor = match self.precision.get(&path) {
             Some(&dtype) => self.convert(tensor, dtype),
@@ -171,6 +180,10 @@ impl ModuleAdapter for Adapter {
             Some(channels) => channels.reduce(tensor),
             None => tensor,
         }
+    }
+
+    fn get_alternative_param_name(&self, parameter: &str, module: &str) -> Option<String> {
+        PyTorchToBurnAdapter.get_alternative_param_name(parameter, module)
     }
 
     fn clone_box(&self) -> Box<dyn ModuleAdapter> {

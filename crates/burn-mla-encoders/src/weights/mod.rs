@@ -8,6 +8,7 @@ mod layout;
 mod load;
 mod parameters;
 mod read;
+mod safetensors;
 #[cfg(test)]
 mod tests;
 

@@ -3,10 +3,12 @@
 use std::fmt::Display;
 
 use burn::store::burn_pack::Tensor;
-use burn::store::{ModuleStore, PytorchStore, SafetensorsStore};
+use burn::store::{ModuleStore, PytorchStore};
 
 use super::error::WeightsError;
 use super::file::WeightFile;
+use super::safetensors;
+use crate::FileError;
 
 /// Entries of a checkpoint under which programs save the weights of the network.
 const ROOTS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
@@ -42,8 +44,7 @@ pub(super) fn tensors(file: &WeightFile, parallel: Parallel) -> Result<Vec<Tenso
             "a SafeTensors file has no dictionary to select",
         )),
         Some("safetensors") => {
-            let store = SafetensorsStore::from_file(&file.path);
-            all(file, store.map_indices_contiguous(false))
+            safetensors::tensors(&file.path).map_err(|error| unread(file, error))
         }
         Some("pth" | "pt" | "bin") => match &file.root {
             Some(root) => pickle(file, Some(root)),
@@ -91,27 +92,18 @@ fn state_dict(file: &WeightFile) -> Result<Vec<Tensor>, WeightsError> {
 
 fn pickle(file: &WeightFile, root: Option<&str>) -> Result<Vec<Tensor>, WeightsError> {
     let store = PytorchStore::from_file(&file.path).map_indices_contiguous(false);
-    all(
-        file,
-        match root {
-            Some(root) => store.with_top_level_key(root),
-            None => store,
-        },
-    )
-}
-
-fn all<S: ModuleStore>(file: &WeightFile, mut store: S) -> Result<Vec<Tensor>, WeightsError> {
+    let mut store = match root {
+        Some(root) => store.with_top_level_key(root),
+        None => store,
+    };
     let tensors = store.get_all_tensors();
-    Ok(tensors
-        .map_err(|error| unread(file, error))?
-        .values()
-        .cloned()
-        .collect())
+    let tensors = tensors.map_err(|error| unread(file, error))?;
+    Ok(tensors.values().cloned().collect())
 }
 
 fn unread(file: &WeightFile, error: impl Display) -> WeightsError {
-    WeightsError::File {
+    WeightsError::File(FileError {
         path: file.path.clone(),
         message: error.to_string(),
-    }
+    })
 }

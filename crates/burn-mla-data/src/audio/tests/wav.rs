@@ -100,3 +100,37 @@ fn lossy_formats_hold_the_tone(#[case] name: &str, #[case] longer: usize) {
     let share = 2.0 * (sine * sine + cosine * cosine) / (part.len() as f32 * power);
     assert!(share > 0.99, "{share}");
 }
+
+#[rstest]
+#[case("tone.wav", 0.0)]
+#[case("tone24.wav", 0.0)]
+#[case("tone.flac", 0.0)]
+#[case("tone.ogg", 0.001)]
+// Their encoders add silence.
+#[case("tone.mp3", 0.1)]
+#[case("tone.m4a", 0.1)]
+#[case("tone.aac", 0.1)]
+#[case("clip.mp4", 0.1)]
+fn the_duration_is_that_of_the_samples(#[case] name: &str, #[case] tolerance: f64) {
+    let path = crate::fixtures::path(&format!("sound/{name}"));
+    let seconds = AudioReader::new().read(&path).unwrap().seconds();
+    let found = AudioReader::duration(&path).unwrap().unwrap();
+    assert!(
+        (found.as_secs_f64() - seconds).abs() <= tolerance,
+        "{found:?}, {seconds} s"
+    );
+}
+
+#[test]
+fn the_duration_of_samples_that_are_not_there_is_not_counted() {
+    use std::io::Cursor;
+    let duration = |bytes: Vec<u8>| AudioReader::duration_of(Box::new(Cursor::new(bytes))).unwrap();
+    let whole = wav(1, 16, 1, 8000, &[0; 16_000]);
+    assert_eq!(duration(whole.clone()).unwrap().as_secs_f64(), 1.0);
+    assert_eq!(
+        duration(whole[..44 + 4000].to_vec()).unwrap().as_secs_f64(),
+        0.25
+    );
+    assert_eq!(duration(whole[..40].to_vec()), None);
+    assert_eq!(duration(whole[..13].to_vec()), None);
+}

@@ -130,6 +130,7 @@ fn published_recipes_have_their_shapes() {
         (ImageFrontEnd::resnet_train(), 224),
         (ImageFrontEnd::cav_mae(), 224),
         (ImageFrontEnd::m3ae(), 256),
+        (ImageFrontEnd::m3ae_train(), 256),
         (ImageFrontEnd::clip(), 224),
         (ImageFrontEnd::mmbt(), 224),
     ];
@@ -145,7 +146,8 @@ fn published_recipes_have_their_shapes() {
         };
         assert_eq!(read(0).shape().as_slice(), [3, side, side]);
         assert_eq!(read(0), read(0));
-        let is_random = front_end == ImageFrontEnd::resnet_train();
+        let random = [ImageFrontEnd::resnet_train(), ImageFrontEnd::m3ae_train()];
+        let is_random = random.contains(&front_end);
         assert_eq!(read(0) != read(1), is_random);
     }
 }

@@ -3,6 +3,7 @@
 use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
 use burn_mla::fit::{FitConfig, fit};
+use burn_mla::modality::Presence;
 use burn_mla::prelude::{LinearHeadConfig, MlaConfig, MlpEncoderConfig, evaluate};
 use proptest::prelude::*;
 use rand::RngExt;
@@ -279,4 +280,33 @@ fn a_model_trains_and_predicts_where_no_sample_of_a_batch_has_a_modality() {
         let found = evaluate(&fitted.model, &*valid).unwrap();
         assert_eq!(found.fused.accuracy(), 1.0);
     }
+}
+
+#[test]
+fn a_masked_modality_is_neither_read_nor_present() {
+    let values: Vec<Values> = (0..8).map(|i| (Some(i as f32), Some(-1.0))).collect();
+    let (folder, manifest) = numbers(&values);
+    // A file that is masked may be broken.
+    folder.write("second/3.npy", "no array");
+    let front_ends = || {
+        (
+            FeaturesFrontEnd::<2>::new([1]),
+            FeaturesFrontEnd::<2>::new([1]),
+        )
+    };
+    let data = manifest.dataset(front_ends()).unwrap();
+    let mask = (0..8).flat_map(|row| [true, row != 3]).collect();
+    let mask = Presence::from_mask(mask, 2).unwrap();
+    let masked = data.with_presence(&mask).unwrap();
+    assert_eq!(masked.presence().unwrap(), mask);
+    assert!(data.item(3).is_err());
+    assert_eq!(masked.item(3).unwrap().items, (Some(vec![3.0]), None));
+    let batches = masked.in_order(4, &Device::flex()).unwrap();
+    let first = batches.iter().next().unwrap().unwrap();
+    assert_eq!(first.presence().unwrap().rows(1), [0, 1, 2]);
+    // A mask of another size, and one that leaves nothing.
+    assert!(data.with_presence(&Presence::all(7, 2)).is_err());
+    let mask = (0..8).flat_map(|row| [row != 3, true]).collect();
+    let other = Presence::from_mask(mask, 2).unwrap();
+    assert!(masked.with_presence(&other).is_err());
 }

@@ -1,10 +1,12 @@
 //! Manifests of files on the disk.
 
 mod batches;
+mod caching;
 mod checks;
 mod joins;
 mod malformed;
 mod reading;
+mod resuming;
 mod size;
 mod splits;
 

@@ -65,6 +65,18 @@ fn the_same_table_is_read_from_every_format(#[case] name: &str, #[case] text: &s
 }
 
 #[test]
+fn columns_of_json_are_in_the_order_of_the_file() {
+    let lines = "{\"words\": \"x\", \"id\": 1, \"body\": true}\n{\"id\": 2, \"first\": -1.50, \"body\": null}\n";
+    let folder = Folder::new(&[("data.jsonl", lines)]);
+    let manifest = folder.open("data.jsonl").unwrap();
+    let names: Vec<&str> = manifest.modalities().map(|(name, _)| name).collect();
+    assert_eq!(names, ["words", "body", "first"]);
+    let found = rows(&manifest);
+    assert_eq!(found[0][3..], ["x", "true", "-"]);
+    assert_eq!(found[1][3..], ["-", "-", "-1.5"]);
+}
+
+#[test]
 fn lines_are_those_of_the_file() {
     let text = "id,text\n1,\"two\nlines\"\n2,b\n1,c\n";
     let folder = Folder::new(&[("data.csv", text)]);
@@ -132,6 +144,16 @@ fn lines_are_those_of_the_file() {
     "data.jsonl",
     "{\"id\": 1}\n\n[]\n",
     "data.jsonl:3: invalid type: sequence, expected a map at line 1 column 0"
+)]
+#[case(
+    "data.jsonl",
+    "{\"id\": 1, \"a\": \"x\", \" a \": 2}\n",
+    "data.jsonl:1: `a` occurs twice"
+)]
+#[case(
+    "data.jsonl",
+    "{\"id\": 1} {}\n",
+    "data.jsonl:1: trailing characters at line 1 column 11"
 )]
 fn malformed_tables_are_refused_with_the_line(
     #[case] name: &str,
@@ -208,6 +230,37 @@ fn a_summary_counts_samples_and_bytes() {
     assert_eq!(summary.n_of_class(0, Some(Split::Train)), 1);
     assert_eq!(summary.n_with_modality(0, None), 2);
     assert_eq!((summary.n_bytes(0), summary.n_bytes(1)), (5, 5));
+}
+
+#[cfg(feature = "audio")]
+#[test]
+fn a_summary_has_the_durations_of_sound() {
+    use crate::fixtures;
+    use std::time::Duration;
+    let text = "id,sound,words\n1,1.wav,a\n2,2.wav,b\n3,3.wav,c\n4,,d\n5,no.wav,e\n6,bad.wav,f\n";
+    let folder = Folder::new(&[("data.csv", text), ("bad.wav", "RIFF")]);
+    let wave = |name: &str| fixtures::bytes(&format!("fbank/{name}"));
+    folder.write("1.wav", wave("mono16k.wav"));
+    folder.write("2.wav", wave("stereo16k.wav"));
+    folder.write("3.wav", wave("long16k.wav"));
+    let summary = folder.open("data.csv").unwrap().summary();
+    let seconds = |name: &str| {
+        let path = fixtures::path(&format!("fbank/{name}"));
+        Duration::from_secs_f64(
+            crate::audio::AudioReader::new()
+                .read(&path)
+                .unwrap()
+                .seconds(),
+        )
+    };
+    let known = ["mono16k.wav", "stereo16k.wav", "long16k.wav"].map(seconds);
+    let durations = summary.durations(0).unwrap();
+    assert_eq!(durations.n, 3);
+    assert_eq!(durations.total, known.iter().sum::<Duration>());
+    assert_eq!(Some(durations.max), known.into_iter().max());
+    assert!(summary.durations(1).is_none());
+    let printed = summary.to_string();
+    assert!(printed.contains("of 3; 2 unknown"), "{printed}");
 }
 
 /// Texts with everything that quoting and line ends make difficult.

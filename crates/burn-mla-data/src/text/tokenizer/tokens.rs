@@ -1,6 +1,6 @@
 //! Tokenized texts on the host, and their tensors.
 
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, TensorData};
 use burn_mla::modality::TokenBatch;
 
 /// The tokens of one text, cut to the maximal length.
@@ -86,13 +86,15 @@ impl Tokens {
         self.n_cut_tokens
     }
 
-    /// The ids and the mask on a device, `[n_texts, length]`.
+    /// The ids and the mask on a device, `[n_texts, length]`. The batch knows the range of its ids,
+    /// which text encoders therefore need not read back from the device.
     pub fn batch(&self, device: &Device) -> TokenBatch {
         let shape = [self.n_texts, self.length];
         let ids: Vec<i64> = self.ids.iter().map(|&id| i64::from(id)).collect();
-        let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, shape), device);
-        let mask = TensorData::new(self.mask.clone(), shape);
-        let mask = Tensor::<2, Bool>::from_data(mask, device);
-        TokenBatch { ids, mask }
+        let (ids, mask) = (
+            TensorData::new(ids, shape),
+            TensorData::new(self.mask.clone(), shape),
+        );
+        TokenBatch::from_data(ids, mask, device).expect("ids and mask have the same shape")
     }
 }

@@ -36,7 +36,7 @@ fn tokens(ids: &[Vec<i64>; 2], device: &Device) -> TokenBatch {
     let padded: Vec<i64> = padded.collect();
     let ids = Tensor::<1, Int>::from_ints(padded.as_slice(), device).reshape([2, length]);
     let mask = ids.clone().not_equal_elem(0);
-    TokenBatch { ids, mask }
+    TokenBatch::new(ids, mask)
 }
 
 #[test]

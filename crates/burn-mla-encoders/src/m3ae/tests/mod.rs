@@ -1,5 +1,6 @@
 //! Against the original's numbers, at the edges, in a model, and with wrong files.
 
+mod joint;
 mod numbers;
 mod shapes;
 mod training;
@@ -41,10 +42,8 @@ fn image(config: &M3aeConfig, device: &Device) -> M3aeImageEncoder {
 fn texts(device: &Device) -> TokenBatch {
     let fixture = fixture();
     let padding: Tensor<2> = fixture.input::<3>("padding_mask", device).squeeze_dim(1);
-    TokenBatch {
-        ids: fixture.ids::<3>("token", device).squeeze_dim(1),
-        mask: padding.equal_elem(0.0),
-    }
+    let ids = fixture.ids::<3>("token", device).squeeze_dim(1);
+    TokenBatch::new(ids, padding.equal_elem(0.0))
 }
 
 fn images(device: &Device) -> ImageBatch {

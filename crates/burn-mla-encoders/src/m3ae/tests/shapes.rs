@@ -27,9 +27,8 @@ fn wrong_shapes_are_refused() {
         assert!(error.to_string().contains(&format!("{shape:?}")), "{error}");
     }
     let texts = config().init_text(&device).unwrap();
-    let tokens = |ids: [usize; 2], mask: [usize; 2]| TokenBatch {
-        ids: Tensor::zeros(ids, &device),
-        mask: Tensor::zeros(mask, &device),
+    let tokens = |ids: [usize; 2], mask: [usize; 2]| {
+        TokenBatch::new(Tensor::zeros(ids, &device), Tensor::zeros(mask, &device))
     };
     let error = texts.check(&tokens([2, 13], [2, 13])).unwrap_err();
     assert!(
@@ -40,8 +39,8 @@ fn wrong_shapes_are_refused() {
     let error = texts.check(&tokens([2, 5], [2, 4])).unwrap_err();
     assert!(error.to_string().contains("a mask [2, 5]"), "{error}");
     assert!(texts.check(&tokens([0, 5], [0, 5])).is_ok());
-    let mut unknown = tokens([2, 2], [2, 2]);
-    unknown.ids = Tensor::from_ints([[1, 63], [0, 64]], &device);
+    let (_, mask) = tokens([2, 2], [2, 2]).into_parts();
+    let unknown = TokenBatch::new(Tensor::from_ints([[1, 63], [0, 64]], &device), mask);
     let error = texts.check(&unknown).unwrap_err().to_string();
     assert!(
         error.contains("token 64 of sample 1 is out of range"),

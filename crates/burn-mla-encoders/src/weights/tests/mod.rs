@@ -206,10 +206,10 @@ fn files_that_cannot_be_read_are_named() {
     ];
     for file in files {
         let error = file.load(head()).unwrap_err();
-        let WeightsError::File { path, .. } = &error else {
+        let WeightsError::File(error) = error else {
             panic!("{error}");
         };
-        assert_eq!(*path, file.path);
+        assert_eq!(error.path, file.path);
     }
     let error = WeightFile::new("weights.onnx").load(head()).unwrap_err();
     assert_eq!(

@@ -1,12 +1,4 @@
-//! ResNet-18 at batch 8 on audio (257x188) and video (3 frames of 224x224), forward, and forward and
-//! backward: by the encoder, and by a chain of Burn's layers of the same sizes. `resnet.py` times the
-//! same network in PyTorch.
-//!
-//! ```sh
-//! cargo bench --bench resnet
-//! ```
-
-mod common;
+//! ResNet-18 on audio (257x188) and video (3 frames of 224x224).
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -17,8 +9,9 @@ use burn::tensor::{Device, Tensor};
 use burn_mla::encoder::Encoder;
 use burn_mla::modality::{FbankBatch, VideoBatch};
 use burn_mla_encoders::resnet::{ResNetConfig, ResNetEncoder, ResNetInput};
-use common::{devices, random, sync};
-use criterion::{Criterion, criterion_group, criterion_main};
+
+use super::turns::{Side, Turns};
+use crate::common::random;
 
 const BATCH: usize = 8;
 const FRAMES: usize = 3;
@@ -96,79 +89,28 @@ impl Layers {
     }
 }
 
-/// Times a forward pass on `device`, and a training step's forward and backward pass.
-fn passes<M: Module, X: Clone>(
-    c: &mut Criterion,
-    name: &str,
-    (device_name, device): (&str, Device),
-    init: impl Fn(&Device) -> M,
-    input: impl Fn(&Device) -> X,
-    forward: impl Fn(&M, X) -> Tensor<2>,
-) {
-    c.bench_function(&format!("resnet18/forward/{name}/{device_name}"), |b| {
-        let (module, input) = (init(&device), input(&device));
-        b.iter(|| {
-            let features = forward(&module, input.clone());
-            sync(&device);
-            features
-        });
-    });
-    let device = device.autodiff();
-    c.bench_function(&format!("resnet18/backward/{name}/{device_name}"), |b| {
-        let (module, input) = (init(&device), input(&device));
-        b.iter(|| {
-            let gradients = forward(&module, input.clone()).sum().backward();
-            sync(&device);
-            gradients
-        });
-    });
-}
-
 fn encoder<I: ResNetInput>(device: &Device) -> ResNetEncoder<I> {
     let config = ResNetConfig::resnet18();
     config.init(device).expect("the sizes are valid")
 }
 
-fn resnet(c: &mut Criterion) {
-    for device in devices() {
-        passes(
-            c,
-            "audio/encoder",
-            device.clone(),
-            encoder::<FbankBatch>,
-            |device| FbankBatch(random([BATCH, 257, 188], device)),
-            Encoder::encode,
-        );
-        passes(
-            c,
-            "audio/layers",
-            device.clone(),
-            |device| Layers::new(1, device),
-            |device| random([BATCH, 1, 257, 188], device),
-            Layers::forward,
-        );
-        passes(
-            c,
-            "video/encoder",
-            device.clone(),
-            encoder::<VideoBatch>,
-            |device| VideoBatch(random([BATCH, 3, FRAMES, 224, 224], device)),
-            Encoder::encode,
-        );
-        passes(
-            c,
-            "video/layers",
-            device,
-            |device| Layers::new(3, device),
-            |device| random([BATCH * FRAMES, 3, 224, 224], device),
-            Layers::forward,
-        );
-    }
+pub fn run(turns: &Turns, device_name: &str, device: &Device) {
+    turns.run("resnet18/audio", (device_name, device), |device| {
+        let audio = random([BATCH, 257, 188], device);
+        let input = FbankBatch(audio.clone());
+        let (encoder, layers) = (encoder::<FbankBatch>(device), Layers::new(1, device));
+        vec![
+            Side::new("encoder", encoder, input, Encoder::encode),
+            Side::new("layers", layers, audio.unsqueeze_dim(1), Layers::forward),
+        ]
+    });
+    turns.run("resnet18/video", (device_name, device), |device| {
+        let video = random([BATCH, 3, FRAMES, 224, 224], device);
+        let frames = random([BATCH * FRAMES, 3, 224, 224], device);
+        let (encoder, layers) = (encoder::<VideoBatch>(device), Layers::new(3, device));
+        vec![
+            Side::new("encoder", encoder, VideoBatch(video), Encoder::encode),
+            Side::new("layers", layers, frames, Layers::forward),
+        ]
+    });
 }
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default().sample_size(10);
-    targets = resnet
-}
-criterion_main!(benches);

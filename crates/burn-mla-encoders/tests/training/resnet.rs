@@ -1,8 +1,8 @@
 //! ResNet encoders of audio and video in a model: training, missing rows, files, freezing and learning
 //! rates per block.
 
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLrScheduler, ModuleLrSchedulerConfig};
+use burn::module::Module;
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_mla::modality::{FbankBatch, VideoBatch};
@@ -12,6 +12,8 @@ use burn_mla_encoders::blocks::{
 };
 use burn_mla_encoders::resnet::{ResNetConfig, ResNetEncoder};
 
+use crate::{alone, devices, state};
+
 type Networks = (ResNetEncoder<FbankBatch>, ResNetEncoder<VideoBatch>);
 type Inputs = (
     Option<ModalityInput<FbankBatch>>,
@@ -19,16 +21,6 @@ type Inputs = (
 );
 
 const N_CLASSES: usize = 3;
-
-/// flex, and with the feature `ndarray` also ndarray, which Burn marks as deprecated.
-#[allow(deprecated)]
-fn devices() -> Vec<Device> {
-    vec![
-        Device::flex(),
-        #[cfg(feature = "ndarray")]
-        Device::ndarray(),
-    ]
-}
 
 fn config() -> ResNetConfig {
     ResNetConfig::resnet18().with_widths([4, 4, 8, 8])
@@ -109,30 +101,6 @@ fn train(
     losses
 }
 
-/// All float values of a module, by path.
-fn state<M: Module>(module: &M) -> Vec<(String, Vec<f32>)> {
-    #[derive(Default)]
-    struct State {
-        path: Vec<String>,
-        found: Vec<(String, Vec<f32>)>,
-    }
-    impl ModuleVisitor for State {
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.path.push(name.to_string());
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let values = param.val().into_data().iter().collect();
-            self.found.push((self.path.join("."), values));
-        }
-    }
-    let mut state = State::default();
-    module.valid().visit(&mut state);
-    state.found
-}
-
 /// The paths of encoders whose values a training of two batches keeps.
 fn kept(networks: Networks, device: &Device) -> Vec<String> {
     let mut model = model(networks, device);
@@ -145,6 +113,7 @@ fn kept(networks: Networks, device: &Device) -> Vec<String> {
 
 #[test]
 fn both_networks_train_with_missing_rows() {
+    let _alone = alone();
     for device in devices() {
         let device = device.autodiff();
         let mut model = model(networks(&device), &device);
@@ -157,6 +126,7 @@ fn both_networks_train_with_missing_rows() {
 
 #[test]
 fn a_modality_may_be_missing_in_the_whole_batch() {
+    let _alone = alone();
     let device = Device::flex();
     let model = model(networks(&device), &device);
     let targets = Targets::new(labels(), &device);
@@ -168,6 +138,7 @@ fn a_modality_may_be_missing_in_the_whole_batch() {
 
 #[test]
 fn a_wrong_input_names_its_modality() {
+    let _alone = alone();
     let device = Device::flex().autodiff();
     let model = model(networks(&device), &device);
     let x = VideoBatch(Tensor::ones([6, 1, 2, 20, 18], &device));
@@ -184,6 +155,7 @@ fn a_wrong_input_names_its_modality() {
 
 #[test]
 fn a_trained_model_is_saved_and_loaded() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     for device in devices() {
@@ -209,6 +181,7 @@ fn a_trained_model_is_saved_and_loaded() {
 
 #[test]
 fn frozen_blocks_keep_weights_and_statistics() {
+    let _alone = alone();
     for device in devices() {
         let device = device.autodiff();
         let (audio, video) = networks(&device);
@@ -234,6 +207,7 @@ fn frozen_blocks_keep_weights_and_statistics() {
 
 #[test]
 fn a_frozen_encoder_trains_what_is_unfrozen() {
+    let _alone = alone();
     let device = Device::flex().autodiff();
     let (audio, video) = networks(&device);
     let audio = unfreeze(audio.freeze(), &["layer4.1"]).unwrap();
@@ -246,6 +220,7 @@ fn a_frozen_encoder_trains_what_is_unfrozen() {
 
 #[test]
 fn unknown_modules_and_blocks_are_named() {
+    let _alone = alone();
     let (audio, _) = networks(&Device::flex());
     let error = freeze(audio.clone(), &["conv1", "layer5"]).unwrap_err();
     assert_eq!(
@@ -260,11 +235,13 @@ fn unknown_modules_and_blocks_are_named() {
 
 #[test]
 fn learning_rates_decay_towards_the_input() {
+    let _alone = alone();
     let device = Device::flex().autodiff();
     let (audio, video) = networks(&device);
     assert_eq!(audio.blocks().len(), 9);
-    let scheduler = ModuleLrScheduler::new(1.0);
-    let mut scheduler = layer_decay(scheduler, &video, 1, 0.5, |factor| factor).unwrap();
+    let config = ModuleLrSchedulerConfig::new(1.0.into());
+    let config = layer_decay(config, &video, 1, 0.5, |factor| factor).unwrap();
+    let mut scheduler = config.init().unwrap();
     let rates = scheduler.step();
     let model = model((audio, video), &device);
     let rate = |path: &str| rates.lr_from_param(burn::module::ParamId::new(), Some(path));
@@ -282,14 +259,15 @@ fn learning_rates_decay_towards_the_input() {
     }
     let (audio, _) = networks(&device);
     for decay in [0.0, -0.5, 1.5, f64::NAN] {
-        let scheduler = ModuleLrScheduler::new(1.0);
-        assert!(layer_decay(scheduler, &audio, 0, decay, |factor| factor).is_err());
+        let config = ModuleLrSchedulerConfig::new(1.0.into());
+        assert!(layer_decay(config, &audio, 0, decay, |factor| factor).is_err());
     }
 }
 
 /// With a learning rate of zero in all blocks but the last, only the last trains.
 #[test]
 fn groups_reach_the_update_of_a_model() {
+    let _alone = alone();
     let device = Device::flex().autodiff();
     let (audio, video) = networks(&device);
     let groups = block_groups(&audio, 0);

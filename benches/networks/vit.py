@@ -1,11 +1,4 @@
-#!/usr/bin/env python3
-"""The measurements of vit.rs in PyTorch: a ViT-B/32 image tower at batch 8. Prints median milliseconds.
-
-    python3 benches/vit.py THREADS
-"""
-
-import sys
-import time
+"""The network of vit.rs in PyTorch: a ViT-B/32 image tower at batch 8."""
 
 import torch
 from torch import nn
@@ -46,30 +39,6 @@ class Tower(nn.Module):
         return self.projection(self.post_norm(tokens[:, 0]))
 
 
-def median(run, repeats=10):
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return sorted(times)[len(times) // 2] * 1e3
-
-
-def main():
-    torch.manual_seed(0)
-    torch.set_num_threads(int(sys.argv[1]))
-    tower, images = Tower(), torch.randn(BATCH, 3, 224, 224)
-
-    def forward():
-        with torch.inference_mode():
-            tower(images)
-
-    def backward():
-        tower.zero_grad()
-        tower(images).sum().backward()
-
-    print(f"PyTorch {torch.__version__}: forward {median(forward):.0f} ms, with backward {median(backward):.0f} ms")
-
-
-main()
+def networks():
+    """Yields the network's name, itself and the shape of its input."""
+    yield "vit-b-32", Tower, (BATCH, 3, 224, 224)

@@ -1,11 +1,4 @@
-//! A ViT-B/32 image tower at batch 8, forward, and forward and backward: by the encoder, and by a
-//! chain of Burn's layers of the same sizes. `vit.py` times the same network in PyTorch.
-//!
-//! ```sh
-//! cargo bench --bench vit
-//! ```
-
-mod common;
+//! The image tower of CLIP ViT-B/32.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -16,8 +9,9 @@ use burn::tensor::{Device, Tensor};
 use burn_mla::encoder::Encoder;
 use burn_mla::modality::ImageBatch;
 use burn_mla_encoders::clip::ClipImageEncoderConfig;
-use common::{devices, random, sync};
-use criterion::{Criterion, criterion_group, criterion_main};
+
+use super::turns::{Side, Turns};
+use crate::common::random;
 
 const BATCH: usize = 8;
 const WIDTH: usize = 768;
@@ -85,54 +79,15 @@ impl Block {
     }
 }
 
-/// Times a forward pass on `device`, and a training step's forward and backward pass.
-fn passes<M: Module>(
-    c: &mut Criterion,
-    name: &str,
-    (device_name, device): (&str, Device),
-    init: impl Fn(&Device) -> M,
-    forward: impl Fn(&M, Tensor<4>) -> Tensor<2>,
-) {
-    let images = |device: &Device| random([BATCH, 3, 224, 224], device);
-    c.bench_function(&format!("vit-b-32/forward/{name}/{device_name}"), |b| {
-        let (module, images) = (init(&device), images(&device));
-        b.iter(|| {
-            let features = forward(&module, images.clone());
-            sync(&device);
-            features
-        });
+pub fn run(turns: &Turns, device_name: &str, device: &Device) {
+    turns.run("vit-b-32", (device_name, device), |device| {
+        let images = random([BATCH, 3, 224, 224], device);
+        let tower = ClipImageEncoderConfig::vit_b_32().init(device);
+        let tower = tower.expect("the sizes are valid");
+        let input = ImageBatch(images.clone());
+        vec![
+            Side::new("encoder", tower, input, Encoder::encode),
+            Side::new("layers", Layers::new(device), images, Layers::forward),
+        ]
     });
-    let checkpointed = device.clone().autodiff().gradient_checkpointing();
-    for (pass, device) in [
-        ("backward", device.autodiff()),
-        ("backward-checkpointed", checkpointed),
-    ] {
-        c.bench_function(&format!("vit-b-32/{pass}/{name}/{device_name}"), |b| {
-            let (module, images) = (init(&device), images(&device));
-            b.iter(|| {
-                let gradients = forward(&module, images.clone()).sum().backward();
-                sync(&device);
-                gradients
-            });
-        });
-    }
 }
-
-fn vit(c: &mut Criterion) {
-    for device in devices() {
-        let tower = |device: &Device| {
-            let config = ClipImageEncoderConfig::vit_b_32();
-            config.init(device).expect("the sizes are valid")
-        };
-        let encode = |tower: &_, images| Encoder::encode(tower, ImageBatch(images));
-        passes(c, "encoder", device.clone(), tower, encode);
-        passes(c, "layers", device, Layers::new, Layers::forward);
-    }
-}
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default().sample_size(10);
-    targets = vit
-}
-criterion_main!(benches);

@@ -1,0 +1,7 @@
+//! Tables of CSV.
+#![no_main]
+
+use burn_mla_data::fuzzing;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| fuzzing::manifest_csv(bytes));

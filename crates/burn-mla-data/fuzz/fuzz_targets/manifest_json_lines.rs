@@ -1,0 +1,7 @@
+//! Tables of JSON Lines.
+#![no_main]
+
+use burn_mla_data::fuzzing;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| fuzzing::manifest_json_lines(bytes));

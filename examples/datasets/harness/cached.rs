@@ -1,0 +1,72 @@
+//! Features of frozen encoders, computed once.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use burn_mla::encoder::{Encoder, Frozen};
+use burn_mla::modality::ModalityInput;
+use burn_mla_data::manifest::{FrontEnd, Manifest};
+use burn_mla_encoders::cache::{DataManifest, FeatureCacheConfig};
+use serde::Serialize;
+
+use crate::{PaperInput, Result};
+
+/// The features of one column of a manifest for all of its samples, kept in `directory`.
+///
+/// # Errors
+///
+/// A cache of another encoder, other weights or other data, and files that cannot be read.
+pub fn cached<F, E>(
+    manifest: &Manifest,
+    column: &str,
+    front_end: F,
+    encoder: &Frozen<E>,
+    config: &impl Serialize,
+    directory: &Path,
+    device: &Device,
+) -> Result<Option<ModalityInput<PaperInput>>>
+where
+    F: FrontEnd,
+    E: Encoder<Input = F::Input>,
+{
+    let at = manifest.modalities().position(|(name, _)| name == column);
+    let at = at.ok_or_else(|| format!("no column {column}"))?;
+    let samples: Vec<usize> = (0..manifest.len()).collect();
+    let rows = manifest.presence(&samples)?.rows(at);
+    let recipe = front_end.recipe();
+    let mut ids = vec![];
+    for sample in 0..manifest.len() {
+        // Another content of a sample is another sample.
+        let hash = manifest.sha256(sample)?;
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        ids.push(format!("{} {hash}", manifest.id(sample)));
+    }
+    let data = DataManifest::new(ids, recipe.to_string()).with_rows(rows.iter().copied())?;
+    let cache = FeatureCacheConfig::new().open(directory, encoder, config, data)?;
+    let single = manifest.only(column)?.dataset(vec![front_end])?;
+    let read = |samples: &[usize]| -> Result<E::Input> {
+        let row = |sample| rows.partition_point(|&row| row < sample);
+        let items = samples.iter().map(|&sample| single.item(row(sample)));
+        let batch = single.collate(items.collect::<Result<_, _>>()?, device)?;
+        let input = batch.inputs.into_iter().flatten().next();
+        Ok(input.ok_or("a batch without an input")?.input)
+    };
+    let column = column.to_string();
+    let features = cache.compute(
+        |samples| read(samples).map_err(|error| error.to_string()),
+        move |progress| {
+            eprint!(
+                "\r{column}: features of {} of {}",
+                progress.done, progress.total
+            )
+        },
+    )?;
+    eprintln!();
+    // Kept on the host: batches are copied to the device.
+    let features = PaperInput::Features(features.tensor(&Device::flex()));
+    Ok(if rows.len() == manifest.len() {
+        Some(ModalityInput::all(features))
+    } else {
+        ModalityInput::rows(features, rows)
+    })
+}
