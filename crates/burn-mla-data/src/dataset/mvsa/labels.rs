@@ -174,7 +174,7 @@ mod tests {
             }
         }
         let rows = read_text(&text).unwrap();
-        assert_eq!((rows.len(), rows.last().unwrap().id), (4869, 5125));
+        assert_eq!((rows.len(), rows.last().unwrap().id), (4869, 5129));
         for (rule, expected) in [
             (MvsaRule::Agree, [724, 470, 1398]),
             (MvsaRule::Merge, [1358, 470, 2683]),

@@ -167,7 +167,7 @@ fn lists_bring_their_labels() {
     assert_eq!(text(&pairs, "6"), "of a list");
     assert_eq!(pairs.inventory().of("no image")[0].as_str(), "5000");
     assert_eq!(pairs.inventory().of("on no list").len(), 21);
-    let valid = pairs.hold_out(0.4, 0, None).unwrap();
+    let valid = pairs.hold_out(0.4, 0, Some(TWEET)).unwrap();
     assert_eq!(valid.samples(Split::Valid).len(), 1);
 
     let order = Mvsa::mmbt_classes(root.join("train")).unwrap();
