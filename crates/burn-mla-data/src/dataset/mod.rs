@@ -2,10 +2,13 @@
 
 mod class_names;
 pub mod emoji;
+pub mod food101;
 pub mod iemocap;
+mod image_text;
 pub mod mfeat;
 #[cfg(feature = "miniature")]
 pub mod miniature;
+pub mod mvsa;
 mod published;
 mod sample_id;
 mod split;
