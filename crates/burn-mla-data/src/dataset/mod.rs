@@ -1,7 +1,9 @@
 //! What all data sets share, and the data sets that have a module of their own.
 
 mod class_names;
+pub mod crema_d;
 pub mod emoji;
+pub mod kinetics_sounds;
 pub mod mfeat;
 #[cfg(feature = "miniature")]
 pub mod miniature;
@@ -11,6 +13,10 @@ mod split;
 mod summary;
 
 pub use class_names::ClassNames;
+#[cfg(feature = "video")]
+pub(crate) use published::media::FRAMES;
+#[cfg(feature = "audio")]
+pub(crate) use published::safe_name;
 pub use published::{DatasetError, Incomplete, Inventory, PublishedDataset, SplitSource};
 pub use sample_id::SampleId;
 pub use split::Split;

@@ -50,6 +50,8 @@ mod join;
 mod media;
 mod read;
 mod root;
+#[cfg(feature = "audio")]
+mod silence;
 mod skip;
 mod split_file;
 mod splits;
