@@ -12,7 +12,7 @@ use crate::content::guarded;
 use crate::dataset::SampleId;
 use crate::error::DataError;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Make<'a> = Box<dyn Fn(&Path) -> Result<(), BoxError> + Send + Sync + 'a>;
 
 /// A file or folder to make for a sample.
