@@ -2,6 +2,7 @@
 //!
 //! An example reads its data set, makes its encoders, and calls [`Session::run`].
 
+mod audio_visual;
 mod cached;
 mod encoder;
 mod front_end;
@@ -15,6 +16,7 @@ mod text_image;
 
 use std::error::Error;
 
+pub use audio_visual::{AudioVisual, ResNet};
 pub use cached::cached;
 pub use encoder::{PaperEncoder, PaperInput};
 pub use front_end::PaperFrontEnd;

@@ -84,7 +84,7 @@ fn tables(root: &Path, clips: &[Clip]) -> Result<(), MiniatureError> {
     let (mut train, mut test) = (String::new(), String::new());
     for (number, clip) in clips.iter().enumerate() {
         let (.., vote, class) = EMOTIONS[clip.emotion];
-        let (voice, level) = if number % 5 == 0 {
+        let (voice, level) = if number.is_multiple_of(5) {
             ("A:D", "50:60.5")
         } else {
             (vote, "50")
@@ -95,7 +95,7 @@ fn tables(root: &Path, clips: &[Clip]) -> Result<(), MiniatureError> {
             votes,
             "\"{row}\",\"{clip}\",\"{voice}\",\"{level}\",\"{vote}\",\"70\",\"{vote}\",\"70\""
         )?;
-        let list = if number % 5 == 0 {
+        let list = if number.is_multiple_of(5) {
             &mut test
         } else {
             &mut train

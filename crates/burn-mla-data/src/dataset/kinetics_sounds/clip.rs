@@ -112,8 +112,8 @@ mod tests {
         };
         let clip = |video: &str, start, end| Some((video.to_string(), start, end));
         assert_eq!(
-            parse("-aB_c-123__000012_000022"),
-            clip("-aB_c-123__", 12, Some(22))
+            parse("-aB_c-1234__000012_000022"),
+            clip("-aB_c-1234_", 12, Some(22))
         );
         assert_eq!(parse("abcdefghijk_7"), clip("abcdefghijk", 7, None));
         for name in [

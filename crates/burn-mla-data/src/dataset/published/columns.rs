@@ -24,7 +24,8 @@ pub(crate) fn read_columns(
     columns: &[&str],
     optional: &[&str],
 ) -> Result<Vec<CsvRow>, DatasetError> {
-    let text = read_text(path)?;
+    // Lines are counted by LF: the reader counts the LF of a CRLF with the row after it.
+    let text = read_text(path)?.replace("\r\n", "\n");
     let mut reader = ReaderBuilder::new().from_reader(text.as_bytes());
     let failed = |error: csv::Error| {
         let line = error.position().map_or(0, |position| position.line());
