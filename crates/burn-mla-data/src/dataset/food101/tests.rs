@@ -429,13 +429,13 @@ fn prepared_tokens_are_those_of_the_texts() {
         .unwrap();
     let (files, texts) = (files.inputs.0.unwrap().input, texts.inputs.0.unwrap().input);
     files
-        .ids
+        .ids()
         .into_data()
-        .assert_eq(&texts.ids.into_data(), true);
+        .assert_eq(&texts.ids().into_data(), true);
     files
-        .mask
+        .mask()
         .into_data()
-        .assert_eq(&texts.mask.into_data(), true);
+        .assert_eq(&texts.mask().into_data(), true);
     assert!(
         root.join("prepared/text_token/test_token/baklava_5_pm.npy")
             .is_file()
