@@ -54,8 +54,8 @@ pub fn write_miniature(root: &Path, options: &Miniature) -> Result<(), Miniature
 fn video(number: usize, numbers: &mut impl Rng) -> String {
     const CHARACTERS: &[u8; 64] =
         b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let front = if number % 2 == 0 { "-" } else { "a" };
-    let inside = if number % 3 == 0 { "__" } else { "b-" };
+    let front = if number.is_multiple_of(2) { "-" } else { "a" };
+    let inside = if number.is_multiple_of(3) { "__" } else { "b-" };
     let mut character = || char::from(CHARACTERS[numbers.random_range(0..64)]);
     let random: String = (0..8).map(|_| character()).collect();
     format!("{front}{inside}{random}")
