@@ -82,6 +82,8 @@ macro_rules! inputs {
     ($($(#[$doc:meta])* $name:ident($input:ty)),+ $(,)?) => {
         /// The input of a [`PaperEncoder`].
         #[derive(Debug, Clone)]
+        // A batch has one input per modality.
+        #[allow(clippy::large_enum_variant)]
         pub enum PaperInput {
             $($(#[$doc])* $name($input),)+
         }

@@ -75,19 +75,21 @@ fn two_processes_and_their_threads_share_a_folder() {
             });
         }
     });
+    // Which of them had to make room depends on their turns.
     let reports = caches.each_ref().map(DiskCache::report);
+    assert!(reports.iter().map(|report| report.evicted).sum::<u64>() > 0);
     assert!(
         reports
             .iter()
-            .all(|report| report.hits > 0 && report.evicted > 0)
+            .all(|report| report.hits + report.misses == 300)
     );
     assert!(
         reports
             .iter()
             .all(|report| report.damaged + report.not_written == 0)
     );
-    // Each may write a sixteenth of the limit between two looks at the folder.
-    assert!(bytes_in(&caches[0]) <= 45_000);
+    let reopened = DiskCache::open(folder.path(), 40_000).unwrap();
+    assert!(bytes_in(&reopened) <= 40_000);
 }
 
 #[test]

@@ -101,6 +101,14 @@ impl FrontEnd for TokenFiles {
         items: Vec<Self::Item>,
         device: &Device,
     ) -> Result<TokenBatch, FrontEndError> {
+        let fits = |ids: usize, mask: usize| ids == self.length && mask == self.length;
+        if let Some((ids, _)) = items
+            .iter()
+            .find(|(ids, mask)| !fits(ids.len(), mask.len()))
+        {
+            let (found, expected) = (ids.len(), self.length);
+            return Err(format!("{found} tokens, expected {expected}").into());
+        }
         Ok(Tokens::from_rows(&items, self.length).batch(device))
     }
 
@@ -173,7 +181,7 @@ mod tests {
         let item = front_end.decode(Cell::File(path.clone()), None).unwrap();
         assert_eq!(item, (vec![4, 5, 0, 0], vec![true, true, false, false]));
         let batch = front_end.collate(vec![item], &Device::flex()).unwrap();
-        assert_eq!(batch.ids.dims(), [1, 4]);
+        assert_eq!(batch.ids().dims(), [1, 4]);
         let error = TokenFiles::mla()
             .decode(Cell::File(path), None)
             .unwrap_err();

@@ -1,5 +1,6 @@
 //! Tests on a miniature.
 
+use burn_mla::modality::TokenBatch;
 use std::fs;
 use std::path::Path;
 
@@ -428,14 +429,10 @@ fn prepared_tokens_are_those_of_the_texts() {
         .unwrap()
         .unwrap();
     let (files, texts) = (files.inputs.0.unwrap().input, texts.inputs.0.unwrap().input);
-    files
-        .ids
-        .into_data()
-        .assert_eq(&texts.ids.into_data(), true);
-    files
-        .mask
-        .into_data()
-        .assert_eq(&texts.mask.into_data(), true);
+    let ids = |tokens: &TokenBatch| tokens.ids().to_data();
+    ids(&files).assert_eq(&ids(&texts), true);
+    let mask = |tokens: &TokenBatch| tokens.mask().to_data();
+    mask(&files).assert_eq(&mask(&texts), true);
     assert!(
         root.join("prepared/text_token/test_token/baklava_5_pm.npy")
             .is_file()

@@ -111,7 +111,8 @@ fn lists_of_ogm_are_read_in_every_form() {
     let path = root.join("my_test.txt");
     let text = fs::read_to_string(&path).unwrap();
     let fields: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
-    let forms: [&dyn Fn(&[&str]) -> String; 4] = [
+    type Form<'a> = &'a dyn Fn(&[&str]) -> String;
+    let forms: [Form; 4] = [
         &|f| format!("{},{},{}", f[2], f[1], f[0]),
         &|f| f.join(" "),
         &|f| format!("{}.mp4 {}", f[0], three()[f[2].parse::<usize>().unwrap()]),

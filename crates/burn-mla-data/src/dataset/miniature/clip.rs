@@ -16,8 +16,6 @@ pub(crate) enum Container {
     Flv,
     /// MPEG-4 and AAC.
     Mp4,
-    /// MPEG-4 and PCM.
-    Avi,
 }
 
 impl Container {
@@ -25,7 +23,6 @@ impl Container {
         match self {
             Self::Flv => ["-c:v", "flv", "-c:a", "libmp3lame"],
             Self::Mp4 => ["-c:v", "mpeg4", "-c:a", "aac"],
-            Self::Avi => ["-c:v", "mpeg4", "-c:a", "pcm_s16le"],
         }
     }
 }

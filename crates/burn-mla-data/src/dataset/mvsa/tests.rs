@@ -265,5 +265,5 @@ fn tokens_of_another_split_folder_are_found() {
         .iter()
         .next()
         .unwrap();
-    assert_eq!(batch.unwrap().inputs.0.unwrap().input.ids.dims(), [3, 8]);
+    assert_eq!(batch.unwrap().inputs.0.unwrap().input.ids().dims(), [3, 8]);
 }

@@ -20,7 +20,7 @@ pub use options::{Incomplete, SplitSource};
 
 pub(crate) use columns::read_columns;
 pub(crate) use listing::{Listing, Row};
-pub(crate) use lists::{Line, decode_text, file_names, read_lines, read_text, safe_name};
+pub(crate) use lists::{Line, file_names, read_lines, read_text, safe_name};
 
 /// A published data set as it lies on the disk: its samples, and what is missing.
 ///
