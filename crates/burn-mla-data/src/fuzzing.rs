@@ -61,11 +61,13 @@ mod tests {
 
     use super::*;
 
+    type Target = (&'static str, fn(&[u8]));
+
     /// Inputs that were written by hand or found by the fuzzers.
     #[test]
     fn kept_inputs_hold() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
-        let targets: &[(&str, fn(&[u8]))] = &[
+        let targets: &[Target] = &[
             ("manifest_csv", manifest_csv),
             ("manifest_json_lines", manifest_json_lines),
             ("split_list", split_list),

@@ -11,6 +11,7 @@ mod paper;
 mod parts;
 mod place;
 mod session;
+mod text_image;
 
 use std::error::Error;
 
@@ -23,6 +24,7 @@ pub use paper::{Paper, Recipe};
 pub use parts::Parts;
 pub use place::Place;
 pub use session::Session;
+pub use text_image::{TextImage, TextImageOptions};
 
 /// A result with any error.
 pub type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;

@@ -49,6 +49,11 @@ impl ClassNames {
         Ok(Self(names))
     }
 
+    /// The classes of a published data set, which are distinct.
+    pub(crate) fn published(names: impl IntoIterator<Item = &'static str>) -> Self {
+        Self(names.into_iter().map(str::to_string).collect())
+    }
+
     /// The distinct names, sorted by their bytes.
     ///
     /// # Errors

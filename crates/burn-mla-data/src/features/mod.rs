@@ -68,6 +68,16 @@ impl Features {
         written.map_err(|error| refused(error.to_string()))
     }
 
+    /// The bytes of an `.npy` file of integers in 64 bits.
+    #[cfg(feature = "text")]
+    pub(crate) fn npy_of_integers(shape: &[usize], values: &[i64]) -> Vec<u8> {
+        npy::array(
+            "<i8",
+            shape,
+            values.iter().flat_map(|value| value.to_le_bytes()),
+        )
+    }
+
     fn check_finite(&self) -> Result<(), String> {
         match self.values.iter().position(|value| !value.is_finite()) {
             Some(at) => Err(format!("value {at} is {}", self.values[at])),

@@ -55,18 +55,24 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Features, String> {
     })
 }
 
-/// The bytes of a file of version 1 with 32-bit floats.
+/// The bytes of a file with 32-bit floats.
 pub(super) fn bytes(features: &Features) -> Vec<u8> {
-    let mut lengths: String = features.shape.iter().map(|n| format!("{n}, ")).collect();
-    if features.shape.len() > 1 {
+    let data = features.values.iter().flat_map(|value| value.to_le_bytes());
+    array("<f4", &features.shape, data)
+}
+
+/// The bytes of a file of version 1 with little-endian values of the type `descr`.
+pub(super) fn array(descr: &str, shape: &[usize], data: impl Iterator<Item = u8>) -> Vec<u8> {
+    let mut lengths: String = shape.iter().map(|n| format!("{n}, ")).collect();
+    if shape.len() > 1 {
         lengths.truncate(lengths.len() - 2);
     }
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({lengths}), }}");
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({lengths}), }}");
     // The data begin at a multiple of 64 bytes.
     let length = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
     let mut bytes = [MAGIC, &[1, 0], &(length as u16).to_le_bytes()].concat();
     bytes.extend(format!("{header:<width$}\n", width = length - 1).bytes());
-    bytes.extend(features.values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes.extend(data);
     bytes
 }
 

@@ -56,6 +56,8 @@ mod media;
 mod parallel;
 mod read;
 mod root;
+#[cfg(feature = "audio")]
+mod silence;
 mod skip;
 mod split_file;
 mod splits;

@@ -142,7 +142,7 @@ impl Manifest {
     }
 
     /// The value of a sample in a column of a modality, an error with its place.
-    pub(super) fn cell(
+    pub(crate) fn cell(
         &self,
         sample: usize,
         modality: usize,

@@ -1,6 +1,8 @@
 //! Preparation of data sets: files that are made once from published ones, on all cores, restartable.
 
 mod error;
+#[cfg(feature = "audio")]
+mod features;
 mod report;
 mod run;
 

@@ -12,7 +12,7 @@ use crate::content::guarded;
 use crate::dataset::SampleId;
 use crate::error::DataError;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Make<'a> = Box<dyn Fn(&Path) -> Result<(), BoxError> + Send + Sync + 'a>;
 
 /// A file or folder to make for a sample.
@@ -129,7 +129,8 @@ impl PrepareConfig {
         report.failures = failures.into_iter().map(|(_, failure)| failure).collect();
         let (n, n_jobs) = (report.failures.len(), jobs.len());
         // A share that is no number allows nothing.
-        if n > 0 && !(n as f64 <= self.max_failures * n_jobs as f64) {
+        let is_allowed = n as f64 <= self.max_failures * n_jobs as f64;
+        if n > 0 && !is_allowed {
             return Err(PrepareError::TooManyFailures {
                 failures: report.failures,
                 n_jobs,

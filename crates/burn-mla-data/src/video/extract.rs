@@ -8,9 +8,7 @@ use super::error::{Result, VideoError};
 use super::ffmpeg::{Ffmpeg, input};
 use super::folder::frame_files;
 use super::frames::frame_step;
-
-/// The folder of the frames within the root of a data set.
-const FRAMES: &str = "Image-01-FPS";
+use crate::dataset::FRAMES;
 
 impl Ffmpeg {
     /// Writes one frame for each second to `<root>/Image-01-FPS/<clip>/`, and returns the files in order.
@@ -24,22 +22,27 @@ impl Ffmpeg {
     ///
     /// [`VideoError::File`] with the path and the problem.
     pub fn extract_frames(&self, video: &Path, root: &Path) -> Result<Vec<PathBuf>> {
-        self.try_extract_frames(video, root)
+        let name = video.file_stem().unwrap_or_default();
+        self.extract_frames_to(video, &root.join(FRAMES).join(name))
+    }
+
+    /// Writes the frames to a folder; see [`extract_frames`](Self::extract_frames).
+    pub(crate) fn extract_frames_to(&self, video: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
+        self.try_extract_frames(video, folder)
             .map_err(VideoError::at(video))
     }
 
-    fn try_extract_frames(&self, video: &Path, root: &Path) -> Result<Vec<PathBuf>> {
-        let name = video.file_stem().ok_or(VideoError::NoFrames)?;
-        let folder = root.join(FRAMES).join(name);
+    fn try_extract_frames(&self, video: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
         if folder.is_dir() {
-            return frame_files(&folder);
+            return frame_files(folder);
         }
         let step = frame_step(self.probe(video)?.frame_rate);
-        fs::create_dir_all(root.join(FRAMES))?;
+        let parent = folder.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
         // Hidden, beside the folder: the same file system.
         let partial = tempfile::Builder::new()
             .prefix(".partial-")
-            .tempdir_in(root.join(FRAMES))?;
+            .tempdir_in(parent)?;
         let select = format!("select=not(mod(n\\,{step}))");
         let mut arguments = Self::arguments(video)?;
         arguments.extend(
@@ -69,12 +72,12 @@ impl Ffmpeg {
         for (n, path) in written.iter().enumerate().rev() {
             fs::rename(path, partial.path().join(format!("{:05}.jpg", n * step)))?;
         }
-        match fs::rename(partial.path(), &folder) {
+        match fs::rename(partial.path(), folder) {
             // Another process was faster.
             Err(_) if folder.is_dir() => {}
             renamed => renamed?,
         }
-        frame_files(&folder)
+        frame_files(folder)
     }
 
     /// Writes the sound of a video as a WAV file of 16 bits, at a sample rate in Hz and with a number of channels; none

@@ -165,24 +165,26 @@ const TILE: usize = 16;
 /// The transposed matrix of elements of `SIZE` bytes.
 fn transposed<const SIZE: usize>(bytes: &[u8], rows: usize, columns: usize) -> Vec<u8> {
     let (elements, _) = bytes.as_chunks::<SIZE>();
-    let mut transposed = vec![[0; SIZE]; elements.len()];
+    let mut transposed = Vec::with_capacity(elements.len());
+    let mut band = vec![[0; SIZE]; TILE * rows];
     let mut tile = [[[0; SIZE]; TILE]; TILE];
-    for top in (0..rows).step_by(TILE) {
-        let height = TILE.min(rows - top);
-        for left in (0..columns).step_by(TILE) {
-            let width = TILE.min(columns - left);
+    for left in (0..columns).step_by(TILE) {
+        let width = TILE.min(columns - left);
+        for top in (0..rows).step_by(TILE) {
+            let height = TILE.min(rows - top);
             for (row, part) in tile[..height].iter_mut().enumerate() {
                 let start = (top + row) * columns + left;
                 part[..width].copy_from_slice(&elements[start..start + width]);
             }
             for column in 0..width {
-                let start = (left + column) * rows + top;
-                let part = &mut transposed[start..start + height];
+                let start = column * rows + top;
+                let part = &mut band[start..start + height];
                 for (element, row) in part.iter_mut().zip(&tile) {
                     *element = row[column];
                 }
             }
         }
+        transposed.extend_from_slice(&band[..width * rows]);
     }
     transposed.into_flattened()
 }

@@ -16,6 +16,7 @@ use super::key::{Key, last};
 use super::layout::{Tensors, transpose};
 use super::parameters::parameters;
 use super::read::{self, Parallel};
+use super::undrawn::with_zeros;
 
 /// A module with the weights of a file, and how the two differ.
 #[derive(Debug, Clone)]
@@ -93,7 +94,8 @@ pub(super) fn load<M: Module>(file: &WeightFile, module: M) -> Result<Loaded<M>,
     }
 
     // A clone shares its running statistics, which loading writes in place.
-    let shared = module;
+    let paths = tensors.iter().map(|tensor| tensor.name.clone()).collect();
+    let shared = with_zeros(module, paths);
     let mut module = unshared(&shared);
     drop(shared);
     let mut result = module.apply(tensors, None, Some(adapter.clone_box()), true);

@@ -11,6 +11,7 @@ mod read;
 mod safetensors;
 #[cfg(test)]
 mod tests;
+mod undrawn;
 
 pub use channels::Channels;
 pub use error::{Mismatch, ShapeMismatch, WeightsError};

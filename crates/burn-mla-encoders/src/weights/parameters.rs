@@ -6,6 +6,8 @@ use burn::module::Module;
 use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Bool, DType, Int, Tensor};
 
+use super::undrawn::is_variant;
+
 /// A parameter of a module.
 pub(super) struct Parameter {
     pub(super) shape: Vec<usize>,
@@ -31,10 +33,6 @@ impl Visitor {
         let parameter = Parameter { shape, dtype };
         self.parameters.insert(self.path.join("."), parameter);
     }
-}
-
-fn is_variant(container: &str) -> bool {
-    container.starts_with("Enum:")
 }
 
 impl ModuleVisitor for Visitor {

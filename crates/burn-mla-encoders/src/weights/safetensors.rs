@@ -43,12 +43,20 @@ pub(super) fn tensors(path: &Path) -> Result<Vec<Tensor>> {
         let (shape, file) = (Shape::from(tensor.shape.clone()), file.clone());
         let declared = shape.clone();
         Ok(bridge::deferred(name, dtype, shape, None, move || {
-            let mut bytes = vec![0; to - from];
+            let mut bytes = Vec::with_capacity(to - from);
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
             let place = SeekFrom::Start(start + from as u64);
             file.seek(place)
-                .and_then(|_| file.read_exact(&mut bytes))
+                .and_then(|_| {
+                    file.by_ref()
+                        .take((to - from) as u64)
+                        .read_to_end(&mut bytes)
+                })
                 .map_err(|error| burn_pack::Error::IoError(error.to_string()))?;
+            if bytes.len() != to - from {
+                let problem = format!("{} of {} bytes", bytes.len(), to - from);
+                return Err(burn_pack::Error::IoError(problem));
+            }
             Ok(TensorData::from_bytes_vec(bytes, declared.clone(), dtype))
         }))
     });

@@ -110,7 +110,7 @@ fn write_lists(root: &Path, sessions: &[[Dialog; 2]; 5]) -> Result<(), Miniature
 fn add(dialogs: &mut [Dialog; 2], label: &'static str, class: usize, options: &Miniature) {
     let n: usize = dialogs.iter().map(|dialog| dialog.turns.len()).sum();
     let dialog = &mut dialogs[n % 2];
-    let speaker = if n / 2 % 2 == 0 { 'F' } else { 'M' };
+    let speaker = if (n / 2).is_multiple_of(2) { 'F' } else { 'M' };
     let id = format!("{}_{speaker}{:03}", dialog.name, dialog.turns.len());
     let name = CLASSES
         .get(class)

@@ -6,6 +6,7 @@
 mod clip;
 mod picture;
 mod sound;
+mod vocabulary;
 mod words;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use crate::video::Ffmpeg;
 pub(crate) use clip::{Container, save_clip, save_frames};
 pub(crate) use picture::{picture, save_jpeg};
 pub(crate) use sound::tone;
+pub(crate) use vocabulary::save_vocabulary;
 pub(crate) use words::sentence;
 
 /// Any error in writing a miniature.

@@ -21,6 +21,8 @@ pub struct Inventory {
     pub n_published: Option<usize>,
     /// Samples that were left out or lack something, by reason.
     pub reasons: BTreeMap<String, Vec<SampleId>>,
+    /// Samples with a known defect that are in the data set all the same, by defect.
+    pub notes: BTreeMap<String, Vec<SampleId>>,
 }
 
 impl Inventory {
@@ -30,7 +32,13 @@ impl Inventory {
             n_samples: 0,
             n_published: None,
             reasons: BTreeMap::new(),
+            notes: BTreeMap::new(),
         }
+    }
+
+    /// Records a known defect of a sample that stays.
+    pub(crate) fn note(&mut self, defect: impl Into<String>, id: impl Into<SampleId>) {
+        self.notes.entry(defect.into()).or_default().push(id.into());
     }
 
     /// Records a sample under a reason.
@@ -58,8 +66,10 @@ impl fmt::Display for Inventory {
         if let Some(n) = self.n_published.filter(|&n| n != self.n_samples) {
             write!(f, ", {n} were published")?;
         }
-        for (reason, ids) in &self.reasons {
-            write!(f, "\n  {reason}: {} (", ids.len())?;
+        let notes = self.notes.iter().map(|noted| ("note: ", noted));
+        let reasons = self.reasons.iter().map(|reason| ("", reason));
+        for (kind, (reason, ids)) in reasons.chain(notes) {
+            write!(f, "\n  {kind}{reason}: {} (", ids.len())?;
             for (at, id) in ids.iter().take(SHOWN).enumerate() {
                 write!(f, "{}{id}", if at == 0 { "" } else { ", " })?;
             }
@@ -87,8 +97,9 @@ mod tests {
         inventory.add("a git-lfs pointer", "x");
         assert_eq!(inventory.of("no sound").len(), 7);
         assert!(inventory.of("no picture").is_empty());
+        inventory.note("silent", "y");
         let expected = "CREMA-D: 2 samples, 7442 were published\n  a git-lfs pointer: 1 (x)\n  \
-                        no sound: 7 (0, 1, 2, 3, 4, ..)";
+                        no sound: 7 (0, 1, 2, 3, 4, ..)\n  note: silent: 1 (y)";
         assert_eq!(inventory.to_string(), expected);
     }
 }

@@ -1,10 +1,12 @@
 //! What the loaders of published data sets share: a listing of samples becomes a manifest, and what is
 //! missing is counted by name.
 
+mod columns;
 mod error;
 mod inventory;
 mod listing;
 mod lists;
+pub(crate) mod media;
 mod options;
 
 use std::ops::Deref;
@@ -16,6 +18,7 @@ pub use error::DatasetError;
 pub use inventory::Inventory;
 pub use options::{Incomplete, SplitSource};
 
+pub(crate) use columns::read_columns;
 pub(crate) use listing::{Listing, Row};
 pub(crate) use lists::{Line, decode_text, file_names, read_lines, read_text, safe_name};
 

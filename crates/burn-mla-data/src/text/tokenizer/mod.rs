@@ -240,6 +240,12 @@ impl TextTokenizer {
         })
     }
 
+    /// The tokens of a text, padded to the maximal length.
+    pub(in crate::text) fn padded(&self, text: &str) -> Result<Tokens, TokenizerError> {
+        let text = self.tokenize_one(text)?;
+        Ok(Tokens::new(&[text], self.max_length, self.pad))
+    }
+
     /// Pads tokenized texts into rows of one length, at least 1.
     pub fn collate(&self, texts: &[TokenizedText]) -> Tokens {
         let longest = texts.iter().map(|text| text.ids.len()).max();

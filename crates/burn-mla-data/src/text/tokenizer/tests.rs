@@ -170,8 +170,8 @@ fn texts_of_any_length_have_rows_of_one_length() {
     let tokens = tokenizer.tokenize(&texts[..2]).unwrap();
     assert_eq!(tokens.ids(), [2, 3, 0, 2, 4, 3]);
     let batch = tokens.batch(&Device::flex());
-    let ids: Vec<i64> = batch.ids.into_data().iter().collect();
-    let mask: Vec<bool> = batch.mask.into_data().iter().collect();
+    let ids: Vec<i64> = batch.ids().into_data().iter().collect();
+    let mask: Vec<bool> = batch.mask().into_data().iter().collect();
     assert_eq!(ids, [2, 3, 0, 2, 4, 3]);
     assert_eq!(mask, [true, true, false, true, true, true]);
 }

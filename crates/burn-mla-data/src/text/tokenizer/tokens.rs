@@ -44,6 +44,18 @@ impl Tokens {
         }
     }
 
+    /// Rows of ids and masks of one length, as they are.
+    pub(in crate::text) fn from_rows(rows: &[(Vec<u32>, Vec<bool>)], length: usize) -> Self {
+        Self {
+            n_texts: rows.len(),
+            length,
+            ids: rows.iter().flat_map(|(ids, _)| ids).copied().collect(),
+            mask: rows.iter().flat_map(|(_, mask)| mask).copied().collect(),
+            n_cut_texts: 0,
+            n_cut_tokens: 0,
+        }
+    }
+
     /// Number of texts.
     pub fn n_texts(&self) -> usize {
         self.n_texts

@@ -24,6 +24,18 @@ fn mismatch(config: &M3aeConfig, change: impl FnOnce(&mut Stored)) -> Mismatch {
 }
 
 #[test]
+fn an_encoder_that_is_not_drawn_loads_the_same() {
+    for device in test_devices() {
+        let path = fixture().path("weights.safetensors");
+        let lazy = config().init_text_lazy(&device).unwrap();
+        assert!(!lazy.embedding.weight.is_initialized());
+        let loaded = lazy.load_pretrained(path).unwrap();
+        let expected = text(&config(), &device).encode(texts(&device));
+        assert_same(loaded.encode(texts(&device)), expected);
+    }
+}
+
+#[test]
 fn wrong_weights_are_named() {
     load(&config(), |_| ()).unwrap();
     let found = mismatch(&config(), |tensors| {
