@@ -153,7 +153,7 @@ fn write_dialog(
             words += "M: a line without a name\n";
             words += &format!("{name}_MXX0 [000.0000-001.0000]: a line without a label\n");
         }
-        let sound = tone(turn.class, 1.0, 16_000, &mut options.numbers(id))?;
+        let sound = tone(turn.class, 0.5, 16_000, &mut options.numbers(id))?;
         let wav = folder.join(format!("sentences/wav/{name}/{id}.wav"));
         std::fs::create_dir_all(wav.parent().unwrap_or(folder))?;
         sound.save_wav(&wav)?;
