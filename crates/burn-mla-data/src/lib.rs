@@ -32,4 +32,9 @@ pub use error::{DataError, Result};
 /// The page on your own data, whose snippets are doc tests.
 #[cfg(all(doctest, feature = "image", feature = "text"))]
 #[doc = include_str!("../../../docs/own_data.md")]
-mod page {}
+mod own_data_page {}
+
+/// The page on data sets.
+#[cfg(all(doctest, feature = "audio", feature = "video"))]
+#[doc = include_str!("../../../docs/datasets.md")]
+mod datasets_page {}
