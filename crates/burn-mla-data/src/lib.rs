@@ -17,6 +17,7 @@ mod fixtures;
 pub mod fuzzing;
 #[cfg(feature = "image")]
 pub mod image;
+mod line_ends;
 pub mod manifest;
 pub mod prepare;
 mod sha256;

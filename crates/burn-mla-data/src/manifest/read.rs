@@ -1,7 +1,7 @@
 //! Tables of text from CSV, TSV and JSON Lines.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
@@ -9,6 +9,7 @@ use csv::{ReaderBuilder, StringRecord};
 use super::ManifestError;
 use super::cells::Cells;
 use super::json_lines::read_object;
+use crate::line_ends::LfReader;
 
 /// In UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -41,11 +42,13 @@ pub(super) fn read(path: &Path) -> Result<Table, ManifestError> {
 
 pub(super) fn read_csv(
     path: &Path,
-    input: impl Read,
+    input: impl BufRead,
     delimiter: u8,
 ) -> Result<Table, ManifestError> {
     // The reader skips a byte-order mark.
-    let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(input);
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .from_reader(LfReader::new(input));
     let failed = |error: csv::Error| {
         let line = error.position().map(|position| position.line());
         match line {

@@ -1,13 +1,14 @@
 //! Files of splits, with the hash of each sample.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Manifest, ManifestError};
 use crate::dataset::Split;
+use crate::line_ends::LfReader;
 use crate::sha256::hex;
 use burn_mla::atomic_file;
 
@@ -71,17 +72,17 @@ impl Manifest {
     pub fn with_splits(&self, path: impl AsRef<Path>, verify: bool) -> Result<Self, ManifestError> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|error| ManifestError::file(path, error))?;
-        self.with_split_list(path, file, verify)
+        self.with_split_list(path, BufReader::new(file), verify)
     }
 
     pub(super) fn with_split_list(
         &self,
         path: &Path,
-        list: impl Read,
+        list: impl BufRead,
         verify: bool,
     ) -> Result<Self, ManifestError> {
         self.check_ids()?;
-        let mut reader = csv::Reader::from_reader(list);
+        let mut reader = csv::Reader::from_reader(LfReader::new(list));
         let headers = reader
             .headers()
             .map_err(|error| ManifestError::file(path, error))?;

@@ -162,7 +162,7 @@ fn lists_of_mla_and_ogm_are_told_apart() {
     };
     assert_eq!(
         (labels("ANG"), labels("SAD"), labels("DIS")),
-        (Some(5), None, Some(4))
+        (Some(5), Some(2), Some(4))
     );
     // Without a validation list, a share of the training clips is held out by actors.
     let held = found.hold_out(0.2, 0, Some("actor")).unwrap();

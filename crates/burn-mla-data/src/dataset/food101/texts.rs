@@ -10,6 +10,7 @@ use super::{Sample, Samples};
 use crate::dataset::image_text::named;
 use crate::dataset::published::{DatasetError, Inventory, file_names, read_text, safe_name};
 use crate::dataset::{ClassNames, Split};
+use crate::line_ends::LfReader;
 
 /// Adds the texts to the images. A title without an image becomes a sample without one; a file without an image,
 /// whose split is not known, is named in the inventory.
@@ -53,7 +54,7 @@ fn titles(
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .from_reader(text.as_bytes());
+        .from_reader(LfReader::new(text.as_bytes()));
     let mut record = StringRecord::new();
     loop {
         let start = reader.position().line();

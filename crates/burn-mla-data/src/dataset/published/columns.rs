@@ -5,6 +5,7 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord};
 
 use super::{DatasetError, read_text};
+use crate::line_ends::LfReader;
 
 /// A row of a CSV file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +25,8 @@ pub(crate) fn read_columns(
     columns: &[&str],
     optional: &[&str],
 ) -> Result<Vec<CsvRow>, DatasetError> {
-    // Lines are counted by LF: the reader counts the LF of a CRLF with the row after it.
-    let text = read_text(path)?.replace("\r\n", "\n");
-    let mut reader = ReaderBuilder::new().from_reader(text.as_bytes());
+    let text = read_text(path)?;
+    let mut reader = ReaderBuilder::new().from_reader(LfReader::new(text.as_bytes()));
     let failed = |error: csv::Error| {
         let line = error.position().map_or(0, |position| position.line());
         DatasetError::line(path, u32::try_from(line).unwrap_or(u32::MAX), error)

@@ -76,10 +76,12 @@ fn columns_of_json_are_in_the_order_of_the_file() {
     assert_eq!(found[1][3..], ["-", "-", "-1.5"]);
 }
 
-#[test]
-fn lines_are_those_of_the_file() {
-    let text = "id,text\n1,\"two\nlines\"\n2,b\n1,c\n";
-    let folder = Folder::new(&[("data.csv", text)]);
+#[rstest]
+#[case("\n")]
+#[case("\r\n")]
+fn lines_are_those_of_the_file(#[case] end: &str) {
+    let text = "id,text\n1,\"two\nlines\"\n2,b\n1,c\n".replace('\n', end);
+    let folder = Folder::new(&[("data.csv", &text)]);
     let manifest = folder.open("data.csv").unwrap();
     let lines: Vec<u64> = (0..3).map(|sample| manifest.place(sample).line).collect();
     assert_eq!(lines, [2, 4, 5]);
