@@ -34,16 +34,17 @@ where
     let samples: Vec<usize> = (0..manifest.len()).collect();
     let rows = manifest.presence(&samples)?.rows(at);
     let recipe = front_end.recipe();
-    let mut ids = vec![];
-    for sample in 0..manifest.len() {
-        // Another content of a sample is another sample.
-        let hash = manifest.sha256(sample)?;
+    let single = manifest.only(column)?;
+    let mut ids: Vec<String> = samples.iter().map(|&s| manifest.id(s).into()).collect();
+    for (row, &sample) in rows.iter().enumerate() {
+        // Another content of the column is another sample.
+        let hash = single.sha256(row)?;
         let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        ids.push(format!("{} {hash}", manifest.id(sample)));
+        ids[sample] = format!("{} {hash}", ids[sample]);
     }
     let data = DataManifest::new(ids, recipe.to_string()).with_rows(rows.iter().copied())?;
     let cache = FeatureCacheConfig::new().open(directory, encoder, config, data)?;
-    let single = manifest.only(column)?.dataset(vec![front_end])?;
+    let single = single.dataset(vec![front_end])?;
     let read = |samples: &[usize]| -> Result<E::Input> {
         let row = |sample| rows.partition_point(|&row| row < sample);
         let items = samples.iter().map(|&sample| single.item(row(sample)));

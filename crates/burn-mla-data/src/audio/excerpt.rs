@@ -52,7 +52,7 @@ impl Excerpt {
         }
     }
 
-    /// Whether [`draw_start`](Self::draw_start) draws a number.
+    /// Returns whether [`draw_start`](Self::draw_start) uses random numbers.
     pub(super) fn is_random(&self, sample_rate: u32) -> bool {
         self.last_start(sample_rate) > 0
     }

@@ -261,7 +261,7 @@ impl AudioFrontEnd {
         Ok(features)
     }
 
-    /// Whether random numbers change the waveform in training, or the part of it.
+    /// Returns whether augmentation changes the waveform or its excerpt.
     fn is_waveform_random(&self) -> bool {
         let is_excerpt_random = match &self.transform {
             Transform::Fbank(_) => false,

@@ -1,4 +1,4 @@
-//! What a cache holds of a sound: its features, or its waveform where random numbers change that.
+//! The cached form of a sound: features, or the waveform where augmentation changes it.
 
 use super::time_frequency::{Layout, TimeFrequency};
 use super::waveform::Waveform;

@@ -17,7 +17,7 @@ pub(super) struct Entry {
     used: SystemTime,
 }
 
-/// What was removed and what is left.
+/// Number of removed entries, and bytes of the remaining ones.
 pub(super) struct Evicted {
     pub(super) n: u64,
     pub(super) bytes_left: u64,

@@ -37,7 +37,7 @@ const PART_BETWEEN_SCANS: u64 = 16;
 /// A folder of entries that several threads and processes may use at once. Clones share it.
 ///
 /// Entries are written beside and renamed: a process that is killed leaves none of them half-written. Each has a
-/// checksum; one that is damaged is ignored, written anew, and counted in the [report](Self::report). When
+/// checksum. A damaged entry is ignored, computed again, and counted in the [report](Self::report). When
 /// the entries exceed the limit, those that have not been used for the longest time are removed until a tenth
 /// of it is free.
 ///
@@ -133,7 +133,7 @@ impl DiskCache {
         &self.0.folder
     }
 
-    /// What this process has done with the cache so far.
+    /// The counts of this process.
     pub fn report(&self) -> CacheReport {
         self.0.counts.report()
     }

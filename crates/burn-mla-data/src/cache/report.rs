@@ -1,4 +1,4 @@
-//! What a process has done with a cache.
+//! Counts of reads, writes and problems of a cache.
 
 use std::fmt;
 use std::io;

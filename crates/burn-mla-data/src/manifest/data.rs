@@ -203,9 +203,12 @@ impl<F: FrontEnds> ManifestDataset<F> {
             manifest,
             front_ends,
         } = &*self.shared;
-        let cells = (0..front_ends.n_modalities()).map(|m| match self.keeps(sample, m) {
-            true => manifest.cell(sample, m),
-            false => Ok(None),
+        let cells = (0..front_ends.n_modalities()).map(|m| {
+            if self.keeps(sample, m) {
+                manifest.cell(sample, m)
+            } else {
+                Ok(None)
+            }
         });
         let items = front_ends.decode(cells.collect::<Result<_, _>>()?, numbers);
         items.map_err(|(modality, error)| manifest.unreadable(sample, modality, error))

@@ -66,7 +66,7 @@ impl Clip {
         clip.is_published().then_some(clip)
     }
 
-    /// Whether a clip was recorded: three actors lack a sentence, two a neutral clip.
+    /// Returns whether a clip was recorded: three actors lack a sentence, and two a neutral clip.
     fn is_published(&self) -> bool {
         let has_levels = self.sentence == LEVELLED && self.emotion != NEUTRAL;
         let is_missing = match (self.actor, self.sentence) {
@@ -105,7 +105,7 @@ impl Clip {
         EMOTIONS[self.emotion].2
     }
 
-    /// What is known to be wrong with a clip, by the README of the data set and by comparing its files.
+    /// The known defect of a clip, from the README of the data set and a comparison of its files.
     pub(super) fn defect(&self) -> Option<&'static str> {
         Some(match self.to_string().as_str() {
             "1076_MTI_SAD_XX" => "no sound in any of its files, and an error message for a picture",

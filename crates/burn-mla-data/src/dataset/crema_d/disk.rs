@@ -13,9 +13,9 @@ use crate::dataset::published::{DatasetError, Inventory};
 pub(super) struct Disk {
     audio: BTreeMap<Clip, PathBuf>,
     visual: BTreeMap<Clip, PathBuf>,
-    /// Where they were looked for.
+    /// The folders that were searched.
     pub(super) folders: Vec<PathBuf>,
-    /// Whether files are pointers of git-lfs.
+    /// Whether some files are git-lfs pointers instead of media.
     pub(super) has_pointers: bool,
 }
 

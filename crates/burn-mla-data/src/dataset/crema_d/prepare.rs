@@ -13,7 +13,7 @@ impl CremaD {
     /// Writes frames of the videos in `<root>/VideoFlash` to `<prepared>/Image-01-FPS/<clip>/`, one for each second as
     /// MLA and OGM-GE do. Sound needs no preparation.
     ///
-    /// What is there is not made again. `progress` is called with the number of clips done and of all.
+    /// Existing files are kept. `progress` is called with the number of clips done and of all.
     ///
     /// # Errors
     ///

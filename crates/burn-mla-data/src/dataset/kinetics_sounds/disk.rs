@@ -82,7 +82,7 @@ pub(super) struct Prepared {
     visual: BTreeMap<Clip, PathBuf>,
     /// Clips whose video has no sound.
     pub(super) silent: BTreeSet<Clip>,
-    /// Where they were looked for.
+    /// The folders that were searched.
     pub(super) folders: Vec<PathBuf>,
 }
 

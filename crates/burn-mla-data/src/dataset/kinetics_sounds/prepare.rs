@@ -22,7 +22,7 @@ impl KineticsSounds {
     /// mixed to one, and `<prepared>/Image-01-FPS/<clip>/` with one frame for each second.
     ///
     /// A video without sound gets an empty `<clip>.no-audio` instead of its sound, and the inventory of
-    /// [`read`](Self::read) names it. What is there is not made again. `progress` is called with the number of files
+    /// [`read`](Self::read) names it. Existing files are kept. `progress` is called with the number of files
     /// done and of all.
     ///
     /// # Errors
