@@ -289,8 +289,11 @@ fn unequal_parts_in_half_precision_make_the_update_of_the_whole_batch() {
     };
     let (whole, parts) = (trained(&[0..N_SAMPLES]), trained(&[0..299, 299..N_SAMPLES]));
     let largest = whole.iter().fold(0.0, |a: f32, b| a.max(b.abs()));
+    // A step of bf16 at weights from 0.25 to 0.5: the changed weights are rounded to it.
+    let rounding = 1.0 / 512.0;
     for (whole, part) in whole.iter().zip(&parts) {
-        assert!((whole - part).abs() < 0.05 * largest, "{part}, not {whole}");
+        let most = 0.05 * largest + rounding;
+        assert!((whole - part).abs() <= most, "{part}, not {whole}");
     }
 }
 

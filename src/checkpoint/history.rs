@@ -26,6 +26,10 @@ pub struct EpochRecord {
     pub joint: TurnStatistics,
     /// Measurements on the validation data at the end of the epoch.
     pub validation: Option<ValidationRecord>,
+    /// Whether the epoch ended in an early stage of the training, whose model is no
+    /// [candidate](crate::method::MultimodalMethod::is_selectable) for the best epoch.
+    #[serde(default)]
+    pub is_early_stage: bool,
 }
 
 impl EpochRecord {
@@ -33,6 +37,11 @@ impl EpochRecord {
     pub(super) fn n_turns(&self) -> u64 {
         let each = self.training.iter().chain([&self.joint]);
         each.fold(0_u64, |sum, of| sum.saturating_add(of.turns))
+    }
+
+    /// The measurements on the validation data, if they count for the best epoch.
+    fn selectable(&self) -> Option<&ValidationRecord> {
+        self.validation.as_ref().filter(|_| !self.is_early_stage)
     }
 }
 
@@ -204,19 +213,20 @@ impl History {
         }
     }
 
-    /// Whether none of the last `patience` epochs with a validation was better than all before it.
+    /// Whether none of the last `patience` epochs with a validation was better than all before it. Epochs
+    /// of an early stage do not count.
     pub fn has_stalled(&self, monitor: Monitor, patience: usize) -> bool {
         let after_best = &self.epochs[self.best_epoch(monitor).unwrap_or(0)..];
-        let validated = after_best.iter().filter(|epoch| epoch.validation.is_some());
+        let validated = after_best.iter().filter_map(EpochRecord::selectable);
         validated.count() >= patience.max(1)
     }
 
     /// The best epoch so far, counted from 1, and the first of equally good ones. `None` before the
-    /// first validation, or when all measures are NaN.
+    /// first validation that is not of an early stage, or when all measures are NaN.
     pub fn best_epoch(&self, monitor: Monitor) -> Option<usize> {
         let mut best: Option<(usize, f64)> = None;
         for (at, epoch) in self.epochs.iter().enumerate() {
-            let score = epoch.validation.as_ref().and_then(|v| monitor.score(v));
+            let score = epoch.selectable().and_then(|v| monitor.score(v));
             let Some(score) = score.filter(|score| !score.is_nan()) else {
                 continue;
             };
@@ -264,6 +274,7 @@ mod tests {
         EpochRecord {
             training: vec![],
             joint: TurnStatistics::default(),
+            is_early_stage: false,
             validation: Some(ValidationRecord {
                 modality_accuracies: accuracies.to_vec(),
                 fused_accuracy,
@@ -282,6 +293,24 @@ mod tests {
         history.epochs.push(EpochRecord::default());
         assert!(!history.has_stalled(Monitor::FusedAccuracy, 1));
         history.epochs.push(epoch(0.4, [0.5, 0.1], 1.0));
+        assert!(history.has_stalled(Monitor::FusedAccuracy, 1));
+    }
+
+    #[test]
+    fn epochs_of_an_early_stage_neither_win_nor_stall() {
+        let early = |accuracy| EpochRecord {
+            is_early_stage: true,
+            ..epoch(accuracy, [0.5, 0.1], 1.0)
+        };
+        let mut history = History {
+            epochs: vec![early(0.9), early(0.8)],
+        };
+        assert_eq!(history.best_epoch(Monitor::FusedAccuracy), None);
+        assert!(!history.has_stalled(Monitor::FusedAccuracy, 1));
+        history.epochs.push(epoch(0.4, [0.5, 0.1], 1.0));
+        assert_eq!(history.best_epoch(Monitor::FusedAccuracy), Some(3));
+        assert!(!history.has_stalled(Monitor::FusedAccuracy, 1));
+        history.epochs.push(epoch(0.3, [0.5, 0.1], 1.0));
         assert!(history.has_stalled(Monitor::FusedAccuracy, 1));
     }
 

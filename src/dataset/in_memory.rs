@@ -53,6 +53,9 @@ struct Whole<In> {
     inputs: Arc<In>,
     labels: Vec<i64>,
     presence: Presence,
+    /// Whether batches hold the missing input of a sample and modality as a hidden one, row-major;
+    /// `None` without hidden inputs.
+    hidden: Option<Vec<bool>>,
     /// The row of each sample, by modality; `None` if row `i` is that of sample `i`.
     rows: Vec<Option<Vec<usize>>>,
 }
@@ -120,6 +123,7 @@ impl<In: TakeSamples> InMemory<In> {
                 inputs: Arc::new(inputs),
                 labels,
                 presence,
+                hidden: None,
             }),
         })
     }
@@ -160,6 +164,21 @@ impl<In: TakeSamples> InMemory<In> {
     /// [`MlaError::RepeatedSample`] for a sample that was [selected](Self::select) several times and whose
     /// masks differ.
     pub fn with_presence(&self, presence: &Presence) -> Result<Self> {
+        self.masked(presence, false)
+    }
+
+    /// Applies a modality mask as [`with_presence`](Self::with_presence). Batches hold what it removes as
+    /// [hidden](MultimodalBatch::hidden) inputs, which
+    /// [`ImputeTarget::Oracle`](crate::baseline::ImputeTarget::Oracle) trains with.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_presence`](Self::with_presence).
+    pub fn with_hidden(&self, presence: &Presence) -> Result<Self> {
+        self.masked(presence, true)
+    }
+
+    fn masked(&self, presence: &Presence, hide: bool) -> Result<Self> {
         let masked = self.presence()?.intersection(presence)?;
         let n_modalities = masked.n_modalities();
         let n_whole = self.whole.labels.len();
@@ -170,14 +189,21 @@ impl<In: TakeSamples> InMemory<In> {
             })
             .collect();
         let mut set = vec![false; n_whole];
+        let mut hidden = self.whole.hidden.clone();
+        if hide && hidden.is_none() {
+            hidden = Some(vec![false; mask.len()]);
+        }
         for (sample, &origin) in self.origins.iter().enumerate() {
             for modality in 0..n_modalities {
                 let is_present = masked.is_present(sample, modality);
-                let entry = &mut mask[origin * n_modalities + modality];
-                if set[origin] && *entry != is_present {
+                let at = origin * n_modalities + modality;
+                if set[origin] && mask[at] != is_present {
                     return Err(MlaError::RepeatedSample { sample });
                 }
-                *entry = is_present;
+                if let Some(hidden) = hidden.as_mut().filter(|_| hide) {
+                    hidden[at] |= mask[at] && !is_present;
+                }
+                mask[at] = is_present;
             }
             set[origin] = true;
         }
@@ -186,6 +212,7 @@ impl<In: TakeSamples> InMemory<In> {
                 inputs: self.whole.inputs.clone(),
                 labels: self.whole.labels.clone(),
                 presence: Presence::from_mask(mask, n_modalities)?,
+                hidden,
                 rows: self.whole.rows.clone(),
             }),
             origins: self.origins.clone(),
@@ -219,24 +246,34 @@ impl<In: TakeSamples> InMemory<In> {
         check_rows(samples, self.len())?;
         let whole = &*self.whole;
         let origins: Vec<usize> = samples.iter().map(|&sample| self.origins[sample]).collect();
-        let taken = whole.rows.iter().enumerate().map(|(modality, rows)| {
-            let there = |&at: &usize| whole.presence.is_present(origins[at], modality);
-            let places: Vec<usize> = (0..origins.len()).filter(there).collect();
-            let row = |&at: &usize| match rows {
-                None => origins[at],
-                Some(rows) => rows[origins[at]],
-            };
-            Taken {
-                rows: places.iter().map(row).collect(),
-                samples: places,
-                n_samples: origins.len(),
-            }
+        let taken = |wanted: &dyn Fn(usize, usize) -> bool| -> Vec<Taken> {
+            let taken = whole.rows.iter().enumerate().map(|(modality, rows)| {
+                let there = |&at: &usize| wanted(origins[at], modality);
+                let places: Vec<usize> = (0..origins.len()).filter(there).collect();
+                let row = |&at: &usize| match rows {
+                    None => origins[at],
+                    Some(rows) => rows[origins[at]],
+                };
+                Taken {
+                    rows: places.iter().map(row).collect(),
+                    samples: places,
+                    n_samples: origins.len(),
+                }
+            });
+            taken.collect()
+        };
+        let present = taken(&|sample, modality| whole.presence.is_present(sample, modality));
+        let inputs = whole.inputs.take_samples(&present, device)?;
+        let hidden = whole.hidden.as_ref().map(|hidden| {
+            let n_modalities = whole.presence.n_modalities();
+            let hidden = taken(&|sample, modality| hidden[sample * n_modalities + modality]);
+            whole.inputs.take_samples(&hidden, device)
         });
-        let taken: Vec<Taken> = taken.collect();
-        let inputs = whole.inputs.take_samples(&taken, device)?;
         let labels = origins.iter().map(|&origin| whole.labels[origin]);
         let targets = Targets::from_labels(labels.collect(), device);
-        Ok(MultimodalBatch::new(inputs, targets).with_samples(samples.to_vec()))
+        let mut batch = MultimodalBatch::new(inputs, targets).with_samples(samples.to_vec());
+        batch.hidden = hidden.transpose()?;
+        Ok(batch)
     }
 
     /// Shuffled batches of `batch_size` samples on `device` to train on. Their order is a function of

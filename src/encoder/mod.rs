@@ -4,6 +4,7 @@ mod cnn;
 mod frozen;
 mod mlp;
 mod placed;
+mod precomputed;
 mod set;
 
 use burn::module::{Module, ModuleDisplay};
@@ -14,7 +15,10 @@ use crate::error::Result;
 pub use cnn::{CnnEncoder, CnnEncoderConfig};
 pub use frozen::{Frozen, FrozenInput};
 pub use mlp::{MlpEncoder, MlpEncoderConfig};
+#[cfg(feature = "train")]
+pub(crate) use placed::{HiddenOutput, run_hidden};
 pub(crate) use placed::{encode, run_placed};
+pub use precomputed::Precomputed;
 pub use set::Encoders;
 
 /// The encoder of one modality, which maps its input to features.

@@ -50,6 +50,46 @@ pub(crate) fn run_placed<In: ModalityInputs>(
     Ok((outputs, presence))
 }
 
+/// The output of a modality's hidden input with one row per sample of the batch, and the samples that
+/// have it; `None` for a modality of which nothing is hidden.
+#[cfg(feature = "train")]
+pub(crate) type HiddenOutput = Option<(Tensor<2>, Vec<usize>)>;
+
+/// Applies `run` to the hidden input of each modality, as [`run_placed`].
+///
+/// # Errors
+///
+/// [`MlaError::ModalityCount`] for hidden inputs without exactly `n_modalities` modalities, those of
+/// [`ZeroRows::place_rows`] and of `run`.
+#[cfg(feature = "train")]
+pub(crate) fn run_hidden<In: ModalityInputs>(
+    hidden: In,
+    n_modalities: usize,
+    n_samples: usize,
+    mut run: impl FnMut(In::One, usize) -> Result<Tensor<2>>,
+) -> Result<Vec<HiddenOutput>> {
+    if hidden.n_modalities() != n_modalities {
+        return Err(MlaError::ModalityCount {
+            what: "the hidden inputs",
+            expected: n_modalities,
+            got: hidden.n_modalities(),
+        });
+    }
+    let parts = hidden.split().into_iter().map(|part| {
+        let Some(part) = part else {
+            return Ok(None);
+        };
+        let rows = match part.rows {
+            Rows::All => (0..n_samples).collect(),
+            Rows::Some(rows) if rows.is_empty() => return Ok(None),
+            Rows::Some(rows) => rows,
+        };
+        let output = run(part.input, rows.len())?.place_rows(&rows, n_samples)?;
+        Ok(Some((output, rows)))
+    });
+    parts.collect()
+}
+
 /// Checks one modality's input and computes its features, `[n_samples, d_feature]`.
 ///
 /// # Errors

@@ -49,6 +49,11 @@ pub(crate) fn fraction(name: &'static str, value: f64) -> Result<f64> {
     check(name, value, "in [0, 1)", (0.0..1.0).contains(&value))
 }
 
+/// Checks that `value` lies in `[0, 1]`.
+pub(crate) fn share(name: &'static str, value: f64) -> Result<f64> {
+    check(name, value, "in [0, 1]", (0.0..=1.0).contains(&value))
+}
+
 /// Checks that `value` lies in `(0, 1)`.
 #[cfg(feature = "train")]
 pub(crate) fn between_0_and_1(name: &'static str, value: f64) -> Result<f64> {

@@ -278,6 +278,18 @@ pub enum MlaError {
         /// The modality.
         modality: usize,
     },
+    /// A batch that has hidden inputs already.
+    #[error(
+        "the batch has hidden inputs already: apply one mask by with_hidden, and others by \
+         with_presence before it"
+    )]
+    HiddenTwice,
+    /// A batch without hidden inputs for a method that imputes them.
+    #[error(
+        "the batch lacks modalities and has no hidden inputs, which ImputeTarget::Oracle takes as its \
+         targets: mask the training data by with_hidden, or use ImputeTarget::ObservedOnly"
+    )]
+    NothingHidden,
     /// Too many modalities for a computation over all their subsets.
     #[error(
         "{n_modalities} modalities have too many subsets: at most {limit} modalities are supported"
@@ -396,6 +408,68 @@ pub enum MlaError {
     NotPositive {
         /// The matrix.
         what: &'static str,
+    },
+    /// Fewer samples than a computation needs.
+    #[error("{what} has {got} samples, and at least {needed} are needed")]
+    TooFewSamples {
+        /// The samples.
+        what: &'static str,
+        /// The smallest number.
+        needed: usize,
+        /// The actual number.
+        got: usize,
+    },
+    /// Two modalities that too few training samples have both.
+    #[error(
+        "modalities {first} and {second} have {got} training samples in common, and at least {needed} \
+         are needed"
+    )]
+    TooFewPairs {
+        /// A modality.
+        first: usize,
+        /// Another one.
+        second: usize,
+        /// The smallest number of samples.
+        needed: usize,
+        /// The actual number.
+        got: usize,
+    },
+    /// A modality whose features are too narrow for the components of a correlation analysis.
+    #[error(
+        "modality {modality} has features of width {width}, and {n_components} components are requested"
+    )]
+    Components {
+        /// The modality.
+        modality: usize,
+        /// The width of its features.
+        width: usize,
+        /// Number of components.
+        n_components: usize,
+    },
+    /// A head that is fitted to a whole training set, in a model that trains on batches.
+    #[error("{head} is fitted to the whole training set: train it as a WholeSet")]
+    NeedsWholeSet {
+        /// The head.
+        head: &'static str,
+    },
+    /// A sum of gradients that contains those of a fit to the whole training set.
+    #[error(
+        "a fit to the whole training set was summed with other gradients: train without gradient \
+         accumulation, on one device"
+    )]
+    FitAccumulated,
+    /// A training set that is not the one that a model was fitted to, by the label of a sample.
+    #[error(
+        "sample {sample} of the data set has the label {label}, but {known} in the training set of the \
+         model"
+    )]
+    OtherTrainingSet {
+        /// Position in the data set.
+        sample: usize,
+        /// The label.
+        label: usize,
+        /// Its label in the training set of the model.
+        known: usize,
     },
     /// One parameter at two places of the model, where a step on one modality would move another.
     /// Cloning a module keeps the ids of its parameters.

@@ -10,7 +10,7 @@ mod place;
 #[cfg(feature = "train")]
 pub(crate) use checks::between_0_and_1;
 pub(crate) use checks::{
-    at_least_one, check_order, fraction, not_negative, output_shape, positive, same_size,
+    at_least_one, check_order, fraction, not_negative, output_shape, positive, same_size, share,
 };
 #[cfg(feature = "train")]
 pub(crate) use difference::Difference;

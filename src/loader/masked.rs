@@ -106,6 +106,28 @@ where
             batch.with_samples(samples).with_presence(&presence)
         }))
     }
+
+    /// Applies a modality mask as [`masked`](Self::masked), by [`MultimodalBatch::with_hidden`]: each
+    /// batch keeps what the mask removes as hidden inputs. Only training data for
+    /// [`ImputeTarget::Oracle`](crate::baseline::ImputeTarget::Oracle) needs them.
+    ///
+    /// # Errors
+    ///
+    /// As [`masked`](Self::masked), and those of [`MultimodalBatch::with_hidden`].
+    pub fn masked_with_hidden(loader: Arc<L>, presence: Presence) -> Result<Self>
+    where
+        In: Clone,
+    {
+        same_size(
+            "samples of the modality mask (one per item of the loader)",
+            loader.num_items(),
+            presence.n_samples(),
+        )?;
+        Ok(Self::new(loader, move |(samples, batch)| {
+            let presence = presence.select(&samples)?;
+            batch.with_samples(samples).with_hidden(&presence)
+        }))
+    }
 }
 
 impl<In, L> MappedLoader<IndexedBatch<In>, MultimodalBatch<In>, L>

@@ -1,19 +1,12 @@
 //! Random numbers that depend on a seed and a count only, which means that no state needs saving.
 //!
-//! ChaCha12 and the shuffle below are the same on every machine and with every version of `rand`;
-//! `StdRng` and `SliceRandom` promise neither.
+//! The shuffle below is the same on every machine and with every version of `rand`; `SliceRandom` promises
+//! neither.
 
+use rand::Rng;
 use rand::rngs::ChaCha12Rng;
-use rand::{Rng, SeedableRng};
 
-/// A generator for pass or turn `n`, of the part of the data that begins at `start`.
-pub(crate) fn generator(seed: u64, n: u64, start: u64) -> ChaCha12Rng {
-    let mut key = [0; 32];
-    for (part, value) in key.chunks_exact_mut(8).zip([seed, n, start]) {
-        part.copy_from_slice(&value.to_le_bytes());
-    }
-    ChaCha12Rng::from_seed(key)
-}
+pub(crate) use crate::numeric::generator;
 
 /// A seed for turn `n`.
 pub(crate) fn derived(seed: u64, n: u64) -> u64 {

@@ -175,6 +175,13 @@ pub trait MultimodalMethod:
         Ok(())
     }
 
+    /// Whether predictions are those of the method. A validation in an early stage of a training, in
+    /// which they are not, neither selects the best epoch nor counts for the patience. The default is
+    /// true.
+    fn is_selectable(&self) -> bool {
+        true
+    }
+
     /// Runs the forward and backward pass of a training input.
     ///
     /// # Errors

@@ -34,6 +34,10 @@ pub struct MultimodalBatch<In> {
     /// The positions of the samples in their data set, one per label, for errors, which name them, and
     /// for methods that keep state per sample.
     pub samples: Option<Vec<usize>>,
+    /// Inputs of modalities that count as missing, for methods that train with them as targets. Only
+    /// [`with_hidden`](Self::with_hidden) and the loaders and data sets of this name set them. They have
+    /// no part in the modality mask, in turns and in predictions.
+    pub hidden: Option<In>,
 }
 
 impl<In: ModalityInputs> MultimodalBatch<In> {
@@ -43,6 +47,7 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
             inputs,
             targets,
             samples: None,
+            hidden: None,
         }
     }
 

@@ -76,8 +76,9 @@ impl<In: FillMissing> ZeroImputation<In> {
         Ok(Self { template })
     }
 
-    /// Fills `batch` with zeros wherever a modality is missing. The zeros of a modality that is
-    /// absent in the whole batch are on the device of the labels.
+    /// Fills `batch` with zeros wherever a modality is missing, also where its input is
+    /// [hidden](MultimodalBatch::hidden). The zeros of a modality that is absent in the whole batch are
+    /// on the device of the labels.
     ///
     /// # Errors
     ///
@@ -116,6 +117,7 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
             inputs: self.inputs.fill_missing(template, n_samples, &device)?,
             targets: self.targets,
             samples: self.samples,
+            hidden: None,
         })
     }
 }

@@ -18,6 +18,14 @@ pub trait KeepPresent: ModalityInputs + Sized {
     /// - [`MlaError::InputRows`] for an input whose number of rows differs from its [`Rows`];
     /// - [`MlaError::Input`] for an input whose parts differ in their number of rows.
     fn keep_present(self, presence: &Presence) -> Result<Self>;
+
+    /// Keeps the rows of each modality whose samples lack it in `presence`: those that
+    /// [`keep_present`](Self::keep_present) removes.
+    ///
+    /// # Errors
+    ///
+    /// As [`keep_present`](Self::keep_present), except that a sample may lose all its modalities.
+    fn keep_missing(self, presence: &Presence) -> Result<Self>;
 }
 
 impl<In: ModalityInputs> MultimodalBatch<In> {
@@ -59,7 +67,48 @@ impl<In: ModalityInputs> MultimodalBatch<In> {
             inputs: inputs.map_err(|error| error.located(None, samples))?,
             targets: self.targets,
             samples: self.samples,
+            hidden: self.hidden,
         })
+    }
+
+    /// Applies a modality mask as [`with_presence`](Self::with_presence), and keeps the removed inputs as
+    /// [hidden](Self::hidden) ones. Methods that impute with
+    /// [`ImputeTarget::Oracle`](crate::baseline::ImputeTarget::Oracle) train with them as targets. No
+    /// method sees them otherwise.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_mla::modality::{MultimodalBatch, Presence, Rows, Targets};
+    ///
+    /// let device = Device::flex();
+    /// let inputs = (Tensor::<2>::zeros([3, 5], &device), Tensor::<2>::zeros([3, 7], &device));
+    /// let batch = MultimodalBatch::paired(inputs, Targets::new([0, 1, 0], &device));
+    /// let mask = Presence::from_mask(vec![true, false, true, true, false, true], 2)?;
+    /// let batch = batch.with_hidden(&mask)?;
+    /// assert_eq!(batch.presence()?, mask);
+    /// let (first, second) = batch.hidden.unwrap();
+    /// assert_eq!(first.unwrap().rows, Rows::Some(vec![2]));
+    /// assert_eq!(second.unwrap().rows, Rows::Some(vec![0]));
+    /// # Ok::<(), burn_mla::MlaError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`with_presence`](Self::with_presence), and [`MlaError::HiddenTwice`] for a batch that has
+    /// hidden inputs already.
+    pub fn with_hidden(self, presence: &Presence) -> Result<Self>
+    where
+        In: KeepPresent + Clone,
+    {
+        if self.hidden.is_some() {
+            return Err(MlaError::HiddenTwice);
+        }
+        let inputs = self.inputs.clone();
+        let mut masked = self.with_presence(presence)?;
+        let hidden = inputs.keep_missing(presence);
+        let samples = masked.samples.as_deref();
+        masked.hidden = Some(hidden.map_err(|error| error.located(None, samples))?);
+        Ok(masked)
     }
 }
 
@@ -81,10 +130,12 @@ pub(super) fn check_input_rows(
     }
 }
 
+/// Keeps the rows of the samples that have the modality if `present`, or those that lack it.
 fn keep<I: SelectRows>(
     part: Option<ModalityInput<I>>,
     modality: usize,
     presence: &Presence,
+    present: bool,
 ) -> Result<Option<ModalityInput<I>>> {
     let Some(part) = part else {
         return Ok(None);
@@ -95,7 +146,7 @@ fn keep<I: SelectRows>(
     };
     check_input_rows(&part.input, modality, samples.len())?;
     let kept: Vec<usize> = (0..samples.len())
-        .filter(|&row| presence.is_present(samples[row], modality))
+        .filter(|&row| presence.is_present(samples[row], modality) == present)
         .collect();
     if kept.is_empty() {
         return Ok(None);
@@ -116,12 +167,33 @@ fn common(inputs: &impl ModalityInputs, presence: &Presence) -> Result<Presence>
         .intersection(presence)
 }
 
+/// Checks that a mask is one of the samples and modalities of the inputs.
+fn check_mask(inputs: &impl ModalityInputs, presence: &Presence) -> Result<()> {
+    let found = inputs.presence(presence.n_samples())?;
+    if found.n_modalities() == presence.n_modalities() {
+        return Ok(());
+    }
+    Err(MlaError::ModalityCount {
+        what: "the modality mask",
+        expected: found.n_modalities(),
+        got: presence.n_modalities(),
+    })
+}
+
 impl<I: SelectRows + Send + 'static> KeepPresent for Vec<Option<ModalityInput<I>>> {
     fn keep_present(self, presence: &Presence) -> Result<Self> {
         let presence = common(&self, presence)?;
         let parts = self.into_iter().enumerate();
         parts
-            .map(|(modality, part)| keep(part, modality, &presence))
+            .map(|(modality, part)| keep(part, modality, &presence, true))
+            .collect()
+    }
+
+    fn keep_missing(self, presence: &Presence) -> Result<Self> {
+        check_mask(&self, presence)?;
+        let parts = self.into_iter().enumerate();
+        parts
+            .map(|(modality, part)| keep(part, modality, presence, false))
             .collect()
     }
 }
@@ -133,7 +205,12 @@ macro_rules! tuple_keep {
         {
             fn keep_present(self, presence: &Presence) -> Result<Self> {
                 let presence = common(&self, presence)?;
-                Ok(($(keep(self.$i, $i, &presence)?,)+))
+                Ok(($(keep(self.$i, $i, &presence, true)?,)+))
+            }
+
+            fn keep_missing(self, presence: &Presence) -> Result<Self> {
+                check_mask(&self, presence)?;
+                Ok(($(keep(self.$i, $i, presence, false)?,)+))
             }
         }
     };

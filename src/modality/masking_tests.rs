@@ -147,3 +147,27 @@ fn parts_that_do_not_fit_name_the_modality() {
         "modality 1: rows of the parts of an input: expected 2, got 1"
     );
 }
+
+#[test]
+fn hidden_inputs_are_what_a_mask_removes() {
+    let mask = presence([[false, true], [true, true], [true, false]]);
+    let batch = partial().with_hidden(&mask).unwrap();
+    assert_eq!(
+        batch.presence().unwrap(),
+        presence([[false, true], [true, false], [true, false]])
+    );
+    let hidden = batch.hidden.clone().unwrap();
+    assert_eq!(part(&hidden.0), (vec![10], Rows::Some(vec![0])));
+    assert_eq!(part(&hidden.1), (vec!['c'], Rows::Some(vec![2])));
+    assert_eq!(
+        batch.clone().with_hidden(&mask).unwrap_err(),
+        MlaError::HiddenTwice
+    );
+    let turns = batch.into_turns().unwrap();
+    let labels = |m: usize| turns[m].as_ref().unwrap().targets.len();
+    assert_eq!([labels(0), labels(1)], [2, 1]);
+    let nothing = partial().with_hidden(&Presence::all(3, 2)).unwrap();
+    let hidden = nothing.hidden.unwrap();
+    assert!(hidden.0.is_none() && hidden.1.is_none());
+    assert!(partial().with_hidden(&Presence::all(3, 3)).is_err());
+}

@@ -4,7 +4,7 @@ use rand::rngs::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::modality::Presence;
-use crate::modality::missing_rate::uniform;
+use crate::numeric::uniform;
 
 /// Masks are drawn at most so often: for `M >= 2`, each draw is close enough with a probability above 0.05.
 const MAX_DRAWS: u64 = 1000;
@@ -48,12 +48,18 @@ pub enum MissingProtocol {
 }
 
 /// The probability of each modality beside the one that is kept for sure.
-fn extra_probability(rate: f64, n_modalities: usize) -> f64 {
+pub(super) fn extra_probability(rate: f64, n_modalities: usize) -> f64 {
     let m = n_modalities as f64;
     if n_modalities < 2 {
         return 0.0;
     }
     (1.0 - rate * m / (m - 1.0)).max(0.0)
+}
+
+/// Whether a modality remains by [`MissingProtocol::CpmNets`], for the one that is kept for sure and the
+/// number of this one.
+pub(super) fn remains(modality: usize, kept: usize, extra: f64, draw: f64) -> bool {
+    draw < extra || modality == kept
 }
 
 /// Draws a mask by [`MissingProtocol::CpmNets`] within a natural one. `numbers` gives those of a draw.
@@ -86,8 +92,8 @@ pub(super) fn cpm_nets(
         for (present, row) in present.iter().zip(mask.chunks_exact_mut(n_modalities)) {
             let kept = present[(uniform(&mut numbers) * present.len() as f64) as usize];
             for (modality, entry) in row.iter_mut().enumerate() {
-                let is_extra = uniform(&mut numbers) < extra;
-                *entry = modality == kept || is_extra && present.contains(&modality);
+                let remains = remains(modality, kept, extra, uniform(&mut numbers));
+                *entry = remains && present.contains(&modality);
                 n_kept += usize::from(*entry);
             }
         }

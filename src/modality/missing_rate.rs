@@ -1,11 +1,12 @@
 //! Missing rate, from which modality masks are drawn.
 
+use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
-use rand::{Rng, SeedableRng};
 
 use crate::error::{MlaError, Result, fraction};
 use crate::modality::Presence;
 use crate::modality::missing_protocol::{MissingProtocol, cpm_nets};
+use crate::numeric::uniform;
 
 /// A missing rate `eta`, from which modality masks are drawn.
 ///
@@ -153,13 +154,9 @@ impl MissingRate {
         let mut mask = Vec::new();
         for sample in 0..n_samples {
             draws.fill_with(|| uniform(&mut numbers));
-            let has = |&(modality, _): &(usize, &f64)| natural.is_present(sample, modality);
-            // Given that all draws are below the rate, each is equally likely to be the largest.
-            let present = draws.iter().enumerate().filter(has);
-            let largest = present.fold(0.0, |largest, (_, &draw)| f64::max(largest, draw));
-            let limit = self.rate.min(largest);
-            let kept = draws.iter().enumerate();
-            mask.extend(kept.map(|(modality, &draw)| has(&(modality, &draw)) && draw >= limit));
+            mask.extend(independent(self.rate, &draws, |modality| {
+                natural.is_present(sample, modality)
+            }));
         }
         mask
     }
@@ -175,9 +172,16 @@ impl MissingRate {
     }
 }
 
-/// Uniform in `[0, 1)`, a multiple of `2^-53`.
-pub(super) fn uniform(numbers: &mut ChaCha12Rng) -> f64 {
-    (numbers.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+/// The modalities of a sample that remain by [`MissingProtocol::Independent`], for one number of each.
+pub(super) fn independent(rate: f64, draws: &[f64], has: impl Fn(usize) -> bool) -> Vec<bool> {
+    let draws = draws.iter().enumerate();
+    // Given that all draws are below the rate, each is equally likely to be the largest.
+    let present = draws.clone().filter(|&(modality, _)| has(modality));
+    let largest = present.fold(0.0, |largest, (_, &draw)| f64::max(largest, draw));
+    let limit = rate.min(largest);
+    draws
+        .map(|(modality, &draw)| has(modality) && draw >= limit)
+        .collect()
 }
 
 /// The 64-bit FNV-1a hash. Unlike the standard library's, it is the same on every machine.

@@ -5,6 +5,8 @@ mod imputation;
 mod input;
 #[cfg(feature = "train")]
 mod manifest;
+#[cfg(test)]
+mod mask_rules;
 mod masking;
 #[cfg(test)]
 mod masking_tests;

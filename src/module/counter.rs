@@ -11,7 +11,7 @@ use crate::error::{MlaError, Result};
 
 /// A count that lives on the host and is saved and loaded with its module.
 ///
-/// Reading it costs no device read: a tensor exists only while the module is visited or mapped.
+/// Reading it costs no device read: a tensor exists only while a visitor or a mapper uses it.
 /// Half-words of 24 bits fit every integer type of a backend.
 #[derive(Debug, Clone)]
 pub(crate) struct Counter {
@@ -56,7 +56,8 @@ impl Counter {
         let low = (self.value & ((1 << LOW_BITS) - 1)) as i64;
         let high = (self.value >> LOW_BITS) as i64;
         let data = TensorData::new(vec![high, low], [2]);
-        Param::initialized(self.id, Tensor::from_data(data, &self.device))
+        let init = move |device: &Device, _: bool| Tensor::from_data(data, device);
+        Param::uninitialized(self.id, init, self.device.clone(), false, [2].into())
     }
 }
 
@@ -94,7 +95,11 @@ impl Module for Counter {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        let (id, tensor, _) = mapper.map_int(self.to_param()).consume();
+        let param = mapper.map_int(self.to_param());
+        if !param.is_initialized() {
+            return self;
+        }
+        let (id, tensor, _) = param.consume();
         let halves: Vec<i64> = tensor.into_data().iter::<i64>().collect();
         let value = ((halves[0] as u64) << LOW_BITS) | halves[1] as u64;
         Self { id, value, ..self }

@@ -2,6 +2,7 @@
 //! model files, and traversals.
 
 mod buffer;
+mod copied;
 mod counter;
 mod fields;
 #[cfg(feature = "safetensors")]
@@ -14,6 +15,7 @@ mod values;
 mod visitors;
 
 pub use buffer::Buffer;
+pub(crate) use copied::with_values_of;
 pub(crate) use counter::Counter;
 pub(crate) use fields::module_fields;
 #[cfg(feature = "safetensors")]
@@ -34,9 +36,7 @@ pub use visitors::draw_parameters;
 pub(crate) use visitors::is_on_tape;
 #[cfg(feature = "safetensors")]
 pub(crate) use visitors::tensor_paths;
-#[cfg(any(feature = "train", feature = "safetensors"))]
-pub(crate) use visitors::{FloatParam, ParamVisitor, visit};
-pub(crate) use visitors::{check_distinct, float_params};
+pub(crate) use visitors::{FloatParam, ParamVisitor, check_distinct, float_params, visit};
 
 /// The name of a type without its path and its parameters, as files and messages write it.
 pub(crate) fn type_name<T: ?Sized>() -> String {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::Tensor;
 
+use crate::module::copied::on_tape_of;
 use crate::module::{FloatParam, ParamVisitor, visit};
 
 /// Values of float parameters of any rank, by id.
@@ -51,18 +52,6 @@ impl ModuleMapper for ParamValues {
             None => param,
         }
     }
-}
-
-fn on_tape_of<const D: usize>(old: &Tensor<D>, value: Tensor<D>) -> Tensor<D> {
-    let value = value.without_autodiff();
-    if !old.device().is_autodiff() {
-        return value;
-    }
-    let mut value = Tensor::from_inner(value);
-    if let Some(strategy) = old.gradient_checkpointing_strategy() {
-        value = value.with_gradient_checkpointing_strategy(strategy);
-    }
-    value.set_require_grad(old.is_require_grad())
 }
 
 struct Read<W> {

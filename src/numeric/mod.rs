@@ -1,14 +1,22 @@
-//! Numbers: f32 on the host, products in full f32, finiteness, eigenvalues.
+//! Numbers: f32 on the host, products in full f32, finiteness, eigenvalues and singular values, random
+//! numbers.
 
+mod dense;
 mod eye;
 mod finite;
 mod host;
 mod precision;
 mod product;
+mod random;
+mod singular;
 mod symmetric;
 #[cfg(feature = "host-kernels")]
 mod triangular;
 
+pub(crate) use dense::{
+    Matrix, centre, cholesky, columns_to_tensor, gram, read_columns, solve_lower,
+    solve_lower_transposed, times_transposed,
+};
 pub(crate) use eye::eye;
 #[cfg(feature = "train")]
 pub(crate) use finite::{culprit, finite_probe, first_failed};
@@ -16,6 +24,8 @@ pub(crate) use finite::{first_not_finite, not_finite_rows};
 pub(crate) use host::{Numbers, add_scaled, dot, is_flex, is_host, largest, sum};
 pub(crate) use precision::widened;
 pub(crate) use product::product;
+pub(crate) use random::{generator, uniform};
+pub(crate) use singular::{Singular, leading};
 pub(crate) use symmetric::{Eigen, Symmetric};
 #[cfg(feature = "host-kernels")]
 pub(crate) use triangular::upper_triangular;

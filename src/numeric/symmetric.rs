@@ -11,6 +11,13 @@ use crate::error::{MlaError, Result};
 #[derive(Debug, Clone)]
 pub(crate) struct Symmetric(DMatrix<f64>);
 
+/// Takes a matrix that is symmetric already.
+impl From<DMatrix<f64>> for Symmetric {
+    fn from(matrix: DMatrix<f64>) -> Self {
+        Self(matrix)
+    }
+}
+
 /// Eigenvalues in descending order, each with its unit vector.
 pub(crate) struct Eigen {
     pub(crate) values: Vec<f64>,
@@ -38,6 +45,11 @@ impl Symmetric {
     pub(crate) fn scatter(rows: &[Vec<f64>]) -> Self {
         let transposed = columns(rows);
         Self(&transposed * transposed.transpose())
+    }
+
+    /// `A^T A`.
+    pub(crate) fn of_columns(matrix: &DMatrix<f64>) -> Self {
+        Self(matrix.transpose() * matrix)
     }
 
     pub(crate) fn is_finite(&self) -> bool {

@@ -35,3 +35,4 @@ mod snapshot;
 mod spoiled;
 mod statistics;
 mod table_log;
+mod whole_set;

@@ -138,6 +138,37 @@ fn a_mask_from_a_file_trains_and_evaluates() {
     }
 }
 
+/// What a loader hides is what its mask removes; the batch is otherwise the masked one.
+#[test]
+fn a_loader_keeps_what_it_masks_as_hidden() {
+    let presence = MissingRate::new(0.4, 2).unwrap();
+    let presence = presence.presence("train", N_TRAIN, 2).unwrap();
+    let (all, flex) = (data(N_TRAIN, 0), Device::flex());
+    let complete = || indexed(&all, 12, Some(9), &flex);
+    let hiding = MappedLoader::masked_with_hidden(complete(), presence.clone()).unwrap();
+    let masking = masked(complete(), &presence);
+    let part =
+        |part: Option<ModalityInput<Tensor<2>>>| part.map(|part| (values(part.input), part.rows));
+    for (hiding, masking) in hiding.iter().zip(masking.iter()) {
+        let (hiding, masking) = (hiding.unwrap(), masking.unwrap());
+        assert_eq!(hiding.samples, masking.samples);
+        let (found, expected) = (hiding.inputs.0, masking.inputs.0);
+        assert_eq!(part(found), part(expected));
+        let samples = hiding.samples.unwrap();
+        let lacks = |&row: &usize| !presence.is_present(samples[row], 0);
+        let rows: Vec<usize> = (0..samples.len()).filter(lacks).collect();
+        let values = rows.iter().flat_map(|&row| all[samples[row]].1.clone());
+        let expected = (
+            values.collect(),
+            burn_mla::modality::Rows::Some(rows.clone()),
+        );
+        let hidden = part(hiding.hidden.unwrap().0);
+        assert_eq!(hidden, (!rows.is_empty()).then_some(expected));
+    }
+    let other = Presence::all(N_TRAIN + 1, 2);
+    assert!(MappedLoader::masked_with_hidden(complete(), other).is_err());
+}
+
 /// Whatever the order, the batch size, the device or the slice, a sample lacks the same.
 #[test]
 fn a_mask_stays_with_its_samples() {

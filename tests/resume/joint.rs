@@ -12,7 +12,8 @@ use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Interrupter, SupervisedTraining};
 use burn_mla::baseline::{
-    ConcatConfig, Joint, JointConfig, JointHead, LateFusionConfig, OgmConfig, QmfConfig,
+    AeConfig, ConcatConfig, IfMminConfig, ImputeConfig, Joint, JointConfig, JointHead,
+    LateFusionConfig, MminConfig, OgmConfig, QmfConfig, TateConfig,
 };
 use burn_mla::checkpoint::ResumableTraining;
 use burn_mla::checkpoint::{CheckpointStore, History};
@@ -123,6 +124,10 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
     }
 
     fn assert_stops_change_nothing(&self) {
+        self.assert_stops_at(&[1, 2, 4, 5, 7]);
+    }
+
+    fn assert_stops_at(&self, stops: &[u64]) {
         let _alone = alone();
         for device in devices() {
             let folder = tempfile::tempdir().unwrap();
@@ -132,7 +137,7 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
             let updates = EPOCHS as u64 * STEPS_PER_EPOCH.div_ceil(per_update);
             assert_eq!(expected.updates, updates);
             self.check_history(&expected.history);
-            for stop in [1, 2, 4, 5, 7] {
+            for &stop in stops {
                 let folder = tempfile::tempdir().unwrap();
                 let stopped = self.run(folder.path(), Some(stop), &device);
                 assert!(stopped.interrupted);
@@ -236,4 +241,65 @@ fn an_ensemble_is_trained_by_the_same_loop() {
         accumulation: 1,
     };
     plan.assert_stops_change_nothing();
+}
+
+/// What is hidden in a visit.
+#[test]
+fn an_autoencoder_resumes() {
+    let plan = Plan {
+        head: |device: &Device| {
+            let config = AeConfig::new(vec![D_FEATURE, 4], N_CLASSES).with_hidden(vec![8]);
+            config.with_layers(vec![6, 4]).init(device).unwrap()
+        },
+        config: JointConfig::new(),
+        accumulation: 1,
+    };
+    plan.assert_stops_at(&[3]);
+}
+
+/// Stops before and after the passage to the student, which is within an epoch.
+#[test]
+fn mmin_resumes_in_each_stage() {
+    let plan = Plan {
+        head: |device: &Device| {
+            let config = MminConfig::new(vec![D_FEATURE, 4], N_CLASSES, 4);
+            let config = config.with_hidden(vec![8]).with_layers(vec![6, 4]);
+            config.with_blocks(2).init(device).unwrap()
+        },
+        config: JointConfig::new(),
+        accumulation: 1,
+    };
+    plan.assert_stops_at(&[2, 7]);
+}
+
+/// The passage to the student at the end of an epoch.
+#[test]
+fn if_mmin_resumes_between_its_stages() {
+    let plan = Plan {
+        head: |device: &Device| {
+            let config = IfMminConfig::new(vec![D_FEATURE, 4], N_CLASSES, STEPS_PER_EPOCH);
+            let config = config.with_d_embedding(5).with_hidden(vec![8]);
+            let config = config.with_layers(vec![6, 4]).with_blocks(2);
+            config.init(device).unwrap()
+        },
+        config: JointConfig::new(),
+        accumulation: 1,
+    };
+    plan.assert_stops_at(&[5]);
+}
+
+/// A teacher, and a student of its own values.
+#[test]
+fn tate_resumes_in_each_stage() {
+    let plan = Plan {
+        head: |device: &Device| {
+            let config = TateConfig::new(vec![D_FEATURE, 4], N_CLASSES, 4);
+            let config = config.with_impute(ImputeConfig::new());
+            let config = config.with_d_token(6).with_n_heads(3);
+            config.init(device).unwrap()
+        },
+        config: JointConfig::new(),
+        accumulation: 1,
+    };
+    plan.assert_stops_at(&[2, 7]);
 }

@@ -12,6 +12,7 @@ mod joint;
 mod options;
 mod reproducible;
 mod training;
+mod whole_set;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -1,7 +1,11 @@
 //! Features of all modalities for the same samples, the input of every joint head.
 
+#[cfg(feature = "train")]
+use burn::tensor::{Bool, TensorData};
 use burn::tensor::{Device, Tensor};
 
+#[cfg(feature = "train")]
+use crate::encoder::HiddenOutput;
 use crate::error::{MlaError, Result, same_size};
 use crate::modality::{Presence, SelectRows, are_all};
 
@@ -130,6 +134,49 @@ impl ModalityFeatures {
         let features = self.features.iter().enumerate();
         let features = features.map(restrict).collect::<Result<_>>()?;
         Ok(Self { features, presence })
+    }
+
+    /// The same features, with more of them missing: a sample keeps the modalities that it has both
+    /// here and in `presence`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Presence::intersection`].
+    pub fn with_presence(&self, presence: &Presence) -> Result<Self> {
+        Self::new(self.features.clone(), self.presence.intersection(presence)?)
+    }
+
+    /// The same features, and constant ones of hidden inputs where a modality is missing.
+    #[cfg(feature = "train")]
+    pub(super) fn with_hidden(&self, hidden: Vec<HiddenOutput>) -> Result<Self> {
+        let (n_samples, n_modalities) = (self.n_samples(), self.n_modalities());
+        let at = |sample: usize, modality: usize| sample * n_modalities + modality;
+        let mut mask = vec![false; n_samples * n_modalities];
+        for modality in 0..n_modalities {
+            for sample in self.presence.rows(modality) {
+                mask[at(sample, modality)] = true;
+            }
+        }
+        let mut features = self.features.clone();
+        for (modality, hidden) in hidden.into_iter().enumerate() {
+            let Some((values, rows)) = hidden else {
+                continue;
+            };
+            let mut added = vec![false; n_samples];
+            for sample in rows {
+                added[sample] = !self.presence.is_present(sample, modality);
+                mask[at(sample, modality)] = true;
+            }
+            let shape = values.dims();
+            let added = TensorData::new(added, [n_samples, 1]);
+            let added = Tensor::<2, Bool>::from_data(added, &values.device()).expand(shape);
+            let known = &mut features[modality];
+            *known = known.clone().mask_where(added, values);
+        }
+        Ok(Self {
+            features,
+            presence: Presence::from_mask(mask, n_modalities)?,
+        })
     }
 
     /// The same features without autodiff.

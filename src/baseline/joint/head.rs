@@ -93,6 +93,25 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
         })
     }
 
+    /// Whether the loss takes [hidden](crate::modality::MultimodalBatch::hidden) inputs, whose features
+    /// are then [`JointSamples::held`]. The default does not, and their encoders do not run.
+    fn uses_hidden(&self) -> bool {
+        false
+    }
+
+    /// Acts on the end of an update, the `n_updates`th of the model, such as by passing to the next stage
+    /// of a training. The default does nothing.
+    fn after_update(&mut self, n_updates: u64) {
+        let _ = n_updates;
+    }
+
+    /// Whether predictions are those of the method. A validation in an early stage of a training, in
+    /// which they are not, neither selects the best epoch nor counts for the patience. The default is
+    /// true.
+    fn is_selectable(&self) -> bool {
+        true
+    }
+
     /// Number of classes.
     fn n_classes(&self) -> usize;
 
@@ -175,6 +194,12 @@ pub struct JointSamples<'a> {
     pub samples: Option<&'a [usize]>,
     /// The loss of the model.
     pub training_loss: &'a dyn TrainingLoss,
+    /// The features, and in addition those of [hidden](crate::modality::MultimodalBatch::hidden) inputs,
+    /// which are constants from the encoders in evaluation mode. `None` unless the batch has hidden
+    /// inputs and the head [uses](JointHead::uses_hidden) them.
+    pub held: Option<ModalityFeatures>,
+    /// Number of updates of the model so far.
+    pub step: u64,
 }
 
 impl JointSamples<'_> {

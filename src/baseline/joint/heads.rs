@@ -48,7 +48,7 @@ impl Heads {
 }
 
 /// Checks the sizes in the configuration of a head.
-pub(super) fn check_sizes(d_features: &[usize], n_classes: usize) -> Result<()> {
+pub(in crate::baseline) fn check_sizes(d_features: &[usize], n_classes: usize) -> Result<()> {
     if d_features.is_empty() {
         return Err(MlaError::NoModalities {
             what: "the joint head",
@@ -73,7 +73,7 @@ pub(super) fn check_sizes(d_features: &[usize], n_classes: usize) -> Result<()> 
 }
 
 /// Checks the widths of features against those of the head.
-pub(super) fn check_widths(expected: &[usize], d_features: &[usize]) -> Result<()> {
+pub(in crate::baseline) fn check_widths(expected: &[usize], d_features: &[usize]) -> Result<()> {
     if d_features.len() != expected.len() {
         return Err(MlaError::ModalityCount {
             what: "the set of encoders",

@@ -40,6 +40,7 @@ pub use concat::{Concat, ConcatConfig};
 pub use features::ModalityFeatures;
 pub use film::{Film, FilmConfig};
 pub use head::{JointHead, JointLogits, JointLoss, JointSamples};
+pub(in crate::baseline) use heads::{check_sizes, check_widths};
 pub use late_fusion::{LateFusion, LateFusionConfig};
 pub use model::{Joint, JointConfig, JointPrediction};
 pub use ogm::OgmConfig;

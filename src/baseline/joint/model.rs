@@ -174,7 +174,9 @@ impl JointConfig {
         head.check(&encoders.d_features())?;
         check_distinct(&encoders, &head)?;
         let (encoders, head) = (draw_parameters(encoders), draw_parameters(head));
-        let device = encoders.devices().into_iter().next().unwrap_or_default();
+        // Encoders of precomputed features have no parameters.
+        let devices = encoders.devices().into_iter().chain(head.devices());
+        let device = devices.into_iter().next().unwrap_or_default();
         Ok(Joint {
             encoders,
             head,
@@ -367,4 +369,26 @@ pub(super) fn encode<E: Encoders>(
         features.clone().unwrap_or_else(zeros)
     });
     ModalityFeatures::new(features.collect(), presence)
+}
+
+/// The features of a batch, and those of its hidden inputs, which come from the encoders in evaluation
+/// mode without autodiff.
+#[cfg(feature = "train")]
+pub(super) fn encode_hidden<E: Encoders>(
+    encoders: &E,
+    features: &ModalityFeatures,
+    hidden: E::Inputs,
+) -> Result<ModalityFeatures> {
+    let encoders = encoders.valid();
+    let n_modalities = encoders.n_modalities();
+    let hidden = encoder::run_hidden(
+        hidden,
+        n_modalities,
+        features.n_samples(),
+        |input, n_samples| {
+            let features = encoder::encode(&encoders, input, n_samples)?;
+            Ok(features.without_autodiff())
+        },
+    );
+    features.with_hidden(hidden?)
 }

@@ -7,7 +7,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::{Interrupter, TrainOutput};
 
-use crate::baseline::joint::model::encode;
+use crate::baseline::joint::model::{encode, encode_hidden};
 use crate::baseline::joint::observed::Observed;
 use crate::baseline::joint::ogm::{coefficients, modulate};
 use crate::baseline::{Joint, JointHead, JointSamples, ModalityFeatures};
@@ -45,6 +45,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// the samples, their number unless the loss weighs classes. Pass them to
     /// [`try_optimize`](Self::try_optimize), which divides by that weight, unchanged or summed over several batches by Burn's `GradientsAccumulator`.
     ///
+    /// [Hidden](MultimodalBatch::hidden) inputs are targets for a head that
+    /// [uses](JointHead::uses_hidden) them. Others ignore them.
+    ///
     /// The model does not change. Updates of running statistics, those of batch normalization, travel
     /// with the gradients, and [`try_optimize`](Self::try_optimize) applies their mean over
     /// the samples.
@@ -71,7 +74,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         output.map_err(|error| error.located(None, samples.as_deref()))
     }
 
-    fn passes_of(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
+    fn passes_of(&self, mut batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
         let targets = batch.targets.clone();
         targets.check(self.n_classes())?;
         if self.config.modulation.is_some() {
@@ -81,11 +84,16 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let cross_entropy = self.config.cross_entropy()?;
         // Forward passes change the running statistics of these copies only.
         let (encoders, head) = (unshared(&self.encoders), unshared(&self.head));
+        let hidden = batch.hidden.take().filter(|_| head.uses_hidden());
+        let features = encode(&encoders, batch)?;
+        let held = hidden.map(|hidden| encode_hidden(&self.encoders, &features, hidden));
         let samples = JointSamples {
-            features: encode(&encoders, batch)?,
+            held: held.transpose()?,
+            features,
             targets: &targets,
             samples: at.as_deref(),
             training_loss: self.loss.as_deref().unwrap_or(&cross_entropy),
+            step: self.n_steps(),
         };
         let found = head.loss(&samples)?;
         let shape = [targets.len(), self.n_classes()];
@@ -173,6 +181,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             self.head.remember(at, observed);
         }
         self.n_steps.set(self.n_steps.get() + 1);
+        self.head.after_update(self.n_steps.get());
         Ok(())
     }
 
@@ -333,6 +342,10 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
 
     fn check_restored(&self) -> Result<()> {
         self.n_steps.check("n_steps")
+    }
+
+    fn is_selectable(&self) -> bool {
+        self.head.is_selectable()
     }
 
     fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {

@@ -153,6 +153,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
                 training: vec![Default::default(); n_modalities],
                 joint: Default::default(),
                 validation: None,
+                is_early_stage: false,
             });
         }
         let mut turns = loader.iter();
@@ -345,6 +346,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
         };
         if let Some(record) = self.progress.history.epochs.last_mut() {
             record.validation = Some(ValidationRecord::from(&evaluation));
+            record.is_early_stage = !model.is_selectable();
         }
         for sent in [
             self.events.process_valid(LearnerEvent::EndSplit(epoch)),

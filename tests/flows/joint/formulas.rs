@@ -99,6 +99,8 @@ fn the_loss_of_qmf_is_that_of_the_paper() {
         let ids = [3, 7, 0, 1, 4];
         let targets = Targets::new(labels, &device);
         let samples = JointSamples {
+            held: None,
+            step: 0,
             features,
             targets: &targets,
             samples: Some(&ids),

@@ -120,6 +120,8 @@ fn what_stands_in_missing_rows_does_not_matter() {
             let targets = Targets::new([0, 1, 2, 0, 1, 2], &device);
             let loss = |features: [Tensor<2>; 3]| {
                 let samples = JointSamples {
+                    held: None,
+                    step: 0,
                     features: ModalityFeatures::new(features.to_vec(), some()).unwrap(),
                     targets: &targets,
                     samples: Some(&[5, 4, 3, 2, 1, 0]),

@@ -6,6 +6,7 @@ mod evaluation;
 mod formulas;
 mod heads;
 mod history;
+mod impute;
 mod missing;
 mod modulation;
 mod options;

@@ -1,0 +1,224 @@
+//! Training of a model whose head is fitted to the whole training set, and its `MultimodalMethod`.
+
+use std::sync::Arc;
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ParamId};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{DType, Tensor};
+use burn::train::TrainOutput;
+
+use crate::baseline::missing::whole_set::input::PassLoader;
+use crate::baseline::missing::whole_set::{WholePass, WholeSamples, WholeSet, WholeSetInput};
+use crate::baseline::{ModalityFeatures, WholeSetHead};
+use crate::encoder::Encoders;
+use crate::error::{MlaError, Result, output_shape};
+use crate::loader::{LoaderHandle, SourceLoader};
+use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
+use crate::modality::{MultimodalBatch, Presence, Targets};
+use crate::module::unshared;
+
+impl<E: Encoders<Inputs: Clone>, H: WholeSetHead> WholeSet<E, H> {
+    /// Fits the head to all samples of a pass.
+    ///
+    /// Pass the gradients to [`try_optimize`](Self::try_optimize). The model does not change.
+    ///
+    /// # Errors
+    ///
+    /// - as [`Joint::features`](crate::baseline::Joint::features), for a batch of the pass;
+    /// - those of [`WholeSetHead::fit`], such as [`MlaError::AbsentModality`] for a modality that no
+    ///   sample has, where the method needs one;
+    /// - [`MlaError::LabelOutOfRange`], [`MlaError::NonFiniteFeatures`];
+    /// - [`MlaError::NonFiniteLoss`] for such an objective.
+    pub fn try_fit(&self, whole: &WholePass<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
+        let joint = &self.joint;
+        let samples = WholeSamples {
+            features: self.features_of(whole)?,
+            targets: whole.targets(),
+            samples: whole.samples(),
+            moment: whole.moment(),
+            step: joint.n_steps(),
+        };
+        samples.check(joint.n_classes())?;
+        // Forward passes change the running statistics of this copy only.
+        let fit = unshared(&joint.head).fit(&samples)?;
+        let shape = [samples.targets.len(), joint.n_classes()];
+        output_shape("the logits of the head", shape, fit.logits.dims())?;
+
+        let loss = fit.loss.clone().without_autodiff();
+        let value: f64 = loss
+            .clone()
+            .try_into_scalar()
+            .map_err(MlaError::read("the loss"))?;
+        if !value.is_finite() {
+            let step = joint.n_steps();
+            return Err(MlaError::NonFiniteLoss { step });
+        }
+        let mut grads = if fit.descends {
+            GradientsParams::from_module(&mut fit.loss.backward(), joint)
+        } else {
+            GradientsParams::new()
+        };
+        fit.values.carry(&mut grads);
+        let one = Tensor::<1>::ones([1], (&loss.device(), DType::F32));
+        grads.register(joint.weight.id(), one.clone());
+        grads.register(self.fits(), one);
+        Ok(TrainOutput {
+            grads,
+            item: StepOutput {
+                modality: None,
+                loss,
+                logits: fit.logits.without_autodiff(),
+                targets: whole.targets().clone(),
+            },
+        })
+    }
+
+    /// The id under which the number of fits in a sum of gradients travels: that of a parameter of the
+    /// model without a gradient, because a sum drops other ids.
+    fn fits(&self) -> ParamId {
+        self.joint.temperature.id()
+    }
+
+    /// The features of all samples of a pass, from encoders in evaluation mode.
+    fn features_of(&self, whole: &WholePass<E::Inputs>) -> Result<ModalityFeatures> {
+        let evaluated = self.joint.valid();
+        let mut columns: Vec<Vec<Tensor<2>>> = vec![vec![]; self.joint.n_modalities()];
+        let mut mask = vec![];
+        for batch in whole.batches() {
+            let features = evaluated.features(batch.clone())?.without_autodiff();
+            let presence = features.presence();
+            for sample in 0..features.n_samples() {
+                let entries = 0..features.n_modalities();
+                mask.extend(entries.map(|modality| presence.is_present(sample, modality)));
+            }
+            let parts = columns.iter_mut().zip(features.all());
+            parts.for_each(|(column, part)| column.push(part.clone()));
+        }
+        let presence = Presence::from_mask(mask, columns.len())?;
+        let columns = columns.into_iter().map(|parts| Tensor::cat(parts, 0));
+        ModalityFeatures::new(columns.collect(), presence)
+    }
+
+    /// The forward and backward pass of a batch, for a head with steps on batches.
+    ///
+    /// # Errors
+    ///
+    /// As [`Joint::try_step`](crate::baseline::Joint::try_step).
+    pub fn try_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
+        self.joint.try_step(batch)
+    }
+
+    /// Applies what a [fit](Self::try_fit) found, or updates the parameters with the gradients of
+    /// [steps](Self::try_step).
+    ///
+    /// # Errors
+    ///
+    /// As [`Joint::try_optimize`](crate::baseline::Joint::try_optimize), and
+    /// [`MlaError::FitAccumulated`] for a sum of gradients that contains those of a fit. The model and the
+    /// optimizer are then unchanged.
+    pub fn try_optimize(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: impl Into<ModuleLearningRate>,
+        mut gradients: GradientsParams,
+    ) -> Result<()> {
+        if let Some(fits) = gradients.remove::<1>(self.fits()) {
+            let weight = gradients.get::<1>(self.joint.weight.id());
+            let weight = weight.ok_or(MlaError::NoStepGradients)?;
+            let counts: Vec<f64> = Tensor::cat(vec![fits, weight], 0)
+                .try_into_vec_as()
+                .map_err(MlaError::read("the number of fits"))?;
+            if counts != [1.0, 1.0] {
+                return Err(MlaError::FitAccumulated);
+            }
+        }
+        self.joint.try_optimize(optimizer, learning_rate, gradients)
+    }
+}
+
+crate::burn_steps!(
+    impl[E: Encoders<Inputs: Clone + Sync> + 'static, H: WholeSetHead] WholeSet<E, H>
+);
+
+impl<E: Encoders<Inputs: Clone + Sync> + 'static, H: WholeSetHead> MultimodalMethod
+    for WholeSet<E, H>
+{
+    type Inputs = E::Inputs;
+    type TrainingInput = WholeSetInput<E::Inputs>;
+
+    fn n_modalities(&self) -> usize {
+        self.joint.n_modalities()
+    }
+
+    fn n_classes(&self) -> usize {
+        self.joint.n_classes()
+    }
+
+    /// The inputs of the head's [plan](WholeSetHead::pass).
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::NoSamples`] for a loader without items.
+    fn training_loader(
+        &self,
+        batches: SourceLoader<MultimodalBatch<E::Inputs>>,
+    ) -> Result<TrainingLoader<Self::TrainingInput>> {
+        if batches.loader.num_items() == 0 {
+            let what = "the training data";
+            return Err(MlaError::NoSamples { what });
+        }
+        Ok(TrainingLoader {
+            loader: Arc::new(PassLoader::new(batches.loader, self.joint.head.pass())),
+            handle: LoaderHandle::of_sources(batches.sources),
+        })
+    }
+
+    fn modality(_: &Self::TrainingInput) -> Option<usize> {
+        None
+    }
+
+    fn targets(input: &Self::TrainingInput) -> &Targets {
+        input.targets()
+    }
+
+    fn interruption(&self) -> &Interruption {
+        MultimodalMethod::interruption(&self.joint)
+    }
+
+    fn interruption_mut(&mut self) -> &mut Interruption {
+        MultimodalMethod::interruption_mut(&mut self.joint)
+    }
+
+    fn check_restored(&self) -> Result<()> {
+        MultimodalMethod::check_restored(&self.joint)
+    }
+
+    fn try_train_step(&self, input: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
+        match input {
+            WholeSetInput::Batch(batch) => self.try_step(batch),
+            WholeSetInput::Whole(whole) => self.try_fit(&whole),
+        }
+    }
+
+    fn try_update(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
+        gradients: GradientsParams,
+    ) -> Result<()> {
+        self.try_optimize(optimizer, learning_rate, gradients)
+    }
+
+    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
+        MultimodalMethod::set_temperatures(&mut self.joint, temperatures)
+    }
+
+    fn set_fused_temperature(&mut self, temperature: f64) -> Result<bool> {
+        MultimodalMethod::set_fused_temperature(&mut self.joint, temperature)
+    }
+
+    fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
+        self.joint.try_evaluate(batch)
+    }
+}

@@ -1,0 +1,228 @@
+//! Methods that are fitted to the whole training set, in a training that is stopped between fits and
+//! steps.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use burn::data::dataloader::{DataLoaderBuilder, DataLoaderIterator, Progress};
+use burn::data::dataset::{DatasetError, InMemDataset};
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::AdamConfig;
+use burn::tensor::Device;
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::{Interrupter, SupervisedTraining};
+use burn_mla::baseline::{
+    CcaConfig, CpmNet, CpmNetConfig, DccaConfig, DccaeConfig, JointConfig, WholeSet, WholeSetHead,
+    WholeSetInput,
+};
+use burn_mla::checkpoint::ResumableTraining;
+use burn_mla::checkpoint::{CheckpointStore, History};
+use burn_mla::loader::{IndexedBatch, MappedLoader, SeededLoader, WithIndex};
+use burn_mla::method::MultimodalMethod;
+use burn_mla::prelude::*;
+
+use crate::alone;
+use crate::common::*;
+use crate::training::{Inputs, N_TRAIN, Samples};
+
+const EPOCHS: usize = 2;
+
+/// Final state of a training.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    state: Vec<(String, Vec<f32>)>,
+    history: History,
+    updates: u64,
+    interrupted: bool,
+}
+
+/// Interrupts the training after a number of inputs.
+struct Watched {
+    loader: Arc<dyn DataLoader<WholeSetInput<Inputs>>>,
+    read: Arc<AtomicU64>,
+    stop_after: Option<u64>,
+    interrupter: Interrupter,
+}
+
+struct WatchedIter<'a> {
+    inputs: Box<dyn DataLoaderIterator<WholeSetInput<Inputs>> + 'a>,
+    loader: &'a Watched,
+}
+
+impl Iterator for WatchedIter<'_> {
+    type Item = Result<WholeSetInput<Inputs>, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.inputs.next()?;
+        let n = self.loader.read.fetch_add(1, Ordering::Relaxed) + 1;
+        // The loop reads one input ahead.
+        if self.loader.stop_after.is_some_and(|after| n == after + 1) {
+            self.loader.interrupter.stop(Some("enough"));
+        }
+        Some(next)
+    }
+}
+
+impl DataLoaderIterator<WholeSetInput<Inputs>> for WatchedIter<'_> {
+    fn progress(&self) -> Progress {
+        self.inputs.progress()
+    }
+}
+
+impl DataLoader<WholeSetInput<Inputs>> for Watched {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<WholeSetInput<Inputs>> + 'a> {
+        Box::new(WatchedIter {
+            inputs: self.loader.iter(),
+            loader: self,
+        })
+    }
+
+    fn num_items(&self) -> usize {
+        self.loader.num_items()
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<WholeSetInput<Inputs>>> {
+        Arc::new(Self {
+            loader: self.loader.to_device(device),
+            read: self.read.clone(),
+            stop_after: self.stop_after,
+            interrupter: self.interrupter.clone(),
+        })
+    }
+
+    fn slice(&self, _: usize, _: usize) -> Arc<dyn DataLoader<WholeSetInput<Inputs>>> {
+        unreachable!("one device")
+    }
+}
+
+struct Plan<H, F: Fn(&Device) -> H> {
+    head: F,
+    /// Updates of an epoch.
+    per_epoch: u64,
+}
+
+impl<H: WholeSetHead, F: Fn(&Device) -> H> Plan<H, F> {
+    fn model(&self, device: &Device) -> WholeSet<Pair, H> {
+        let image = CnnEncoderConfig::new(1, D_FEATURE)
+            .with_stages(vec![3])
+            .with_dropout(0.3);
+        let text = MlpEncoderConfig::new(D_B, 4).with_hidden(vec![7]);
+        let encoders = (image.init(device).unwrap(), text.init(device).unwrap());
+        let joint = JointConfig::new().init(encoders, (self.head)(device));
+        WholeSet::new(joint.unwrap())
+    }
+
+    /// Starts a training, or resumes from the checkpoints in `folder`, until a number of inputs.
+    fn run(&self, folder: &Path, stop_after: Option<u64>, device: &Device) -> Outcome {
+        device.seed(3);
+        let training_device = device.clone().autodiff();
+        let model = self.model(&training_device);
+        let store = CheckpointStore::open(folder.join("checkpoints")).unwrap();
+        let start = store.latest().unwrap();
+
+        let items = WithIndex(InMemDataset::new((0..N_TRAIN).collect()));
+        let batcher = WithIndex(Samples);
+        let train: SeededLoader<(usize, usize), IndexedBatch<Inputs>> =
+            SeededLoader::new(items, batcher, 8, 5, &training_device).unwrap();
+        let train = MappedLoader::with_samples(Arc::new(train));
+        let train = model.training_loader(Arc::new(train).into()).unwrap();
+        let interrupter = Interrupter::new();
+        let watched = Watched {
+            loader: train.loader,
+            read: Arc::default(),
+            stop_after,
+            interrupter: interrupter.clone(),
+        };
+        let valid = DataLoaderBuilder::new(Samples)
+            .batch_size(7)
+            .set_device(device.clone())
+            .build(InMemDataset::new((100..120).collect()));
+        let resumable = ResumableTraining::new(&training_device, store, train.handle)
+            .with_seed(9)
+            .resume(start);
+        let training = SupervisedTraining::new(folder, Arc::new(watched), valid)
+            .with_application_logger(None)
+            .with_interrupter(interrupter)
+            .metrics((LossMetric::new(), AccuracyMetric::new()))
+            .num_epochs(EPOCHS);
+        let schedule = CosineAnnealingLrSchedulerConfig::new(0.02, 20);
+        let schedule = schedule
+            .init()
+            .unwrap()
+            .with_group(CpmNet::latent_group(), 0.05);
+        let optimizer = AdamConfig::new().init();
+        let launched = resumable.launch(training, model, optimizer, schedule);
+        let (result, history) = launched.unwrap();
+        assert!(result.error.is_none(), "{:?}", result.error);
+        Outcome {
+            state: state(&result.model),
+            updates: result.model.joint.n_steps(),
+            history,
+            interrupted: result.interrupted.is_some(),
+        }
+    }
+
+    fn assert_stops_change_nothing(&self, stops: &[u64]) {
+        let _alone = alone();
+        for device in devices() {
+            let folder = tempfile::tempdir().unwrap();
+            let expected = self.run(folder.path(), None, &device);
+            assert!(!expected.interrupted);
+            assert_eq!(expected.updates, EPOCHS as u64 * self.per_epoch);
+            let validation = expected.history.epochs[1].validation.as_ref().unwrap();
+            assert!(validation.fused_loss.is_finite());
+            for &stop in stops {
+                let folder = tempfile::tempdir().unwrap();
+                let stopped = self.run(folder.path(), Some(stop), &device);
+                assert!(stopped.interrupted && stopped.updates == stop);
+                let resumed = self.run(folder.path(), None, &device);
+                let pairs = resumed.state.iter().zip(&expected.state);
+                let differing: Vec<_> = pairs.filter(|(a, b)| a != b).map(|(a, _)| &a.0).collect();
+                assert!(differing.is_empty(), "{stop}: {differing:?} differ");
+                assert_eq!(resumed, expected, "stopped after {stop} inputs");
+            }
+        }
+    }
+}
+
+const WIDTHS: [usize; 2] = [D_FEATURE, 4];
+
+#[test]
+fn cca_resumes_between_its_fits() {
+    let head = |device: &Device| {
+        let config = CcaConfig::new(WIDTHS.to_vec(), N_CLASSES);
+        config.init(device).unwrap()
+    };
+    let plan = Plan { head, per_epoch: 1 };
+    plan.assert_stops_change_nothing(&[1]);
+}
+
+fn dcca() -> DccaConfig {
+    DccaConfig::new(WIDTHS.to_vec(), N_CLASSES).with_hidden(vec![5])
+}
+
+#[test]
+fn dcca_resumes_between_fits_and_steps() {
+    let head = |device: &Device| dcca().init(device).unwrap();
+    let plan = Plan { head, per_epoch: 7 };
+    plan.assert_stops_change_nothing(&[1, 4, 6, 7, 8]);
+}
+
+#[test]
+fn dccae_resumes_between_fits_and_steps() {
+    let head = |device: &Device| DccaeConfig::new(dcca()).init(device).unwrap();
+    let plan = Plan { head, per_epoch: 7 };
+    plan.assert_stops_change_nothing(&[3]);
+}
+
+#[test]
+fn cpm_net_resumes_in_turns_of_networks_and_of_latent_vectors() {
+    let head = |device: &Device| {
+        let config = CpmNetConfig::new(WIDTHS.to_vec(), N_CLASSES, N_TRAIN);
+        let config = config.with_d_latent(6).with_network_steps(2);
+        config.with_latent_steps(3).init(device).unwrap()
+    };
+    let plan = Plan { head, per_epoch: 5 };
+    plan.assert_stops_change_nothing(&[1, 3, 5, 7]);
+}
