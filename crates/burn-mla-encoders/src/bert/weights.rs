@@ -1,6 +1,6 @@
 //! Weights of Hugging Face's BERT.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Bert;
 use crate::weights::{WeightFile, WeightsError};
@@ -24,8 +24,7 @@ const RENAMED: [(&str, &str); 8] = [
 impl Bert {
     /// Describes the weights of a `BertModel`, to which exceptions can be added.
     ///
-    /// `path` is a SafeTensors or PyTorch file, or a directory with a `model.safetensors` or
-    /// `pytorch_model.bin`. Keys may have the prefix `bert.`, and normalizations TensorFlow's names.
+    /// Keys may have the prefix `bert.`, and normalizations TensorFlow's names.
     /// The buffer `position_ids` of older files is left out. Heads are left out by name: `pooler` of
     /// sentence transformers, `cls` of a model for pretraining.
     ///
@@ -41,8 +40,8 @@ impl Bert {
     /// println!("left out: {}", loaded.left_out.join(", "));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn weight_file(path: impl AsRef<Path>) -> WeightFile {
-        let file = WeightFile::new(file(path.as_ref()))
+    pub fn weight_file(path: impl Into<PathBuf>) -> WeightFile {
+        let file = WeightFile::new(path)
             .with_prefix("bert.")
             .with_ignored(POSITIONS);
         let renamed = RENAMED.into_iter();
@@ -55,18 +54,7 @@ impl Bert {
     /// # Errors
     ///
     /// As [`WeightFile::load`].
-    pub fn load_pretrained(self, path: impl AsRef<Path>) -> Result<Self, WeightsError> {
+    pub fn load_pretrained(self, path: impl Into<PathBuf>) -> Result<Self, WeightsError> {
         Self::weight_file(path).load(self)
-    }
-}
-
-/// The file of weights of a directory; any other path is that of the file itself.
-fn file(path: &Path) -> PathBuf {
-    let names = ["model.safetensors", "pytorch_model.bin"];
-    let mut files = names.map(|name| path.join(name)).into_iter();
-    match files.find(|file| file.exists()) {
-        Some(file) => file,
-        None if path.is_dir() => path.join(names[0]),
-        None => path.to_path_buf(),
     }
 }

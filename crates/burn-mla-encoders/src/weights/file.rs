@@ -11,6 +11,19 @@ use super::layout::Layout;
 use super::load::{self, Loaded};
 use super::read::Parallel;
 
+/// The files of weights in a directory of Hugging Face.
+const FILES: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+
+/// The file of weights of a directory; any other path is that of the file itself.
+fn file(path: PathBuf) -> PathBuf {
+    if !path.is_dir() {
+        return path;
+    }
+    let mut files = FILES.map(|name| path.join(name)).into_iter();
+    let found = files.find(|file| file.exists());
+    found.unwrap_or_else(|| path.join(FILES[0]))
+}
+
 /// Weights of a PyTorch model in a SafeTensors (`.safetensors`) or PyTorch file (`.pth`, `.pt`,
 /// `.bin`).
 ///
@@ -73,9 +86,12 @@ pub struct WeightFile {
 
 impl WeightFile {
     /// Creates the description of a file, which [`load`](Self::load) and [`keys`](Self::keys) read.
+    ///
+    /// The path of a directory stands for the `model.safetensors` in it, or else the
+    /// `pytorch_model.bin`, as in directories of Hugging Face.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
-            path: path.into(),
+            path: file(path.into()),
             root: None,
             prefixes: vec![],
             submodule: None,

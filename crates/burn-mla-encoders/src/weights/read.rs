@@ -1,6 +1,9 @@
 //! Reading of the two formats, and of the ways in which a checkpoint holds its weights.
 
 use std::fmt::Display;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use burn::store::burn_pack::Tensor;
 use burn::store::{ModuleStore, PytorchStore};
@@ -37,6 +40,10 @@ impl Parallel {
 
 /// Returns the tensors of a file by the keys of its state dict. Their data is read on demand.
 pub(super) fn tensors(file: &WeightFile, parallel: Parallel) -> Result<Vec<Tensor>, WeightsError> {
+    if is_lfs_pointer(&file.path) {
+        let message = "a Git LFS pointer in place of the weights: download them by `git lfs pull`";
+        return Err(unread(file, message));
+    }
     let extension = file.path.extension().and_then(|name| name.to_str());
     let mut tensors = match extension {
         Some("safetensors") if file.root.is_some() => Err(unread(
@@ -61,6 +68,14 @@ pub(super) fn tensors(file: &WeightFile, parallel: Parallel) -> Result<Vec<Tenso
         }
     }
     Ok(tensors)
+}
+
+/// Whether a file is what Git leaves of a large file that was not downloaded.
+fn is_lfs_pointer(path: &Path) -> bool {
+    const START: &[u8] = b"version https://git-lfs";
+    let mut start = [0; START.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == START
 }
 
 /// Reads the state dict of a checkpoint, which is its only dictionary with a name of [`ROOTS`], or

@@ -64,6 +64,24 @@ fn all_ways_load_alike() {
 }
 
 #[test]
+fn a_directory_stands_for_its_file_of_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = std::fs::read(layout("bare").path).unwrap();
+    let message = WeightFile::new(folder.path())
+        .keys()
+        .unwrap_err()
+        .to_string();
+    let expected = folder.path().join("model.safetensors");
+    assert!(message.starts_with(expected.to_str().unwrap()), "{message}");
+    std::fs::write(folder.path().join("pytorch_model.bin"), bytes).unwrap();
+    let loaded = WeightFile::new(folder.path()).load(stem(3)).unwrap();
+    assert_eq!(
+        values(&loaded),
+        values(&layout("bare").load(stem(3)).unwrap())
+    );
+}
+
+#[test]
 fn another_precision_is_converted_and_reported() {
     for device in test_devices() {
         let full = layout("bare").load(stem_on(3, &device)).unwrap();

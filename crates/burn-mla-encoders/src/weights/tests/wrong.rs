@@ -160,10 +160,13 @@ fn damaged_files_are_refused_or_read() {
 fn what_is_no_checkpoint_is_refused() {
     let extensions = ["safetensors", "pth", "pt", "bin"];
     messages(b"", &extensions);
-    messages(
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-        &extensions,
-    );
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n";
+    for message in messages(pointer, &extensions) {
+        assert!(
+            message.ends_with("download them by `git lfs pull`"),
+            "{message}"
+        );
+    }
     messages(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", &extensions);
     messages(&[0xff; 64], &extensions);
     messages(&[0; 64], &extensions);
