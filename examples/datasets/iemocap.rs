@@ -2,12 +2,14 @@
 //! picture and M3AE for words.
 //!
 //! ```text
-//! cargo run --release --example iemocap                                              # a miniature, seconds
+//! cargo run --release --example iemocap                                        # a miniature, seconds
 //! cargo run --release --example iemocap -- --data IEMOCAP_full_release --prepare \
-//!     --vocabulary vocab.txt --cav-mae cav-mae-scale++.pth --m3ae m3ae_base.pth      # session 5 is for testing
+//!     --vocabulary vocab.txt --cav-mae cav-mae-scale++.pth --m3ae m3ae_base.pth    # session 5 is for testing
 //! cargo run --release --example iemocap -- --data IEMOCAP_full_release --paper-mode \
-//!     --lists my_train_iemo.txt my_test_iemo.txt ..                                  # the authors' split and selection
-//! cargo run --release --example iemocap -- --data IEMOCAP_full_release --missing 0.5 --protocol cpm-nets ..
+//!     --lists my_train_iemo.txt my_test_iemo.txt \
+//!     --vocabulary vocab.txt --cav-mae cav-mae-scale++.pth --m3ae m3ae_base.pth    # the authors' split and selection
+//! cargo run --release --example iemocap -- --data IEMOCAP_full_release --missing 0.5 --protocol cpm-nets \
+//!     --vocabulary vocab.txt --cav-mae cav-mae-scale++.pth --m3ae m3ae_base.pth    # half of the entries are missing
 //! ```
 //!
 //! Expected: a table with the test accuracy of sound, picture, words and all of them, below the paper's row for MLA. It
@@ -24,35 +26,46 @@
 //! about half an hour on two cores.
 //!
 //! Data: sail.usc.edu/iemocap, after a signed release form. Licence: academic use; neither media nor transcripts may be
-//! passed on.
+//! passed on. Vocabulary: huggingface.co/google-bert/bert-base-uncased.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use burn::tensor::Device;
-use burn_mla::encoder::{Frozen, MlpEncoderConfig};
-use burn_mla_data::audio::{AudioFrontEnd, AudioFrontEndConfig};
+use burn_mla_data::audio::AudioFrontEndConfig;
 use burn_mla_data::dataset::iemocap::{Iemocap, IemocapClasses, IemocapFold, write_miniature};
-use burn_mla_data::dataset::{Incomplete, SplitSource};
 use burn_mla_data::image::{Filter, ImageFrontEnd, ImageNormalization, ImageStep};
-use burn_mla_data::manifest::{Manifest, TrainAndTest};
-use burn_mla_data::text::{Padding, TextTokenizer, TokenizerConfig};
-use burn_mla_data::video::Ffmpeg;
-use burn_mla_encoders::cav_mae::{CavMaeAudioEncoder, CavMaeConfig, CavMaeVisualEncoder};
-use burn_mla_encoders::m3ae::{M3aeConfig, M3aeTextEncoder};
+use burn_mla_data::manifest::TrainAndTest;
+use burn_mla_encoders::cav_mae::CavMaeConfig;
+use burn_mla_encoders::m3ae::M3aeConfig;
 use clap::{Parser, ValueEnum};
 use harness::{
-    Features, Options, Paper, PaperFrontEnd, Parts, Place, Recipe, Result, Session, cached,
+    Model, Options, Paper, PaperEncoder, PaperFrontEnd, Place, Result, Session, Sound,
+    SoundOptions, Words, WordsOptions,
 };
+use serde::Serialize;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[derive(Parser)]
-#[command(about = "MLA on IEMOCAP")]
+const PAPER: Paper = Paper {
+    dataset: "IEMOCAP",
+    modalities: &[("audio", 46.29), ("image", 37.63), ("text", 73.22)],
+    fused: 78.92,
+};
+
+/// MLA on IEMOCAP
+#[derive(Parser, Serialize)]
 struct Arguments {
     #[command(flatten)]
+    #[serde(flatten)]
     options: Options,
+    #[command(flatten)]
+    #[serde(flatten)]
+    sound: SoundOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    words: WordsOptions,
     /// Classes
     #[arg(long, value_enum, default_value_t = Classes::Four)]
     classes: Classes,
@@ -71,12 +84,9 @@ struct Arguments {
     /// Pretrained M3AE
     #[arg(long, value_name = "FILE")]
     m3ae: Option<PathBuf>,
-    /// The vocabulary `vocab.txt` of bert-base-uncased
-    #[arg(long, value_name = "FILE")]
-    vocabulary: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
 enum Classes {
     /// Angry, happy with excited, neutral, sad: 5531 utterances.
     Four,
@@ -84,7 +94,16 @@ enum Classes {
     Six,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+impl From<Classes> for IemocapClasses {
+    fn from(classes: Classes) -> Self {
+        match classes {
+            Classes::Four => Self::Four,
+            Classes::Six => Self::Six,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 enum Size {
     /// CAV-MAE and M3AE base, as in the paper.
     Base,
@@ -94,113 +113,16 @@ enum Size {
     Tiny,
 }
 
-/// Front ends and encoders that fit each other.
-struct Models {
-    sound: AudioFrontEnd,
-    image: TrainAndTest<ImageFrontEnd>,
-    text: TextTokenizer,
-    cav_mae: CavMaeConfig,
-    m3ae: M3aeConfig,
-}
-
-type Networks = (CavMaeAudioEncoder, CavMaeVisualEncoder, M3aeTextEncoder);
-
-fn main() -> Result<()> {
-    let args = Arguments::parse();
-    let options = &args.options;
-    let place = Place::new("iemocap", options, write_miniature)?;
-    let set = args.set(&place)?;
-    if place.prepare {
-        let (config, progress) = (place.prepare_config(), Place::progress("frames of"));
-        println!(
-            "{}",
-            set.prepare(&place.root, &Ffmpeg::new(), &config, progress)?
-        );
-    }
-    if !place.prepared.is_dir() {
-        let folder = place.prepared.display();
-        return Err(format!("{folder}: no frames yet; make them by --prepare").into());
-    }
-    let data = set.read(&place.root)?;
-    println!("{}\n\n{}", data.inventory(), data.summary());
-
-    let models = args.models(&place, &data)?;
-    let session = Session {
-        name: "IEMOCAP",
-        modalities: &["audio", "image", "text"],
-        n_classes: data.classes().len(),
-        options,
-        place: &place,
-        recipe: Recipe::AUTHORS,
-        paper: Paper {
-            modalities: &[46.29, 37.63, 73.22],
-            fused: 78.92,
-        },
-    };
-    if options.features == Features::Cached {
-        let parts = args.cached(&models, &place, &data)?;
-        let width = models.m3ae.d_model;
-        let layer = move |device: &Device| MlpEncoderConfig::new(width, width).init(device);
-        return session.run(parts, |device| {
-            let layers = [layer(device)?, layer(device)?, layer(device)?];
-            Ok(layers.map(Into::into).to_vec())
-        });
-    }
-    let front_ends = vec![
-        PaperFrontEnd::new(models.sound.clone()),
-        PaperFrontEnd::new(models.image.clone()),
-        PaperFrontEnd::new(models.text.clone()),
-    ];
-    let parts = Parts::files(&data, front_ends, options.workers)?;
-    session.run(parts, |device| {
-        let (audio, image, text) = args.networks(&models, device)?;
-        Ok(vec![audio.into(), image.into(), text.into()])
-    })
-}
-
-impl Arguments {
-    fn set(&self, place: &Place) -> Result<Iemocap> {
-        let classes = match self.classes {
-            Classes::Four => IemocapClasses::Four,
-            Classes::Six => IemocapClasses::Six,
-        };
-        let set = Iemocap::new()
-            .with_prepared(&place.prepared)
-            .with_classes(classes)
-            .with_fold(IemocapFold::session(self.session))
-            .with_incomplete(Incomplete::LeaveOut);
-        let (train, test) = match &self.lists[..] {
-            [train, test] => (train.clone(), test.clone()),
-            _ if !self.options.paper_mode => return Ok(set),
-            _ if place.is_miniature => {
-                let list = |part| place.root.join(format!("my_{part}_iemo.txt"));
-                (list("train"), list("test"))
-            }
-            _ => return Err("--paper-mode needs the authors' --lists TRAIN TEST".into()),
-        };
-        let lists = SplitSource::Lists {
-            train,
-            valid: None,
-            test,
-        };
-        Ok(set.with_splits(lists).with_unlisted_valid(true))
-    }
-
-    fn models(&self, place: &Place, data: &Manifest) -> Result<Models> {
-        let default = if place.is_miniature {
-            Size::Tiny
-        } else {
-            Size::Base
-        };
-        let size = self.size.unwrap_or(default);
-        let (cav_mae, m3ae) = match size {
-            Size::Base => (CavMaeConfig::base(), M3aeConfig::base()),
-            Size::Small => {
+impl Size {
+    fn configs(self) -> (CavMaeConfig, M3aeConfig) {
+        match self {
+            Self::Base => (CavMaeConfig::base(), M3aeConfig::base()),
+            Self::Small => {
                 let cav_mae = CavMaeConfig::new().with_d_model(192).with_n_heads(3);
                 let m3ae = M3aeConfig::new().with_d_model(192).with_n_heads(3);
                 (cav_mae.with_specific_depth(7), m3ae.with_depth(8))
             }
-            Size::Tiny => {
+            Self::Tiny => {
                 let cav_mae = CavMaeConfig::new().with_d_model(32).with_n_heads(2);
                 let cav_mae = cav_mae.with_specific_depth(0).with_image_size(32);
                 let m3ae = M3aeConfig::new().with_d_model(32).with_n_heads(2);
@@ -209,67 +131,117 @@ impl Arguments {
                     m3ae.with_depth(1).with_text_length(32),
                 )
             }
-        };
-        let sound = if self.options.paper_mode {
-            AudioFrontEndConfig::mla_fbank()
+        }
+    }
+}
+
+/// Front ends and encoders that fit each other.
+struct Encoders<'a> {
+    arguments: &'a Arguments,
+    sound: &'a Sound,
+    words: &'a Words,
+    cav_mae: CavMaeConfig,
+    m3ae: M3aeConfig,
+}
+
+fn main() -> ExitCode {
+    harness::main(run)
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let options = &arguments.options;
+    let Some(place) = Place::new("iemocap", options, None, write_miniature)? else {
+        return Ok(());
+    };
+    harness::exist("--cav-mae", &arguments.cav_mae)?;
+    harness::exist("--m3ae", &arguments.m3ae)?;
+    arguments.sound.check()?;
+    let default = if place.is_miniature {
+        Size::Tiny
+    } else {
+        Size::Base
+    };
+    let (cav_mae, m3ae) = arguments.size.unwrap_or(default).configs();
+    let words = &arguments.words.words(&place, m3ae.text_length)?;
+    let sound = &arguments.sound(cav_mae.audio_length)?;
+
+    let mut set = Iemocap::new()
+        .with_prepared(&place.prepared)
+        .with_classes(arguments.classes.into())
+        .with_fold(IemocapFold::session(arguments.session))
+        .with_incomplete(options.incomplete.into());
+    let names = ["my_train_iemo.txt", "my_test_iemo.txt"];
+    if let Some(lists) = harness::lists(&arguments.lists, options, &place, names)? {
+        set = set.with_splits(lists).with_unlisted_valid(true);
+    }
+    place.prepare_videos("frames", |ffmpeg, config, progress| {
+        set.prepare(&place.root, ffmpeg, config, progress)
+    })?;
+    words.prepare(&place, |tokenizer, config, progress| {
+        set.prepare_tokens(&place.root, tokenizer, config, progress)
+    })?;
+    if let Some(folder) = words.tokens() {
+        set = set.with_tokens(folder);
+    }
+    let data = arguments.sound.read(sound, &place, |folders| {
+        let set = set.clone().with_audio_features(folders);
+        set.read(&place.root)
+    })?;
+    let encoders = Encoders {
+        arguments,
+        sound,
+        words,
+        cav_mae,
+        m3ae: m3ae.with_vocabulary(words.n_ids()),
+    };
+    let session = Session::new(&PAPER, arguments, options, &place)?;
+    session.run(&data, Some("dialog"), &encoders)
+}
+
+impl Arguments {
+    fn sound(&self, n_frames: usize) -> Result<Sound> {
+        let (config, folder) = if self.options.paper_mode {
+            (AudioFrontEndConfig::mla_fbank(), "fbank")
         } else {
-            AudioFrontEndConfig::mla_cav_mae()
+            (AudioFrontEndConfig::mla_cav_mae(), "fbank-cav-mae")
         };
-        let text = TokenizerConfig::new(m3ae.text_length)
-            .with_special_tokens(false)
-            .with_padding(Padding::Fixed);
-        let vocabulary = match &self.vocabulary {
-            Some(file) => file.clone(),
-            None if place.is_miniature => vocabulary_of(data, place)?,
-            None => return Err("the texts need --vocabulary: that of bert-base-uncased".into()),
-        };
-        let text = text.word_piece(vocabulary)?;
-        Ok(Models {
-            sound: sound.with_n_frames(Some(cav_mae.audio_length)).init()?,
-            image: images(cav_mae.image_size),
-            m3ae: m3ae.with_vocabulary(text.n_ids()),
-            text,
-            cav_mae,
-        })
+        let config = config.with_n_frames(Some(n_frames));
+        Sound::new(&config, [n_frames, 128], folder)
+    }
+}
+
+impl Model for Encoders<'_> {
+    fn front_ends(&self) -> Result<Vec<PaperFrontEnd>> {
+        Ok(vec![
+            self.arguments.sound.front_end(self.sound),
+            PaperFrontEnd::new(images(self.cav_mae.image_size)),
+            self.words.front_end()?,
+        ])
     }
 
-    fn networks(&self, models: &Models, device: &Device) -> Result<Networks> {
-        let mut audio = models.cav_mae.init_audio(device)?;
-        let mut image = models.cav_mae.init_visual(device)?;
-        let mut text = models.m3ae.init_text(device)?;
-        if let Some(file) = &self.cav_mae {
+    fn encoders(&self, device: &Device) -> Result<Vec<PaperEncoder>> {
+        let mut audio = self.cav_mae.init_audio(device)?;
+        let mut image = self.cav_mae.init_visual(device)?;
+        let mut text = self.m3ae.init_text(device)?;
+        if let Some(file) = &self.arguments.cav_mae {
             audio = audio.authors_weight_file(file).load(audio)?;
             image = image.authors_weight_file(file).load(image)?;
         }
-        if let Some(file) = &self.m3ae {
+        if let Some(file) = &self.arguments.m3ae {
             text = text.load_pretrained(file)?;
         }
-        Ok((audio, image, text))
+        Ok(vec![audio.into(), image.into(), text.into()])
     }
 
-    /// Features of frozen encoders.
-    fn cached(&self, models: &Models, place: &Place, data: &Manifest) -> Result<Parts> {
-        let has_weights = self.cav_mae.is_some() && self.m3ae.is_some();
-        if !has_weights && !place.is_miniature {
-            let problem =
-                "--features cached needs --cav-mae and --m3ae: random features are of no use";
-            return Err(problem.into());
-        }
-        let device = self.options.device()?;
-        device.seed(0);
-        let (audio, image, text) = self.networks(models, &device)?;
-        let config = format!("{:?} {:?}", models.cav_mae, models.m3ae);
-        let folder = |name| place.out.join("features").join(name);
-        let (heard, seen, read) = (folder("audio"), folder("image"), folder("text"));
-        let (sound, picture) = (models.sound.clone(), models.image.clone());
-        let words = models.text.clone();
-        let (audio, image, text) = (Frozen::new(audio), Frozen::new(image), Frozen::new(text));
-        let features = vec![
-            cached(data, "audio", sound, &audio, &config, &heard, &device)?,
-            cached(data, "image", picture, &image, &config, &seen, &device)?,
-            cached(data, "text", words, &text, &config, &read, &device)?,
-        ];
-        Parts::features(data, features)
+    fn description(&self) -> String {
+        let Arguments { cav_mae, m3ae, .. } = self.arguments;
+        let configs = (&self.cav_mae, &self.m3ae);
+        format!("{configs:?} {cav_mae:?} {m3ae:?}")
+    }
+
+    fn missing_weights(&self) -> Option<&'static str> {
+        let Arguments { cav_mae, m3ae, .. } = self.arguments;
+        (cav_mae.is_none() || m3ae.is_none()).then_some("--cav-mae and --m3ae")
     }
 }
 
@@ -291,17 +263,4 @@ fn images(side: usize) -> TrainAndTest<ImageFrontEnd> {
         train: steps(vec![crop, flip]),
         test: steps(vec![resize, middle]),
     }
-}
-
-/// The words of a miniature as a vocabulary.
-fn vocabulary_of(data: &Manifest, place: &Place) -> Result<PathBuf> {
-    let texts = (0..data.len()).filter_map(|sample| data.text(sample, "text"));
-    let lower = texts.map(str::to_lowercase).collect::<Vec<_>>().join(" ");
-    let words: BTreeSet<&str> = lower.split(|c: char| !c.is_alphanumeric()).collect();
-    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
-    let words = words.into_iter().filter(|word| !word.is_empty());
-    let lines: Vec<&str> = special.into_iter().chain(words).collect();
-    let path = place.root.join("vocab.txt");
-    std::fs::write(&path, lines.join("\n"))?;
-    Ok(path)
 }

@@ -17,28 +17,34 @@
 //! Data: Kinetics-400 by github.com/cvdfoundation/kinetics-dataset, of which the 31 classes are read. Licence of the
 //! annotations: CC BY 4.0; the videos keep the terms of those who uploaded them.
 
+use std::process::ExitCode;
+
 use burn_mla_data::audio::AudioFrontEndConfig;
+use burn_mla_data::dataset::ClassNames;
 use burn_mla_data::dataset::kinetics_sounds::{
     ClassList, KineticsSounds, OtherFolders, TestPart, write_miniature,
 };
-use burn_mla_data::dataset::miniature::Miniature;
-use burn_mla_data::dataset::{ClassNames, Incomplete};
-use burn_mla_data::video::Ffmpeg;
 use clap::{Parser, ValueEnum};
-use harness::{AudioVisual, Options, Paper, Place, Recipe, Result, Session};
+use harness::{AudioVisual, Paper, Place, Result, Session, Sound};
+use serde::Serialize;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const PAPER: Paper = Paper {
+    dataset: "Kinetics-Sounds",
+    modalities: &[("audio", 54.67), ("visual", 51.03)],
+    fused: 71.35,
+};
+
 /// Classes of the miniature.
 const N_MINIATURE: usize = 3;
 
-#[derive(Parser)]
-#[command(about = "MLA on Kinetics-Sounds")]
+/// MLA on Kinetics-Sounds
+#[derive(Parser, Serialize)]
 struct Arguments {
     #[command(flatten)]
-    options: Options,
-    #[command(flatten)]
+    #[serde(flatten)]
     clips: AudioVisual,
     /// List of classes
     #[arg(long, value_enum, default_value_t = Classes::Ogm31)]
@@ -51,7 +57,7 @@ struct Arguments {
     all_folders: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
 enum Classes {
     Ogm31,
     #[value(name = "criss-cross32")]
@@ -73,58 +79,42 @@ impl Classes {
     }
 }
 
-fn main() -> Result<()> {
-    let Arguments {
-        options,
-        clips,
-        classes,
-        test_on_val,
-        all_folders,
-    } = Arguments::parse();
-    let place = Place::new("kinetics_sounds", &options, |root, miniature| {
-        let few = Miniature {
-            n_classes: Some(N_MINIATURE),
-            ..miniature.clone()
-        };
-        write_miniature(root, &few)
-    })?;
-    let mut classes = classes.names();
+fn main() -> ExitCode {
+    harness::main(run)
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let (clips, options) = (&arguments.clips, &arguments.clips.options);
+    let few = Some(N_MINIATURE);
+    let Some(place) = Place::new("kinetics_sounds", options, few, write_miniature)? else {
+        return Ok(());
+    };
+    let mut classes = arguments.classes.names();
     if place.is_miniature {
         classes = ClassNames::new(classes.iter().take(N_MINIATURE).cloned())?;
     }
-    let mut data = KineticsSounds::new()
+    let mut set = KineticsSounds::new()
         .with_classes(classes)
         .with_prepared(&place.prepared)
-        .with_incomplete(Incomplete::LeaveOut);
-    if test_on_val {
-        data = data.with_test(TestPart::Validation);
+        .with_incomplete(options.incomplete.into());
+    if arguments.test_on_val {
+        set = set.with_test(TestPart::Validation);
     }
-    if all_folders {
-        data = data.with_other_folders(OtherFolders::LeaveOut);
+    if arguments.all_folders {
+        set = set.with_other_folders(OtherFolders::LeaveOut);
     }
-    if let Some(lists) = clips.lists(&options, &place, ["my_train.txt", "my_test.txt"])? {
-        data = data.with_splits(lists);
+    if let Some(lists) = clips.lists(&place, ["my_train.txt", "my_test.txt"])? {
+        set = set.with_splits(lists);
     }
-    if place.prepare {
-        let config = place.prepare_config();
-        let progress = Place::progress("sound and frames of");
-        let report = data.prepare(&place.root, &Ffmpeg::new(), &config, progress)?;
-        println!("{report}");
-    }
-    let manifest = clips.complete(&data.read(&place.root)?, &options, "video")?;
-    let audio = AudioFrontEndConfig::ogm_kinetics_sounds();
-    let parts = clips.parts(&manifest, &audio, &options, &place)?;
-    let session = Session {
-        name: "Kinetics-Sounds",
-        modalities: &["audio", "visual"],
-        n_classes: manifest.classes().len(),
-        options: &options,
-        place: &place,
-        recipe: Recipe::AUTHORS,
-        paper: Paper {
-            modalities: &[54.67, 51.03],
-            fused: 71.35,
-        },
-    };
-    session.run(parts, |device| clips.encoders(&options, &place, device))
+    place.prepare_videos("sound and frames", |ffmpeg, config, progress| {
+        set.prepare(&place.root, ffmpeg, config, progress)
+    })?;
+    let config = AudioFrontEndConfig::ogm_kinetics_sounds();
+    let sound = Sound::new(&config, [1024, 128], "fbank")?;
+    let data = clips.sound.read(&sound, &place, |folders| {
+        let set = set.clone().with_audio_features(folders);
+        set.read(&place.root)
+    })?;
+    let session = Session::new(&PAPER, arguments, options, &place)?;
+    session.run(&data, Some("video"), &clips.model(&sound, &place))
 }

@@ -2,6 +2,7 @@
 //! part of the interface of this crate.
 #![allow(missing_docs)]
 
+use crate::dataset;
 use crate::features::Features;
 use crate::manifest::fuzzed;
 
@@ -15,6 +16,11 @@ pub fn manifest_json_lines(bytes: &[u8]) {
 
 pub fn split_list(bytes: &[u8]) {
     fuzzed::split_list(bytes);
+}
+
+/// The first byte selects the data set: `c`, `k`, `f`, `m`, or IEMOCAP.
+pub fn dataset_list(bytes: &[u8]) {
+    dataset::fuzzed::list(bytes);
 }
 
 /// The magic number is given: what follows is to be tried.
@@ -71,6 +77,7 @@ mod tests {
             ("manifest_csv", manifest_csv),
             ("manifest_json_lines", manifest_json_lines),
             ("split_list", split_list),
+            ("dataset_list", dataset_list),
             ("npy", npy),
             ("safetensors", safetensors),
             #[cfg(feature = "audio")]

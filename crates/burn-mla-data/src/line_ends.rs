@@ -1,5 +1,5 @@
-//! CRLF as LF, so that a CSV reader counts lines as an editor does: it counts the LF of a CRLF only with the
-//! record after it.
+//! CRLF as LF: a CSV reader then counts lines as an editor does. It counts the LF of a CRLF only with the record
+//! after it.
 
 use std::io::{self, BufRead, Read};
 
@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Read};
 pub(crate) struct LfReader<R> {
     inner: R,
     is_quoted: bool,
-    /// A CR at the end of what was read: the next byte tells whether it stays.
+    /// A CR at the end of what was read: it stays unless the next byte is an LF.
     pending: bool,
 }
 

@@ -10,7 +10,7 @@ use burn_mla::prelude::*;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::session::Training;
+use crate::training::Training;
 use crate::{PaperEncoder, Result};
 
 /// A method of Table 1.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use burn_mla::modality::MissingProtocol;
+use burn_mla_data::dataset::Incomplete;
 use clap::{Args, ValueEnum, value_parser};
 use serde::Serialize;
 
@@ -13,13 +14,18 @@ use crate::Method;
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct Options {
     /// Folder of the data set; without it, a synthetic miniature is made, trained on for a few steps and
-    /// thrown away
+    /// removed
     #[arg(long, value_name = "ROOT")]
     pub data: Option<PathBuf>,
+    /// Writes a miniature with all classes to DIR and ends; then try --data DIR
+    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    #[serde(skip)]
+    pub miniature: Option<PathBuf>,
     /// Folder of prepared files [default: `prepared` in the folder of the data set]
     #[arg(long, value_name = "DIR")]
     pub prepared: Option<PathBuf>,
-    /// Prepares sound and frames first; what is there is not made again
+    /// Prepares files first: frames of videos, sound of videos without sound files, and the tokens or features that other
+    /// options read; existing files are kept
     #[arg(long)]
     #[serde(skip)]
     pub prepare: bool,
@@ -27,6 +33,16 @@ pub struct Options {
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     #[serde(skip)]
     pub max_failures: f64,
+    /// Takes what can be decoded of damaged videos, instead of counting them as failures
+    #[arg(long)]
+    #[serde(skip)]
+    pub accept_damage: bool,
+    /// What is done with samples that lack a modality
+    #[arg(long, value_enum, default_value_t = IncompleteSamples::LeaveOut)]
+    pub incomplete: IncompleteSamples,
+    /// Decodes all files first and leaves out samples that fail, of at most this share
+    #[arg(long, value_name = "SHARE")]
+    pub skip_unreadable: Option<f64>,
     /// Method
     #[arg(long, value_enum, default_value_t = Method::Mla)]
     pub method: Method,
@@ -62,10 +78,32 @@ pub struct Options {
     /// Device: flex; ndarray, cuda or wgpu with the cargo feature of that name
     #[arg(long, default_value = "flex")]
     pub device: String,
-    /// Folder of checkpoints, cached features, metrics and results; the same folder resumes
+    /// Folder of cached features and of runs; a run has checkpoints, metrics and results in a folder named after its
+    /// method and its options, and the same command resumes it [default: target/NAME]
     #[arg(long, value_name = "DIR")]
     #[serde(skip)]
     pub out: Option<PathBuf>,
+}
+
+/// What is done with samples that lack a modality; see [`Incomplete`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+pub enum IncompleteSamples {
+    /// They are left out and named.
+    LeaveOut,
+    /// They are kept, with a missing modality.
+    Keep,
+    /// They are an error.
+    Refuse,
+}
+
+impl From<IncompleteSamples> for Incomplete {
+    fn from(samples: IncompleteSamples) -> Self {
+        match samples {
+            IncompleteSamples::LeaveOut => Self::LeaveOut,
+            IncompleteSamples::Keep => Self::Missing,
+            IncompleteSamples::Refuse => Self::Refuse,
+        }
+    }
 }
 
 /// How missing modalities are drawn; see [`MissingProtocol`].

@@ -42,11 +42,13 @@ impl Recipe {
     };
 }
 
-/// Test accuracies that the paper reports for MLA, in percent (Table 1).
+/// A data set, and the test accuracies that the paper reports on it for MLA, in percent (Table 1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Paper {
-    /// Of each modality alone, in the order of the encoders.
-    pub modalities: &'static [f64],
-    /// Of the fused prediction.
+    /// Name of the data set.
+    pub dataset: &'static str,
+    /// Modalities in the order of the encoders, each with its accuracy.
+    pub modalities: &'static [(&'static str, f64)],
+    /// Accuracy of the fused prediction.
     pub fused: f64,
 }

@@ -4,6 +4,8 @@ mod class_names;
 pub mod crema_d;
 pub mod emoji;
 pub mod food101;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 pub mod iemocap;
 mod image_text;
 pub mod kinetics_sounds;
@@ -20,9 +22,9 @@ mod summary;
 pub use class_names::ClassNames;
 #[cfg(feature = "video")]
 pub(crate) use published::media::FRAMES;
-#[cfg(feature = "audio")]
-pub(crate) use published::safe_name;
 pub use published::{DatasetError, Incomplete, Inventory, PublishedDataset, SplitSource};
+#[cfg(feature = "audio")]
+pub(crate) use published::{file_names, safe_name};
 pub use sample_id::SampleId;
 pub use split::Split;
 pub use spread::Spread;

@@ -54,16 +54,16 @@ pub enum ProblemKind {
         first_line: u64,
     },
     /// A file with the content of one in another split: a leak. Texts alone are not compared.
-    #[error("the same content as on line {first_line}, which is in another split")]
+    #[error("the same content as in {first}, which is in another split")]
     LeakedContent {
-        /// The earlier line.
-        first_line: u64,
+        /// The earlier sample.
+        first: Place,
     },
     /// A file with the content of one of another class.
-    #[error("the same content as on line {first_line}, which has another label")]
+    #[error("the same content as in {first}, which has another label")]
     Contradiction {
-        /// The earlier line.
-        first_line: u64,
+        /// The earlier sample.
+        first: Place,
     },
     /// A sample without any modality.
     #[error("the sample has no modality")]
@@ -106,7 +106,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The problems of a manifest, by line; those of the whole come last. `Display` prints one a line.
+/// The problems of a manifest, by line; those of the whole come last. `Display` prints one per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckReport {
     /// Number of samples.
@@ -244,11 +244,11 @@ impl Manifest {
     /// Compares a file with those of earlier samples.
     fn compare(&self, sample: usize, key: FileKey, seen: &mut Seen) -> Option<ProblemKind> {
         let first = *seen.entry(key).or_insert(sample as u32) as usize;
-        let first_line = self.lines[first].into();
+        let place = || self.place(first);
         if self.leaks(first, sample) {
-            Some(ProblemKind::LeakedContent { first_line })
+            Some(ProblemKind::LeakedContent { first: place() })
         } else if self.label(first) != self.label(sample) {
-            Some(ProblemKind::Contradiction { first_line })
+            Some(ProblemKind::Contradiction { first: place() })
         } else {
             None
         }

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{FrontEnds, Manifest, ManifestError};
 use crate::dataset::{SampleId, Split};
+use crate::sha256::hex;
 
 /// A decoded sample.
 #[derive(Debug, Clone)]
@@ -246,8 +247,8 @@ impl<F: FrontEnds> ManifestDataset<F> {
     ///
     /// The table of a training has the share of the time that it waits for data, "Data wait".
     ///
-    /// A checkpoint keeps the settings of the front ends and the classes; a training with others cannot
-    /// resume from it.
+    /// A checkpoint keeps the settings of the front ends, the classes, and a hash of the samples with their labels; a
+    /// training with others cannot resume from it.
     ///
     /// # Errors
     ///
@@ -290,6 +291,7 @@ impl<F: FrontEnds> ManifestDataset<F> {
             "modalities": manifest.modalities().collect::<Vec<_>>(),
             "classes": manifest.classes(),
             "front_ends": self.shared.front_ends.recipe(),
+            "samples": hex(&manifest.list_sha256(&self.samples)),
         });
         // Decoding draws random numbers, which a data set does not get: samples are decoded where the
         // loader augments.

@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::{Cell, Manifest, ManifestError};
+use crate::dataset::Split;
 
 /// The hash of a value.
 pub(super) struct Content {
@@ -68,5 +69,24 @@ impl Manifest {
             part(&content.sha256);
         }
         Ok(hash.finalize().into())
+    }
+
+    /// The SHA-256 of the identities, labels and splits of samples, in this order. No file is read.
+    ///
+    /// # Panics
+    ///
+    /// If a sample is not below [`len`](Self::len).
+    pub fn list_sha256(&self, samples: &[usize]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut part = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        };
+        for &sample in samples {
+            part(self.ids.cells.get(sample));
+            part(self.label(sample).map_or("", |label| &self.classes[label]));
+            part(self.split(sample).map_or("", Split::name));
+        }
+        hash.finalize().into()
     }
 }

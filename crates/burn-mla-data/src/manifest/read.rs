@@ -9,6 +9,7 @@ use csv::{ReaderBuilder, StringRecord};
 use super::ManifestError;
 use super::cells::Cells;
 use super::json_lines::read_object;
+use crate::ContentType;
 use crate::line_ends::LfReader;
 
 /// In UTF-8.
@@ -28,7 +29,14 @@ pub(super) fn read(path: &Path) -> Result<Table, ManifestError> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let extension = extension.unwrap_or_default().to_ascii_lowercase();
     let file = File::open(path).map_err(|error| ManifestError::file(path, error))?;
-    let file = BufReader::with_capacity(1 << 16, file);
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    let start = file
+        .fill_buf()
+        .map_err(|error| ManifestError::file(path, error))?;
+    if let pointer @ ContentType::GitLfsPointer = ContentType::detect(start) {
+        let problem = format!("{pointer}; run `git lfs pull`");
+        return Err(ManifestError::file(path, problem));
+    }
     match extension.as_str() {
         "csv" => read_csv(path, file, b','),
         "tsv" => read_csv(path, file, b'\t'),

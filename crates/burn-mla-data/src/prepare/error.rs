@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Failure;
+use super::report::listed;
 use crate::dataset::DatasetError;
 use crate::error::DataError;
 
@@ -10,11 +11,11 @@ use crate::error::DataError;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrepareError {
-    /// More failures than are allowed.
+    /// More failures than are allowed. `Display` prints the first 100, one per line.
     #[error(
-        "{} of {n_jobs} files could not be made, more than a share of {max_share}; first {}",
+        "{} of {n_jobs} files could not be made, more than a share of {max_share}:{}",
         failures.len(),
-        failures[0]
+        listed(failures)
     )]
     TooManyFailures {
         /// The failures, in the order of the samples; at least one.

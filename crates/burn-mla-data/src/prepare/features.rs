@@ -2,12 +2,9 @@
 
 use std::path::Path;
 
-use burn_mla::atomic_file;
-
-use super::{Job, PrepareConfig, PrepareError, PrepareReport};
+use super::{Job, PrepareConfig, PrepareError, PrepareReport, check_recipe};
 use crate::audio::AudioFrontEnd;
-use crate::dataset::{DatasetError, safe_name};
-use crate::error::DataError;
+use crate::dataset::{DatasetError, file_names, safe_name};
 use crate::features::Features;
 use crate::manifest::{Cell, Manifest};
 
@@ -18,7 +15,8 @@ impl PrepareConfig {
     /// Computes the filter banks or spectrograms of a column of sound, and writes each to `<folder>/<id>.npy`.
     ///
     /// Nothing is augmented: an excerpt begins at the first sample. The front end is written to
-    /// `front_end.json` in the folder, and a folder of another front end is refused. A
+    /// `front_end.json` in the folder. A folder with files of another front end, or with files but without
+    /// `front_end.json` as MLA's script leaves them, is refused. A
     /// [`FeaturesFrontEnd`](crate::manifest::FeaturesFrontEnd) reads the files.
     ///
     /// # Errors
@@ -37,7 +35,14 @@ impl PrepareConfig {
         let mut names = manifest.modalities();
         let modality = names.position(|(name, _)| name == column);
         let modality = modality.ok_or_else(|| refused(format!("no modality `{column}`")))?;
-        check_recipe(front_end, folder)?;
+        let names = if folder.is_dir() {
+            file_names(folder)?
+        } else {
+            vec![]
+        };
+        let first = names.iter().find(|name| name.ends_with(".npy"));
+        let first = first.map(|name| folder.join(name));
+        check_recipe(front_end.config(), folder, RECIPE, first.as_deref())?;
         let mut jobs = vec![];
         for sample in 0..manifest.len() {
             let id = manifest.id(sample);
@@ -61,22 +66,5 @@ impl PrepareConfig {
             }));
         }
         self.run(&jobs, progress)
-    }
-}
-
-/// Compares the front end with that of the files in the folder, and writes it to a new one.
-fn check_recipe(front_end: &AudioFrontEnd, folder: &Path) -> Result<(), DataError> {
-    let path = folder.join(RECIPE);
-    let recipe = serde_json::to_vec_pretty(front_end.config()).map_err(DataError::file(&path))?;
-    match std::fs::read(&path) {
-        Ok(found) if found == recipe => Ok(()),
-        Ok(_) => Err(DataError::File {
-            path,
-            message: "the folder has features of another front end; choose another folder".into(),
-        }),
-        Err(_) => {
-            std::fs::create_dir_all(folder).map_err(DataError::file(folder))?;
-            atomic_file::write(&path, &recipe).map_err(DataError::file(&path))
-        }
     }
 }

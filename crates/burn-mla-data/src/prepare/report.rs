@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use crate::dataset::SampleId;
 
+/// Failures that an error prints.
+const SHOWN: usize = 100;
+
 /// A file that could not be made.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{id}: {}: {source}", output.display())]
@@ -18,7 +21,7 @@ pub struct Failure {
     pub source: Arc<dyn std::error::Error + Send + Sync>,
 }
 
-/// What a preparation did. `Display` prints counts and each failure.
+/// What a preparation did. `Display` prints counts, each failure and each ignored file.
 #[derive(Debug, Clone, Default)]
 pub struct PrepareReport {
     /// Number of files or folders written.
@@ -27,6 +30,8 @@ pub struct PrepareReport {
     pub n_present: usize,
     /// What could not be made, in the order of the samples.
     pub failures: Vec<Failure>,
+    /// Files that were found but are named like no sample.
+    pub ignored: Vec<String>,
 }
 
 impl PrepareReport {
@@ -35,6 +40,7 @@ impl PrepareReport {
         self.n_written += other.n_written;
         self.n_present += other.n_present;
         self.failures.extend(other.failures);
+        self.ignored.extend(other.ignored);
     }
 }
 
@@ -44,6 +50,7 @@ impl fmt::Display for PrepareReport {
             n_written,
             n_present,
             failures,
+            ignored,
         } = self;
         let n = failures.len();
         write!(
@@ -52,6 +59,18 @@ impl fmt::Display for PrepareReport {
         )?;
         failures
             .iter()
-            .try_for_each(|failure| write!(f, "\n  {failure}"))
+            .try_for_each(|failure| write!(f, "\n  {failure}"))?;
+        let mut ignored = ignored.iter();
+        ignored.try_for_each(|name| write!(f, "\n  {name}: ignored, it is named like no sample"))
     }
+}
+
+/// The failures one per line, up to a number of them.
+pub(super) fn listed(failures: &[Failure]) -> String {
+    let shown = failures.iter().take(SHOWN);
+    let mut text: String = shown.map(|failure| format!("\n  {failure}")).collect();
+    if failures.len() > SHOWN {
+        text += &format!("\n  and {} others", failures.len() - SHOWN);
+    }
+    text
 }

@@ -1,16 +1,25 @@
 //! Jobs on threads: each makes one file or folder that is not there yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
+
+use burn_mla::atomic_file;
 
 use super::{Failure, PrepareError, PrepareReport};
 use crate::content::guarded;
 use crate::dataset::SampleId;
 use crate::error::DataError;
+
+/// The beginning of the names of folders that are being written.
+pub(crate) const PARTIAL: &str = ".partial-";
+/// What is older is of a run that was stopped.
+const REMAINDER_AGE: Duration = Duration::from_secs(3600);
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Make<'a> = Box<dyn Fn(&Path) -> Result<(), BoxError> + Send + Sync + 'a>;
@@ -80,8 +89,9 @@ impl PrepareConfig {
     /// Makes the files that are not there yet. `progress` is called on this thread with the number of jobs done
     /// and of all.
     ///
-    /// A failure, or a panic of a decoder, does not stop the others. A run that was killed goes on
-    /// where it was.
+    /// A failure, or a panic of a decoder, does not stop the others. A run that was killed is resumed by the same
+    /// call. An empty file or folder counts as one that is not there, and remainders of killed runs that are
+    /// older than an hour are removed.
     ///
     /// # Errors
     ///
@@ -100,6 +110,7 @@ impl PrepareConfig {
             .into());
         }
         check_outputs(jobs)?;
+        remove_remainders(jobs);
         let next = AtomicUsize::new(0);
         let (sender, receiver) = mpsc::channel();
         let mut report = PrepareReport::default();
@@ -149,7 +160,7 @@ fn next_job<'j, 'a>(next: &AtomicUsize, jobs: &'j [Job<'a>]) -> Option<(usize, &
 /// Whether the job wrote its file.
 fn work(job: &Job<'_>) -> Result<bool, Failure> {
     let make = || -> Result<bool, BoxError> {
-        if job.output.exists() {
+        if has_content(&job.output)? {
             return Ok(false);
         }
         if let Some(folder) = job.output.parent() {
@@ -163,6 +174,58 @@ fn work(job: &Job<'_>) -> Result<bool, Failure> {
         output: job.output.clone(),
         source: error.into(),
     })
+}
+
+/// Whether a file or folder is there and not empty. An empty folder is removed: it stands in the way of a whole one.
+fn has_content(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_dir() => Ok(found.len() > 0),
+        // Fails for a folder with files in it.
+        Ok(_) => Ok(fs::remove_dir(path).is_err()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes what killed runs left beside the outputs. It is hidden or has an ending of its own, and is harmless;
+/// what cannot be removed stays.
+fn remove_remainders(jobs: &[Job<'_>]) {
+    let folders: BTreeSet<&Path> = jobs.iter().filter_map(|job| job.output.parent()).collect();
+    for entry in folders
+        .into_iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .flatten()
+    {
+        let path = entry.path();
+        let is_partial = entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(PARTIAL.as_bytes());
+        if !is_partial && !atomic_file::is_unfinished(&path) {
+            continue;
+        }
+        let age = entry
+            .metadata()
+            .and_then(|found| found.modified())
+            .ok()
+            .and_then(|at| at.elapsed().ok());
+        if age.is_none_or(|age| age < REMAINDER_AGE) {
+            // Perhaps of another process that is at work.
+            continue;
+        }
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        if let Err(error) = removed {
+            log::warn!(
+                "{}: the remainder of a stopped run stays: {error}",
+                path.display()
+            );
+        }
+    }
 }
 
 fn check_outputs(jobs: &[Job<'_>]) -> Result<(), PrepareError> {
@@ -182,7 +245,6 @@ fn check_outputs(jobs: &[Job<'_>]) -> Result<(), PrepareError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn_mla::atomic_file;
 
     fn jobs(folder: &Path, failing: usize) -> Vec<Job<'static>> {
         let job = |n: usize| {
@@ -230,16 +292,55 @@ mod tests {
     }
 
     #[test]
+    fn empty_outputs_and_remainders_are_not_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("out");
+        for folder in [".partial-old", ".partial-new", "3"] {
+            fs::create_dir_all(out.join(folder)).unwrap();
+        }
+        fs::create_dir(out.join("4")).unwrap();
+        fs::write(out.join("4/frame"), "whole").unwrap();
+        fs::write(out.join(".partial-old/00000.jpg"), "half").unwrap();
+        fs::write(out.join("5"), "").unwrap();
+        fs::write(out.join("6.x.burn-mla-unfinished"), "half").unwrap();
+        let old = std::time::SystemTime::now() - 2 * REMAINDER_AGE;
+        for name in [".partial-old", "6.x.burn-mla-unfinished"] {
+            fs::File::open(out.join(name))
+                .unwrap()
+                .set_modified(old)
+                .unwrap();
+        }
+        let report = PrepareConfig::new()
+            .run(&jobs(root.path(), 0), |_, _| ())
+            .unwrap();
+        assert_eq!((report.n_written, report.n_present), (19, 1));
+        assert_eq!(fs::read(out.join("3")).unwrap(), b"3");
+        assert_eq!(fs::read(out.join("5")).unwrap(), b"5");
+        let left = |name: &str| out.join(name).exists();
+        assert_eq!(
+            [".partial-old", ".partial-new", "6.x.burn-mla-unfinished"].map(left),
+            [false, true, false]
+        );
+    }
+
+    #[test]
     fn too_many_failures_are_an_error_after_all_jobs() {
         let folder = tempfile::tempdir().unwrap();
         for share in [0.05, f64::NAN] {
             let config = PrepareConfig::new().with_max_failures(share);
             let error = config.run(&jobs(folder.path(), 2), |_, _| ()).unwrap_err();
             let text = error.to_string();
+            let lines: Vec<&str> = text.lines().collect();
             assert!(
-                text.starts_with("2 of 20 files could not be made"),
+                lines[0].starts_with("2 of 20 files could not be made, more than a share of "),
                 "{text}"
             );
+            assert_eq!(lines.len(), 3, "{text}");
+            assert!(
+                lines[1].starts_with("  s0: ") && lines[1].ends_with("/0: truncated"),
+                "{text}"
+            );
+            assert!(lines[2].starts_with("  s1: "), "{text}");
         }
         assert!(folder.path().join("out/19").exists());
         let twice = || Job::new("a", "same", |_: &Path| Ok::<(), BoxError>(()));

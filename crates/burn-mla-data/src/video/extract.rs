@@ -9,6 +9,7 @@ use super::ffmpeg::{Ffmpeg, input};
 use super::folder::frame_files;
 use super::frames::frame_step;
 use crate::dataset::FRAMES;
+use crate::prepare::PARTIAL;
 
 impl Ffmpeg {
     /// Writes one frame for each second to `<root>/Image-01-FPS/<clip>/`, and returns the files in order.
@@ -41,7 +42,7 @@ impl Ffmpeg {
         fs::create_dir_all(parent)?;
         // Hidden, beside the folder: the same file system.
         let partial = tempfile::Builder::new()
-            .prefix(".partial-")
+            .prefix(PARTIAL)
             .tempdir_in(parent)?;
         let select = format!("select=not(mod(n\\,{step}))");
         let mut arguments = Self::arguments(video)?;
@@ -113,7 +114,7 @@ impl Ffmpeg {
         };
         fs::create_dir_all(parent)?;
         let partial = tempfile::Builder::new()
-            .prefix(".partial-")
+            .prefix(PARTIAL)
             .tempdir_in(parent)?;
         let mut arguments = Self::arguments(video)?;
         arguments.extend(["-map", "0:a:0", "-c:a", "pcm_s16le"].map(Into::into));

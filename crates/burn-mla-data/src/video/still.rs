@@ -6,6 +6,7 @@ use std::path::Path;
 use super::error::{Result, VideoError};
 use super::ffmpeg::{Ffmpeg, input};
 use super::probe::check_content;
+use crate::prepare::PARTIAL;
 
 /// Half of a picture, for videos with two people side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,7 +52,7 @@ impl Ffmpeg {
         };
         fs::create_dir_all(parent)?;
         let partial = tempfile::Builder::new()
-            .prefix(".partial-")
+            .prefix(PARTIAL)
             .tempdir_in(parent)?;
         let options = ["-nostdin", "-v", "error", "-ss"];
         let mut arguments = options.map(Into::into).to_vec();

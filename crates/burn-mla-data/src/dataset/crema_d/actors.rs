@@ -40,8 +40,8 @@ pub(super) fn read(root: &Path) -> Result<BTreeMap<u16, Actor>, DatasetError> {
     Ok(actors)
 }
 
-/// A fold of cross-validation over actors: no actor is in two splits, and each fold has about as many women and
-/// men.
+/// A fold of cross-validation over actors: no actor is in two splits, and all folds have about the same number of
+/// women, and of men.
 ///
 /// The clips of fold `fold` are for testing, those of the next fold for validation, the others for training.
 /// The folds are a function of the seed and of `VideoDemographics.csv`, not of the clips on the disk.
@@ -135,24 +135,24 @@ mod tests {
             };
             let splits = of_fold.splits(root, &actors()).unwrap();
             assert_eq!(splits.len(), 91);
-            let of = |split| {
+            let actors_in = |split| {
                 splits
                     .iter()
                     .filter(move |(_, s)| **s == split)
                     .map(|(n, _)| *n)
             };
             for split in [Split::Test, Split::Valid] {
-                let n_men = of(split).filter(|&number| number <= 1048).count();
+                let n_men = actors_in(split).filter(|&number| number <= 1048).count();
                 assert!((9..=10).contains(&n_men), "{n_men}");
-                assert!((18..=19).contains(&of(split).count()));
+                assert!((18..=19).contains(&actors_in(split).count()));
             }
             let next = ActorFold {
                 fold: (fold + 1) % 5,
                 ..of_fold
             };
             let next = next.splits(root, &actors()).unwrap();
-            assert!(of(Split::Valid).all(|number| next[&number] == Split::Test));
-            tested.extend(of(Split::Test));
+            assert!(actors_in(Split::Valid).all(|number| next[&number] == Split::Test));
+            tested.extend(actors_in(Split::Test));
         }
         tested.sort_unstable();
         assert_eq!(tested, (1001..=1091).collect::<Vec<u16>>());

@@ -15,7 +15,7 @@ use crate::dataset::published::media::FRAMES;
 /// Above it, clips of a class would be taken twice.
 const MAX_PER_CLASS: usize = 500;
 
-/// Writes a miniature of CREMA-D: sound, videos or frames, demographics, votes with some ties, and lists as
+/// Writes a miniature of CREMA-D: sound, videos or frames, demographics, votes with some ties, ratings, and lists as
 /// MLA has them (`my_train_cre.txt`, `my_test_cre.txt`).
 ///
 /// # Errors
@@ -102,8 +102,59 @@ fn tables(root: &Path, clips: &[Clip]) -> Result<(), MiniatureError> {
         };
         writeln!(list, "{clip}.flv {class}")?;
     }
+    ratings(root, clips)?;
     write(&root.join("SentenceFilenames.csv"), sentences)?;
     write(&root.join("processedResults/summaryTable.csv"), votes)?;
     write(&root.join("my_train_cre.txt"), train)?;
     write(&root.join("my_test_cre.txt"), test)
+}
+
+/// A row for the sound, the silent video and both of each clip: -1 is the level of an emotion that no rater chose,
+/// which is that of the actor for every fifth sound.
+fn ratings(root: &Path, clips: &[Clip]) -> Result<(), MiniatureError> {
+    let names = ["Anger", "Disgust", "Fear", "Happy", "Neutral", "Sad"];
+    let mut columns = vec![
+        "",
+        "A",
+        "D",
+        "F",
+        "H",
+        "N",
+        "S",
+        "fileName",
+        "numResponses",
+        "agreement",
+        "emoVote",
+    ]
+    .into_iter()
+    .map(String::from)
+    .collect::<Vec<_>>();
+    columns.push("meanEmoResp".to_string());
+    columns.extend(names.map(|name| format!("mean{name}Resp")));
+    columns.extend(["medianEmoResp".to_string(), "meanEmoRespNorm".to_string()]);
+    columns.extend(names.map(|name| format!("mean{name}RespNorm")));
+    columns.push("medianEmoRespNorm".to_string());
+    let quoted: Vec<String> = columns.iter().map(|name| format!("\"{name}\"")).collect();
+    let mut table = quoted.join(",") + "\n";
+    for way in 1..=3 {
+        for (number, clip) in clips.iter().enumerate() {
+            let chosen = match (way, number % 5) {
+                (1, 0) => (clip.emotion + 1) % EMOTIONS.len(),
+                _ => clip.emotion,
+            };
+            let of_chosen = |value: &str, other: &str| -> Vec<String> {
+                let values = (0..EMOTIONS.len())
+                    .map(|emotion| if emotion == chosen { value } else { other });
+                values.map(String::from).collect()
+            };
+            let (vote, levels) = (EMOTIONS[chosen].1, of_chosen("62.5", "-1").join(","));
+            let (key, counts) = (way * 100_000 + number + 1, of_chosen("10", "0").join(","));
+            let norms = of_chosen("0.5", "-1").join(",");
+            writeln!(
+                table,
+                "\"{key}\",{counts},\"{clip}\",10,1,\"{vote}\",62.5,{levels},62.5,0.5,{norms},0.5"
+            )?;
+        }
+    }
+    write(&root.join("processedResults/tabulatedVotes.csv"), table)
 }

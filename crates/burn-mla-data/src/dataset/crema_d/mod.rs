@@ -7,6 +7,7 @@
 //! CREMA-D/VideoFlash/1001_DFA_ANG_XX.flv      video, of which `CremaD::prepare` makes frames
 //! CREMA-D/VideoDemographics.csv               sex and age of the actors
 //! CREMA-D/processedResults/summaryTable.csv   votes of raters
+//! CREMA-D/processedResults/tabulatedVotes.csv agreement of raters
 //! CREMA-D/prepared/Image-01-FPS/1001_DFA_ANG_XX/00000.jpg
 //! ```
 
@@ -18,6 +19,7 @@ mod lists;
 mod miniature;
 #[cfg(feature = "video")]
 mod prepare;
+mod ratings;
 #[cfg(all(test, feature = "miniature"))]
 mod tests;
 mod votes;
@@ -51,6 +53,11 @@ pub use votes::CremaDLabels;
 /// Frames are looked for in `<prepared>/Image-01-FPS`, and where MLA's scripts leave them:
 /// `<root>/visual/{train,test}_imgs/Image-01-FPS`. Sound is that of `AudioWAV`: the MP3s of 28 and more clips are
 /// silent. The column `actor` is for groups; `sex`, `age`, `sentence` and `level` are extra columns, too.
+///
+/// Of `processedResults/tabulatedVotes.csv`, if it is there, are the extra columns `voice_agreement`, `face_agreement`
+/// and `multimodal_agreement`, the share of raters who chose the same emotion for the sound, the silent video and
+/// both, and `voice_rating`, `face_rating` and `multimodal_rating`, the mean level from 0 to 100 of the intended
+/// emotion. A rating is empty where no rater chose that emotion, which the file writes as -1.
 ///
 /// ```no_run
 /// use burn_mla_data::audio::AudioFrontEndConfig;
@@ -152,7 +159,7 @@ impl CremaD {
         self
     }
 
-    /// Sets what becomes of clips without sound or frames.
+    /// Sets how clips without sound or frames are read.
     pub fn with_incomplete(mut self, incomplete: Incomplete) -> Self {
         self.incomplete = incomplete;
         self
@@ -202,6 +209,7 @@ impl CremaD {
         let actors = actors::read(root)?;
         let wanted = self.wanted(root, &actors, &disk, &mut inventory)?;
         let votes = self.labels.votes(root)?;
+        let ratings = ratings::read(root)?;
         let mut rows = vec![];
         for (clip, split) in wanted {
             let id = clip.to_string();
@@ -209,8 +217,10 @@ impl CremaD {
                 None => clip.class(),
                 Some(Some(Some(class))) => *class,
                 Some(tied) => {
-                    let reason = tied.map_or("no votes", |_| "a tie of votes");
-                    inventory.add(reason, id);
+                    match tied {
+                        Some(_) => inventory.leave_out_published("a tie of votes", id),
+                        None => inventory.add("no votes", id),
+                    }
                     continue;
                 }
             };
@@ -223,19 +233,21 @@ impl CremaD {
                 inventory.note(defect, id.as_str());
             }
             let actor = actors.get(&clip.actor).cloned().unwrap_or_default();
+            let mut extra = vec![
+                clip.actor.to_string(),
+                actor.sex,
+                actor.age,
+                clip.sentence.to_string(),
+                clip.level.to_string(),
+            ];
+            extra.extend(ratings.get(&clip).cloned().unwrap_or_default());
             rows.push(Row {
                 id,
-                line: 0,
                 label: label.to_string(),
                 split,
                 cells,
-                extra: vec![
-                    clip.actor.to_string(),
-                    actor.sex,
-                    actor.age,
-                    clip.sentence.to_string(),
-                    clip.level.to_string(),
-                ],
+                extra,
+                ..Row::default()
             });
         }
         let audio = if self.audio_features.is_empty() {
@@ -249,7 +261,11 @@ impl CremaD {
             folder: root.to_path_buf(),
             allowed: media::elsewhere(root, &disk.folders)?,
             columns: vec![("audio", audio), ("visual", ColumnKind::Frames)],
-            extra: vec!["actor", "sex", "age", "sentence", "level"],
+            extra: [
+                &["actor", "sex", "age", "sentence", "level"][..],
+                &ratings::COLUMNS,
+            ]
+            .concat(),
             classes: self.classes.clone().unwrap_or_else(Self::classes),
             rows,
         };
@@ -288,7 +304,7 @@ impl CremaD {
             inventory.n_published = Some(listed.len());
             let on_lists: BTreeSet<Clip> = listed.iter().map(|(clip, _)| *clip).collect();
             for clip in disk.clips().difference(&on_lists) {
-                inventory.add("on no list", clip.to_string());
+                inventory.leave_out("on no list", clip.to_string());
             }
             return Ok(listed
                 .into_iter()
@@ -308,4 +324,23 @@ impl CremaD {
         };
         format!("{get}; or choose another `Incomplete`")
     }
+}
+
+/// Reads `list.txt` of a folder as a list of clips, beside another one, and its tables, for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz(root: &Path) {
+    let splits = SplitSource::Lists {
+        train: root.join("list.txt"),
+        valid: None,
+        test: root.join("crema_d.txt"),
+    };
+    if let Ok(Some(clips)) = lists::read(&splits) {
+        let distinct: BTreeSet<_> = clips.iter().map(|(clip, _)| *clip).collect();
+        assert_eq!(distinct.len(), clips.len());
+    }
+    if let Ok(actors) = actors::read(root) {
+        assert!(actors.values().all(|actor| !actor.sex.is_empty()));
+    }
+    let _ = CremaDLabels::MultimodalVote.votes(root);
+    let _ = ratings::read(root);
 }

@@ -13,7 +13,7 @@ impl CremaD {
     /// Writes frames of the videos in `<root>/VideoFlash` to `<prepared>/Image-01-FPS/<clip>/`, one for each second as
     /// MLA and OGM-GE do. Sound needs no preparation.
     ///
-    /// Existing files are kept. `progress` is called with the number of clips done and of all.
+    /// Existing files are kept, and files of other names are ignored and listed. `progress` is called with the number of clips done and of all.
     ///
     /// # Errors
     ///
@@ -29,9 +29,13 @@ impl CremaD {
         let videos = root.join("VideoFlash");
         let frames = self.prepared(root).join(FRAMES);
         let mut jobs = vec![];
+        let mut ignored = vec![];
         for name in file_names(&videos)? {
-            let clip = name.strip_suffix(".flv").map(Clip::parse);
-            let Some(Ok(clip)) = clip else {
+            let stem = name
+                .rsplit_once('.')
+                .filter(|(_, end)| end.eq_ignore_ascii_case("flv"));
+            let Some(Ok(clip)) = stem.map(|(stem, _)| Clip::parse(stem)) else {
+                ignored.push(format!("VideoFlash/{name}"));
                 continue;
             };
             let video = videos.join(&name);
@@ -43,6 +47,8 @@ impl CremaD {
         if jobs.is_empty() {
             return Err(DatasetError::layout(videos, "no video of CREMA-D was found").into());
         }
-        config.run(&jobs, progress)
+        let mut report = config.run(&jobs, progress)?;
+        report.ignored = ignored;
+        Ok(report)
     }
 }

@@ -1,10 +1,10 @@
 //! Images on the disk.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::classes::CLASSES;
 use super::{Sample, Samples};
-use crate::dataset::image_text::{self, named};
+use crate::dataset::image_text::{self, NO_IMAGE, named};
 use crate::dataset::published::{DatasetError, Inventory, file_names};
 use crate::dataset::{ClassNames, Split};
 
@@ -26,7 +26,7 @@ pub(super) fn images(
     let folder = root.join("images");
     refuse_ethz(root, &folder)?;
     if !folder.is_dir() {
-        if let Some(images) = image_text::images(root)? {
+        if let Some(images) = image_text::images(root, inventory)? {
             return mla_images(root, classes, images, inventory);
         }
         let problem = "neither `images` nor `visual` is here, as UPMC Food-101 has them";
@@ -42,7 +42,7 @@ pub(super) fn images(
             let of_class = folder.join(&class);
             if !of_class.is_dir() {
                 let name = format!("images/{split}/{class}");
-                inventory.add("no folder of a class", name);
+                inventory.leave_out("no folder of a class", name);
                 continue;
             }
             let used = is_used(&class, classes)
@@ -50,7 +50,7 @@ pub(super) fn images(
             for file in file_names(&of_class)? {
                 let path = format!("images/{split}/{class}/{file}");
                 let Some(id) = named(&file) else {
-                    inventory.add("no image by its name", path);
+                    inventory.leave_out(NO_IMAGE, path);
                     continue;
                 };
                 if class_of(id) != Some(&class) {
@@ -61,12 +61,27 @@ pub(super) fn images(
                 if used {
                     insert(root, &mut samples, id, split, path)?;
                 } else {
-                    inventory.add(UNUSED, id);
+                    inventory.leave_out(UNUSED, id);
                 }
             }
         }
     }
     Ok(samples)
+}
+
+/// The folders of images that are there.
+pub(super) fn folders(root: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let mut folders = image_text::image_folders(root)?;
+    for split in [Split::Train, Split::Test] {
+        let folder = root.join("images").join(split.name());
+        if folder.is_dir() {
+            let names = file_names(&folder)?.into_iter();
+            let classes: Vec<PathBuf> = names.map(|name| folder.join(name)).collect();
+            folders.push(folder);
+            folders.extend(classes);
+        }
+    }
+    Ok(folders)
 }
 
 /// The images of MLA's folders.
@@ -86,7 +101,7 @@ fn mla_images(
         if used {
             insert(root, &mut samples, &image.id, split, image.path)?;
         } else {
-            inventory.add(UNUSED, image.id);
+            inventory.leave_out(UNUSED, image.id);
         }
     }
     Ok(samples)
@@ -104,6 +119,7 @@ fn insert(
         split,
         image: path.clone(),
         text: String::new(),
+        is_published_so: false,
     };
     match samples.insert(id.to_string(), sample) {
         None => Ok(()),

@@ -9,8 +9,8 @@ use crate::dataset::miniature::{
     Miniature, MiniatureError, picture, save_jpeg, save_vocabulary, sentence, write,
 };
 
-/// Writes a miniature to `root`: pictures, titles, and `vocab.txt` for a WordPiece tokenizer, which the published
-/// set does not have.
+/// Writes a miniature to `root`: pictures, titles, lists as MLA has them (`my_train_food.txt`, `my_test_food.txt`), and
+/// `vocab.txt` for a WordPiece tokenizer, which the published set does not have.
 ///
 /// A third of each class is for the test. Beside the samples there are an image without a title, a title without
 /// an image and an empty title, as in the published set, all of the first class.
@@ -25,6 +25,7 @@ pub fn write_miniature(root: &Path, options: &Miniature) -> Result<(), Miniature
     }
     let n_test = options.n_per_class / 3;
     let mut texts = vec![];
+    let mut lists = [String::new(), String::new()];
     let mut files = [("train", vec![]), ("test", vec![])];
     for (label, class) in CLASSES.iter().take(n_classes).enumerate() {
         for n in 0..options.n_per_class {
@@ -37,6 +38,7 @@ pub fn write_miniature(root: &Path, options: &Miniature) -> Result<(), Miniature
             let split = usize::from(n + n_test >= options.n_per_class);
             save_image(root, files[split].0, class, &id, label, numbers)?;
             let title = title(&sentence(label, class, numbers), n);
+            lists[split] += &format!("{id}.jpg {class}\n");
             texts.push(title.clone());
             files[split]
                 .1
@@ -62,6 +64,8 @@ pub fn write_miniature(root: &Path, options: &Miniature) -> Result<(), Miniature
         let path = root.join(format!("texts/{split}_titles.csv"));
         write(&path, csv.into_inner()?)?;
     }
+    write(&root.join("my_train_food.txt"), &lists[0])?;
+    write(&root.join("my_test_food.txt"), &lists[1])?;
     save_vocabulary(&root.join("vocab.txt"), texts.iter().map(String::as_str))
 }
 

@@ -13,12 +13,13 @@ mod texts;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "text")]
-use super::image_text::prepare_tokens;
-use super::image_text::{List, order_of_appearance, read_lists, use_tokens};
+use super::image_text::{List, order_of_appearance, read_lists};
 use super::published::{
-    DatasetError, Incomplete, Inventory, Listing, PublishedDataset, Row, SplitSource,
+    DatasetError, Incomplete, Inventory, Listing, PublishedDataset, Row, SplitSource, media,
+    use_tokens,
 };
+#[cfg(feature = "text")]
+use super::published::{TokenText, prepare_tokens};
 use super::{ClassNames, Split};
 use crate::manifest::ColumnKind;
 #[cfg(feature = "text")]
@@ -39,7 +40,7 @@ const HELD_OUT: f64 = 5_000.0 / 67_972.0;
 /// | Name | Default | Purpose |
 /// |---|---|---|
 /// | `splits` | official | the published folders `train` and `test`; or lists of MLA, MMBT or QMF |
-/// | `held_out` | 0.0736, seed 0 | share of the training samples for validation, by class; of the official split only |
+/// | `held_out` | 0.0736, seed 0 | share of the training samples for validation, by class; of the official split only, and not with MLA's `dev_imgs` |
 /// | `incomplete` | left out | images without a title and titles without an image; every copy has some |
 /// | `text_form` | as published | or MMBT's, without punctuation |
 /// | `classes` | the 101, sorted | classes and their labels |
@@ -55,7 +56,8 @@ const HELD_OUT: f64 = 5_000.0 / 67_972.0;
 /// ```
 ///
 /// The columns are `text` and `image`. A sample is named by its image without the extension, and its class is
-/// what precedes the last `_`. Lists in JSON Lines bring their own texts.
+/// what precedes the last `_`. Lists in JSON Lines bring their own texts, and tokens need none. MLA's folders may have
+/// a sample in another split than `texts`: its split is that of its image, or of the list.
 ///
 /// ```no_run
 /// use burn_mla_data::dataset::Split;
@@ -96,6 +98,8 @@ struct Sample {
     split: Split,
     image: String,
     text: String,
+    /// Whether it was published without the text, as a title that is empty.
+    is_published_so: bool,
 }
 
 /// Samples by their identity.
@@ -129,7 +133,7 @@ impl Food101 {
         self
     }
 
-    /// Sets what becomes of samples without an image or a text.
+    /// Sets how samples without an image or a text are read.
     pub fn with_incomplete(mut self, incomplete: Incomplete) -> Self {
         self.incomplete = incomplete;
         self
@@ -187,19 +191,30 @@ impl Food101 {
     pub fn read(&self, root: impl AsRef<Path>) -> Result<PublishedDataset, DatasetError> {
         let root = root.as_ref();
         let mut inventory = Inventory::new(NAME);
-        let (mut rows, classes) = self.rows(root, &mut inventory)?;
-        let mut allowed = vec![root.join("images"), root.join("visual")];
-        allowed.retain(|folder| folder.is_dir());
+        let Found {
+            mut rows, classes, ..
+        } = self.rows(root, self.prepared.is_none(), &mut inventory)?;
+        let mut folders = layout::folders(root)?;
         let mut kind = ColumnKind::Text;
         if let Some(prepared) = &self.prepared {
-            allowed.push(use_tokens(prepared, &mut rows, &mut inventory)?);
+            let tokens = use_tokens(root, prepared, 0, &mut rows, &mut inventory)?;
+            let is_used = |id: &String| {
+                let class = layout::class_of(id);
+                class.and_then(|class| layout::is_used(class, &classes)) == Some(true)
+            };
+            if !matches!(self.splits, SplitSource::Lists { .. }) {
+                for id in tokens.others.into_iter().filter(is_used) {
+                    inventory.add("tokens without an image", id);
+                }
+            }
+            folders.extend(tokens.folders);
             kind = ColumnKind::Features;
         }
         let listing = Listing {
             dataset: NAME,
             source: root.to_path_buf(),
             folder: root.to_path_buf(),
-            allowed,
+            allowed: media::elsewhere(root, &folders)?,
             columns: vec![("text", kind), ("image", ColumnKind::Image)],
             extra: vec![],
             classes,
@@ -208,7 +223,8 @@ impl Food101 {
         let hint = |_: &str| "leave them out by `Incomplete::LeaveOut`".to_string();
         let published = listing.publish(inventory, self.incomplete, hint, &self.splits, None)?;
         let (share, seed) = self.held_out;
-        if self.splits != SplitSource::Official || share == 0.0 {
+        let has_valid = !published.samples(Split::Valid).is_empty();
+        if self.splits != SplitSource::Official || share == 0.0 || has_valid {
             return Ok(published);
         }
         let (manifest, inventory) = published.into_parts();
@@ -220,11 +236,12 @@ impl Food101 {
 
     /// Writes the tokens of all texts, as MLA's script does: `text_token/<split>_token/` in the prepared folder, or
     /// in `<root>/prepared` without one. Read them by [`with_prepared`](Self::with_prepared) and
-    /// [`TokenFiles`](crate::text::TokenFiles). Texts are padded to the length of the tokenizer; what is there stays.
+    /// [`TokenFiles`](crate::text::TokenFiles). Texts are padded to the length of the tokenizer. Tokens that are there
+    /// stay, in whatever split their folder is.
     ///
     /// # Errors
     ///
-    /// [`PrepareError`](prepare::PrepareError).
+    /// [`PrepareError`](prepare::PrepareError), also for a folder with tokens of another tokenizer or other texts.
     #[cfg(feature = "text")]
     pub fn prepare(
         &self,
@@ -234,33 +251,50 @@ impl Food101 {
         progress: impl FnMut(usize, usize),
     ) -> Result<prepare::PrepareReport, prepare::PrepareError> {
         let root = root.as_ref();
-        let (rows, _) = self.rows(root, &mut Inventory::new(NAME))?;
+        let found = self.rows(root, true, &mut Inventory::new(NAME))?;
         let prepared = self.prepared.clone();
         let prepared = prepared.unwrap_or_else(|| root.join("prepared"));
-        prepare_tokens(&rows, &prepared, tokenizer, config, progress)
+        let texts: Vec<_> = found.rows.iter().map(|row| TokenText::of(row, 0)).collect();
+        let source = if found.of_lists {
+            "lists"
+        } else {
+            "the data set"
+        };
+        let form = format!("{:?}, of {source}", self.text_form);
+        prepare_tokens(&texts, &form, &prepared, tokenizer, config, progress)
     }
 
-    /// Rows with a text and an image, and the classes.
+    /// The number of incomplete samples that are left out, of `n`.
+    fn left_out(&self, n: usize) -> usize {
+        if self.incomplete == Incomplete::LeaveOut {
+            n
+        } else {
+            0
+        }
+    }
+
+    /// The samples and the classes. With tokens, no texts are needed.
     fn rows(
         &self,
         root: &Path,
+        with_texts: bool,
         inventory: &mut Inventory,
-    ) -> Result<(Vec<Row>, ClassNames), DatasetError> {
+    ) -> Result<Found, DatasetError> {
         let classes = match &self.classes {
             Some(classes) => classes.clone(),
             None => Self::mla_classes()?,
         };
         let lists = read_lists(&self.splits)?;
         let listed = || lists.iter().flat_map(|list| &list.samples);
-        let bring_texts = !lists.is_empty() && listed().all(|sample| sample.text.is_some());
+        let of_lists = !lists.is_empty() && listed().all(|sample| sample.text.is_some());
         let mut samples = layout::images(root, &classes, inventory)?;
-        if !bring_texts {
-            let optional = self.prepared.is_some();
-            texts::read(root, &classes, optional, &mut samples, inventory)?;
+        if with_texts && !of_lists {
+            texts::read(root, &classes, &mut samples, inventory)?;
         }
         let mut rows = if lists.is_empty() {
             if classes.len() == classes::CLASSES.len() {
-                inventory.n_published = Some(N_PUBLISHED);
+                let n_empty = inventory.of(texts::EMPTY).len();
+                inventory.n_published = Some(N_PUBLISHED - self.left_out(n_empty).min(N_PUBLISHED));
             }
             let official = self.splits == SplitSource::Official;
             let samples = samples.into_iter();
@@ -268,8 +302,10 @@ impl Food101 {
                 .map(|(id, sample)| row(id, sample, official))
                 .collect()
         } else {
-            inventory.n_published = Some(listed().count());
-            listed_rows(&lists, samples, &classes, inventory)?
+            let rows = listed_rows(&lists, samples, &classes, inventory)?;
+            let n_empty = rows.iter().filter(|row| row.is_published_so).count();
+            inventory.n_published = Some(rows.len() - self.left_out(n_empty));
+            rows
         };
         for row in &mut rows {
             row.cells[0] = self.text_form.apply(&row.cells[0]).trim().to_string();
@@ -285,18 +321,30 @@ impl Food101 {
             );
             return Err(DatasetError::layout(root, problem));
         }
-        Ok((rows, classes))
+        Ok(Found {
+            rows,
+            classes,
+            of_lists,
+        })
     }
+}
+
+/// The samples on the disk or on lists, and whether their texts are those of lists.
+struct Found {
+    rows: Vec<Row>,
+    classes: ClassNames,
+    #[cfg_attr(not(feature = "text"), expect(dead_code, reason = "tokens only"))]
+    of_lists: bool,
 }
 
 fn row(id: String, sample: Sample, has_split: bool) -> Row {
     Row {
         id,
-        line: 0,
         label: sample.class,
         split: has_split.then_some(sample.split),
+        is_published_so: sample.is_published_so && !sample.image.is_empty(),
         cells: vec![sample.text, sample.image],
-        extra: vec![],
+        ..Row::default()
     }
 }
 
@@ -320,18 +368,46 @@ fn listed_rows(
                 .label(class)
                 .map_err(|error| refused(error.to_string()))?;
             let found = samples.remove(&listed.id);
-            let (image, text) = found.map_or_else(Default::default, |s| (s.image, s.text));
+            let (image, found_text, is_published_so) =
+                found.map_or_else(Default::default, |s| (s.image, s.text, s.is_published_so));
+            let listed_text = listed.text.clone();
             let sample = Sample {
                 class: class.to_string(),
                 split: list.split,
                 image,
-                text: listed.text.clone().unwrap_or(text),
+                is_published_so: listed_text
+                    .as_ref()
+                    .map_or(is_published_so, String::is_empty),
+                text: listed_text.unwrap_or(found_text),
             };
             rows.push(row(listed.id.clone(), sample, true));
         }
     }
     for id in samples.into_keys() {
-        inventory.add("on no list", id);
+        inventory.leave_out("on no list", id);
     }
     Ok(rows)
+}
+
+/// Reads `list.txt` of a folder as titles and as a list of samples, for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz(root: &Path) {
+    let path = root.join("list.txt");
+    let Ok(classes) = ClassNames::new(["apple_pie", "waffles"]) else {
+        panic!("the classes are distinct");
+    };
+    let (mut places, mut samples) = (texts::Places::new(), Samples::new());
+    let mut inventory = Inventory::new(NAME);
+    let _ = texts::titles(
+        &path,
+        Split::Train,
+        &classes,
+        &mut places,
+        &mut samples,
+        &mut inventory,
+    );
+    for (id, sample) in samples {
+        assert!(!id.contains('/') && classes.label(&sample.class).is_ok());
+    }
+    let _ = order_of_appearance(&path);
 }

@@ -67,6 +67,9 @@ fn complete_pairs_are_kept_and_the_others_are_listed() {
     assert_eq!(ids("an empty title"), ["apple_pie_9003"]);
     assert_eq!(ids("no image"), ["apple_pie_9002"]);
     assert_eq!(inventory.n_published, None);
+    // Titles that are empty or missing were published so; the image is what this copy lacks.
+    let reasons: Vec<&str> = inventory.reasons.keys().map(String::as_str).collect();
+    assert_eq!(reasons, ["no image"]);
 
     let all = options().with_incomplete(Incomplete::Missing);
     let all = all.with_held_out(0.0, 0).read(root.path()).unwrap();
@@ -139,7 +142,21 @@ fn malformed_titles_are_named_by_their_line() {
         is("`../x/apple_pie_7.jpg` is not the name of a file in this folder")
     );
     let repeated = error("apple_pie_0.jpg,title,apple_pie\n").unwrap();
-    assert_eq!(repeated, "`apple_pie_0` is on line 1, too");
+    assert!(repeated.starts_with("`apple_pie_0` is in "), "{repeated}");
+    assert!(repeated.ends_with("train_titles.csv:1, too"), "{repeated}");
+    // The same title in both files.
+    let root = miniature();
+    append(
+        root.path(),
+        "texts/test_titles.csv",
+        "apple_pie_0.jpg,title,apple_pie\n",
+    );
+    let repeated = self::error(&options(), root.path());
+    let place = "`apple_pie_0` is in ROOT/texts/train_titles.csv:1, too";
+    assert!(
+        repeated.contains("test_titles.csv:") && repeated.ends_with(place),
+        "{repeated}"
+    );
     let moved = error("apple_pie_5.jpg,title,apple_pie\n").unwrap();
     assert_eq!(
         moved,
@@ -186,6 +203,8 @@ fn labels_do_not_depend_on_what_is_on_the_disk() {
     let unused = food.inventory().of("of a class that is not used");
     assert_eq!(unused.len(), 6);
     assert_eq!(unused[0].as_str(), "baby_back_ribs_0");
+    let titles = food.inventory().of("a title of a class that is not used");
+    assert_eq!(titles.len(), 6);
 
     write(root.path(), "images/train/Thumbs.db", "x");
     write(root.path(), "images/train/baklava/notes.txt", "x");
@@ -245,7 +264,7 @@ fn older_copies_have_a_file_per_text() {
             .map(|id| id.as_str())
             .collect::<Vec<_>>()
     };
-    assert_eq!(ids("no text"), ["apple_pie_0", "baklava_3"]);
+    assert_eq!(ids("no text"), ["apple_pie_0"]);
     assert_eq!(ids("an empty title"), ["baklava_3"]);
     assert_eq!(ids("a text without an image"), ["baklava_77"]);
 }
@@ -296,13 +315,24 @@ fn lists_of_mla_and_of_mmbt_give_their_splits() {
         ["baklava", "baby_back_ribs", "apple_pie"].map(|class| json(&format!("{class}_0"), class));
     write(root, "train.jsonl", train.concat());
     write(root, "dev.jsonl", json("apple_pie_5", "apple_pie"));
-    write(root, "test.jsonl", json("baklava_4", "baklava"));
+    let without_text = json("baby_back_ribs_4", "baby_back_ribs").replace("of a list", "");
+    write(
+        root,
+        "test.jsonl",
+        json("baklava_4", "baklava") + &without_text,
+    );
     fs::remove_dir_all(root.join("texts")).unwrap();
     let listed = options().with_splits(lists(Some("dev.jsonl"), "jsonl"));
     let food = listed.read(root).unwrap();
     assert_eq!(text(&food, "apple_pie_0"), "of a list");
     let parts = Split::ALL.map(|split| food.samples(split).len());
     assert_eq!(parts, [3, 1, 1]);
+    assert_eq!(
+        food.inventory().of("no text")[0].as_str(),
+        "baby_back_ribs_4"
+    );
+    assert_eq!(food.inventory().n_published, Some(5));
+    assert!(food.inventory().is_complete(), "{}", food.inventory());
     let order = Food101::mmbt_classes(path("train.jsonl")).unwrap();
     assert_eq!(order.to_vec(), ["baklava", "baby_back_ribs", "apple_pie"]);
     let food = listed.with_classes(order).read(root).unwrap();
@@ -413,7 +443,7 @@ fn prepared_tokens_are_those_of_the_texts() {
     let (from_files, from_texts) = (prepared.read(root).unwrap(), options().read(root).unwrap());
     let device = Device::flex();
     let files = from_files.dataset((TokenFiles::new(12), images())).unwrap();
-    let texts = from_texts.dataset((tokenizer, images())).unwrap();
+    let texts = from_texts.dataset((tokenizer.clone(), images())).unwrap();
     let files = files
         .in_order(20, &device)
         .unwrap()
@@ -437,6 +467,56 @@ fn prepared_tokens_are_those_of_the_texts() {
         root.join("prepared/text_token/test_token/baklava_5_pm.npy")
             .is_file()
     );
+    // Lists put samples in other splits; the tokens that are there are those of the samples.
+    write(
+        root,
+        "list.train",
+        "apple_pie_0.jpg apple_pie\nbaklava_0.jpg baklava\nbaby_back_ribs_5.jpg baby_back_ribs\n",
+    );
+    write(root, "list.dev", "apple_pie_5.jpg apple_pie\n");
+    write(root, "list.test", "apple_pie_2.jpg apple_pie\n");
+    let [train, valid, test] =
+        ["train", "dev", "test"].map(|part| root.join(format!("list.{part}")));
+    let valid = Some(valid);
+    let listed = options().with_splits(SplitSource::Lists { train, valid, test });
+    let config = PrepareConfig::new();
+    let report = listed
+        .prepare(root, &tokenizer, &config, |_, _| ())
+        .unwrap();
+    assert_eq!((report.n_written, report.n_present), (0, 5));
+    let listed = listed
+        .with_prepared(root.join("prepared"))
+        .read(root)
+        .unwrap();
+    assert_eq!(
+        Split::ALL.map(|split| listed.samples(split).len()),
+        [3, 1, 1]
+    );
+    // Other texts, another tokenizer, and tokens of another program.
+    let refused = |options: Food101, tokenizer: &crate::text::TextTokenizer| {
+        let report = options.prepare(root, tokenizer, &config, |_, _| ());
+        report.unwrap_err().to_string()
+    };
+    let error = refused(options().with_text_form(TextForm::Mmbt), &tokenizer);
+    assert!(
+        error.contains("tokenizer.json: the files of this folder were made by another"),
+        "{error}"
+    );
+    let longer = TokenizerConfig::new(13)
+        .word_piece(root.join("vocab.txt"))
+        .unwrap();
+    assert!(refused(options(), &longer).contains("made by another recipe"));
+    fs::rename(
+        root.join("prepared/text_token/tokenizer.json"),
+        root.join("tokenizer.json"),
+    )
+    .unwrap();
+    assert!(refused(options(), &tokenizer).contains("tokenizer.json: is missing, although"));
+    fs::rename(
+        root.join("tokenizer.json"),
+        root.join("prepared/text_token/tokenizer.json"),
+    )
+    .unwrap();
     // A mask that is missing, and images in MLA's folders of another split.
     fs::remove_file(root.join("prepared/text_token/test_token/baklava_5_pm.npy")).unwrap();
     fs::create_dir_all(root.join("visual/dev_imgs")).unwrap();
@@ -449,11 +529,63 @@ fn prepared_tokens_are_those_of_the_texts() {
         }
     }
     fs::remove_dir_all(root.join("images")).unwrap();
+    // The original titles beside are of another split.
+    let food = options().read(root).unwrap();
+    assert_eq!(food.samples(Split::Valid).len(), 18);
     fs::remove_dir_all(root.join("texts")).unwrap();
-    let food = prepared.with_held_out(0.0, 0).read(root).unwrap();
+    let food = prepared.read(root).unwrap();
     assert_eq!(food.samples(Split::Valid).len(), 17);
     assert_eq!(
         food.inventory().of("tokens without a padding mask")[0].as_str(),
         "baklava_5"
+    );
+    assert_eq!(
+        food.inventory().of("tokens without an image")[0].as_str(),
+        "apple_pie_9002"
+    );
+    // Texts are needed to write tokens.
+    let error = refused(options(), &tokenizer);
+    assert!(
+        error.contains("a copy with images only has no texts"),
+        "{error}"
+    );
+}
+
+#[cfg(all(unix, feature = "text"))]
+#[test]
+fn folders_may_be_linked_and_relative() {
+    use std::os::unix::fs::symlink;
+
+    use crate::prepare::PrepareConfig;
+    use crate::text::TokenizerConfig;
+
+    let outer = tempfile::tempdir().unwrap();
+    let outer = outer.path();
+    let set = outer.join("set");
+    let miniature = Miniature {
+        n_classes: Some(3),
+        ..Miniature::default()
+    };
+    write_miniature(&set, &miniature).unwrap();
+    fs::create_dir(outer.join("x")).unwrap();
+    fs::rename(set.join("images/train"), outer.join("scratch")).unwrap();
+    symlink(outer.join("scratch"), set.join("images/train")).unwrap();
+    let root = outer.join("x/../set");
+    let tokenizer = TokenizerConfig::new(8)
+        .word_piece(set.join("vocab.txt"))
+        .unwrap();
+    let report = options().prepare(&root, &tokenizer, &PrepareConfig::new(), |_, _| ());
+    assert_eq!(report.unwrap().n_written, 19);
+    let food = options().with_prepared(root.join("prepared"));
+    let food = food.read(&root).unwrap();
+    let text = food.text(0, "text").unwrap();
+    assert!(
+        text.starts_with("prepared/text_token/train_token/"),
+        "{text}"
+    );
+    let report = food.check(|_, _| ()).to_string();
+    assert!(
+        !report.contains("no such file") && !report.contains("unreadable"),
+        "{report}"
     );
 }

@@ -22,11 +22,13 @@ pub(super) struct Utterance {
     pub(super) text: String,
 }
 
-/// The utterances of all labels in the order of their names, and what was noticed: a reason and a name.
+/// The utterances of all labels in the order of their names, and what is missing: a reason and a name.
 #[derive(Debug, Default)]
 pub(super) struct Corpus {
     pub(super) utterances: Vec<Utterance>,
-    pub(super) notes: Vec<(&'static str, String)>,
+    pub(super) missing: Vec<(&'static str, String)>,
+    /// Utterances that are transcribed twice.
+    pub(super) repeated: Vec<String>,
 }
 
 /// The folder with `Session1` to `Session5`: the given one, or the release in it.
@@ -61,14 +63,11 @@ pub(super) fn read_corpus(release: &Path) -> Result<Corpus, DatasetError> {
             let mut transcripts = if transcription.is_file() {
                 read_transcripts(&transcription)?
             } else {
-                corpus
-                    .notes
-                    .push(("dialog without transcription", dialog.clone()));
+                let missing = ("dialog without transcription", dialog.clone());
+                corpus.missing.push(missing);
                 Transcripts::default()
             };
-            let repeated = transcripts.repeated.into_iter();
-            let note = |id| ("transcribed twice, the first text is taken", id);
-            corpus.notes.extend(repeated.map(note));
+            corpus.repeated.extend(transcripts.repeated);
             for labelled in read_labels(&labels.join(&file), dialog)? {
                 let text = transcripts.texts.remove(&labelled.name.id);
                 corpus.utterances.push(Utterance {
@@ -82,8 +81,8 @@ pub(super) fn read_corpus(release: &Path) -> Result<Corpus, DatasetError> {
             let unlabelled = file_names(&sounds)?
                 .into_iter()
                 .filter(|name| parse_dialog(name).is_some() && !dialogs.contains(name));
-            let note = |dialog| ("dialog without label file", dialog);
-            corpus.notes.extend(unlabelled.map(note));
+            let missing = |dialog| ("dialog without label file", dialog);
+            corpus.missing.extend(unlabelled.map(missing));
         }
     }
     let name = |utterance: &Utterance| utterance.labelled.name.id.clone();
@@ -111,6 +110,22 @@ fn dialogs(labels: &Path, session: u8) -> Result<Vec<String>, DatasetError> {
         return Err(DatasetError::layout(labels, "has no label file `Ses..txt`"));
     }
     Ok(dialogs)
+}
+
+/// The folders of sound that are there, each of which may be a link.
+pub(super) fn sound_folders(release: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let mut folders = vec![release.to_path_buf()];
+    for session in 1..=5 {
+        let session = release.join(format!("Session{session}"));
+        let sounds = session.join("sentences/wav");
+        if sounds.is_dir() {
+            let dialogs = file_names(&sounds)?.into_iter();
+            let dialogs: Vec<PathBuf> = dialogs.map(|dialog| sounds.join(dialog)).collect();
+            folders.extend([session, sounds]);
+            folders.extend(dialogs);
+        }
+    }
+    Ok(folders)
 }
 
 impl Utterance {

@@ -7,7 +7,7 @@ use rand::Rng;
 
 use super::FRAMES;
 use crate::dataset::miniature::{
-    Miniature, MiniatureError, picture, save_jpeg, sentence, tone, write,
+    Miniature, MiniatureError, picture, save_jpeg, save_vocabulary, sentence, tone, write,
 };
 use crate::image::RgbImage;
 use crate::video::Ffmpeg;
@@ -15,7 +15,7 @@ use crate::video::Ffmpeg;
 /// Labels of each class, in MLA's order.
 const LABELS: [&[&str]; 4] = [&["ang"], &["hap", "exc"], &["neu"], &["sad"]];
 const CLASSES: [&str; 4] = ["Angry", "Happy", "Neutral", "Sad"];
-/// The picture of whoever listens, and of utterances of no class.
+/// The picture of the listener, and of utterances of no class.
 const LISTENER: usize = 33;
 /// Seconds from one utterance to the next, of which the first one is speech.
 const TURN: f64 = 1.6;
@@ -45,7 +45,8 @@ struct Dialog {
 ///
 /// With [`ffmpeg`](Miniature::ffmpeg) there are videos of both speakers, of which
 /// [`prepare`](super::Iemocap::prepare) makes frames; without it, the frames are written as prepared ones. There
-/// are at most four classes. `my_train_iemo.txt` and `my_test_iemo.txt` beside the release are lists as MLA's.
+/// are at most four classes. Beside the release are lists as MLA's, `my_train_iemo.txt` and `my_test_iemo.txt`, and
+/// `vocab.txt` for a WordPiece tokenizer.
 ///
 /// # Errors
 ///
@@ -86,7 +87,10 @@ pub fn write_miniature(root: &Path, options: &Miniature) -> Result<(), Miniature
             write_dialog(root, &folder, dialog, options)?;
         }
     }
-    write_lists(root, &sessions)
+    write_lists(root, &sessions)?;
+    let turns = sessions.iter().flatten().flat_map(|dialog| &dialog.turns);
+    let texts = turns.map(|turn| turn.text.as_str());
+    save_vocabulary(&root.join("vocab.txt"), texts)
 }
 
 /// MLA's lists: of five utterances with a class, three are for training and one for testing.

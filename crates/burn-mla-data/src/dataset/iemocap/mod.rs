@@ -14,18 +14,21 @@ mod miniature;
 mod name;
 #[cfg(feature = "video")]
 mod prepare;
+mod sources;
 #[cfg(all(test, feature = "miniature"))]
 mod tests;
+#[cfg(feature = "text")]
+mod tokens;
 mod transcripts;
 
 use std::path::{Path, PathBuf};
 
-use super::published::{DatasetError, Inventory, Listing, Row, file_names};
-use super::{Incomplete, PublishedDataset, Split, SplitSource};
-use crate::error::DataError;
+use super::published::{DatasetError, Inventory, Listing, media, use_tokens};
+use super::{ClassNames, Incomplete, PublishedDataset, Split, SplitSource};
 use crate::manifest::ColumnKind;
-use corpus::{Utterance, read_corpus, release_folder, sound_problem};
+use corpus::{Utterance, read_corpus, release_folder};
 use lists::{Listed, read_lists};
+use sources::Sources;
 
 pub use classes::IemocapClasses;
 pub use folds::IemocapFold;
@@ -35,24 +38,28 @@ pub use miniature::write_miniature;
 const NAME: &str = "IEMOCAP";
 /// The folder of frames within that of prepared files.
 const FRAMES: &str = "speaker-frame";
+/// The place of the words among the modalities.
+const TEXT: usize = 2;
 
 /// Options of reading IEMOCAP as it is released.
 ///
 /// | Name | Default | Purpose |
 /// |---|---|---|
 /// | `classes` | [`IemocapClasses::Four`] | which labels are classes |
+/// | `class_order` | [`IemocapClasses::names`] | order of the classes, such as GCNet's |
 /// | `splits` | [`SplitSource::Official`]: by `fold` | where splits come from; groups are speakers |
 /// | `fold` | session 5 for testing, 4 for validation | sessions or speakers that are held out |
 /// | `unlisted_valid` | false | utterances on no list are for validation, as MLA's unpublished list has them |
 /// | `incomplete` | [`Incomplete::Refuse`] | utterances without sound, picture or words |
 /// | `prepared` | `<root>/prepared` | folder of the frames that [`prepare`](Self::prepare) writes |
-/// | `fbank` | none | folder of filter banks `<utterance>.npy` instead of the sound |
+/// | `audio_features` | none | folders of `<utterance>.npy`, instead of the sound |
+/// | `tokens` | none | folder with `text_token`, instead of the words |
 /// | `face_crops` | none | folder of GCNet's face crops instead of prepared frames |
 ///
 /// The columns are `audio`, `image` and `text`, in MLA's order, and the extra columns `session`, `speaker` and
 /// `dialog`. Samples are in the order of their names.
 ///
-/// The corpus has no official split. The default holds two sessions out: whoever is in a test dialog is heard
+/// The corpus has no official split. The default holds two sessions out: the speakers of a test dialog are heard
 /// and seen nowhere else. MLA's lists have all ten speakers and all 151 dialogs in both training and test
 /// data. With GCNet's folds or a list without validation, [`hold_out`](crate::manifest::Manifest::hold_out)
 /// takes a validation part from the training samples.
@@ -70,12 +77,14 @@ const FRAMES: &str = "speaker-frame";
 #[derive(Debug, Clone)]
 pub struct Iemocap {
     classes: IemocapClasses,
+    class_order: Option<ClassNames>,
     splits: SplitSource,
     fold: IemocapFold,
     unlisted_valid: bool,
     incomplete: Incomplete,
     prepared: Option<PathBuf>,
-    fbank: Option<PathBuf>,
+    audio_features: Vec<PathBuf>,
+    tokens: Option<PathBuf>,
     face_crops: Option<PathBuf>,
 }
 
@@ -83,12 +92,14 @@ impl Default for Iemocap {
     fn default() -> Self {
         Self {
             classes: IemocapClasses::Four,
+            class_order: None,
             splits: SplitSource::Official,
             fold: IemocapFold::session(5),
             unlisted_valid: false,
             incomplete: Incomplete::Refuse,
             prepared: None,
-            fbank: None,
+            audio_features: vec![],
+            tokens: None,
             face_crops: None,
         }
     }
@@ -103,6 +114,12 @@ impl Iemocap {
     /// Sets which labels are classes.
     pub fn with_classes(mut self, classes: IemocapClasses) -> Self {
         self.classes = classes;
+        self
+    }
+
+    /// Sets the order of the classes, such as [`IemocapClasses::gcnet_names`] or that of a trained model.
+    pub fn with_class_order(mut self, classes: ClassNames) -> Self {
+        self.class_order = Some(classes);
         self
     }
 
@@ -125,7 +142,7 @@ impl Iemocap {
         self
     }
 
-    /// Sets what becomes of utterances that lack a modality.
+    /// Sets how utterances that lack a modality are read.
     pub fn with_incomplete(mut self, incomplete: Incomplete) -> Self {
         self.incomplete = incomplete;
         self
@@ -137,10 +154,22 @@ impl Iemocap {
         self
     }
 
-    /// Takes filter banks `<utterance>.npy` of a folder, as MLA's script writes them, instead of the sound. They
-    /// are read by a [`FeaturesFrontEnd`](crate::manifest::FeaturesFrontEnd), `[1024, 128]` for MLA's.
-    pub fn with_fbank(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.fbank = Some(folder.into());
+    /// Sets folders with features of the sound, `<utterance>.npy`, such as MLA's `audio/train_fbank` and
+    /// `audio/test_fbank` or one of
+    /// [`PrepareConfig::save_features`](crate::prepare::PrepareConfig::save_features). A
+    /// [`FeaturesFrontEnd`](crate::manifest::FeaturesFrontEnd) reads them, `[1024, 128]` for MLA's.
+    pub fn with_audio_features<P: Into<PathBuf>>(
+        mut self,
+        folders: impl IntoIterator<Item = P>,
+    ) -> Self {
+        self.audio_features = folders.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Reads tokens in `folder` instead of the words, `text_token/*_token/<utterance>_{token,pm}.npy`, as
+    /// `prepare_tokens` or MLA's script left them there. `TokenFiles` reads them.
+    pub fn with_tokens(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.tokens = Some(folder.into());
         self
     }
 
@@ -168,8 +197,9 @@ impl Iemocap {
     ///
     /// # Errors
     ///
-    /// - [`DatasetError::Layout`] for a session or its label files that are not there, and
-    ///   [`DatasetError::Line`] for a malformed line, an unknown label, an utterance that occurs twice or one
+    /// - [`DatasetError::Layout`] for a session or its label files that are not there, and other classes than those
+    ///   of the labels;
+    /// - [`DatasetError::Line`] for a malformed line, an unknown label, an utterance that occurs twice or one
     ///   with another class on a list;
     /// - [`DatasetError::Incomplete`] for an utterance that lacks a modality, unless
     ///   [`with_incomplete`](Self::with_incomplete) permits it;
@@ -182,14 +212,17 @@ impl Iemocap {
         let corpus = read_corpus(&release)?;
         let lists = read_lists(&self.splits)?;
         let mut inventory = Inventory::new(NAME);
-        for (reason, name) in corpus.notes {
+        for (reason, name) in corpus.missing {
             inventory.add(reason, name);
+        }
+        for id in corpus.repeated {
+            inventory.note("transcribed twice, the first text is taken", id);
         }
         inventory.n_published = Some(match &lists {
             Some(lists) if !self.unlisted_valid => lists.len(),
             _ => self.classes.n_published(),
         });
-        let sources = Sources::new(self, root, &release)?;
+        let sources = Sources::new(self, root, &release, &mut inventory)?;
         let mut rows = vec![];
         let mut left = lists.unwrap_or_default();
         let is_listed = !left.is_empty();
@@ -197,7 +230,7 @@ impl Iemocap {
             let (id, emotion) = (utterance.id(), utterance.labelled.emotion);
             let listed = left.remove(id);
             let Some(class) = self.classes.class(emotion) else {
-                inventory.add(format!("label {emotion} is no class"), id);
+                inventory.leave_out(format!("label {emotion} is no class"), id);
                 continue;
             };
             let split = match &listed {
@@ -205,7 +238,7 @@ impl Iemocap {
                 None if !is_listed => self.own_split(utterance),
                 None if self.unlisted_valid => Some(Split::Valid),
                 None => {
-                    inventory.add("on no list", id);
+                    inventory.leave_out("on no list", id);
                     continue;
                 }
             };
@@ -214,27 +247,68 @@ impl Iemocap {
         for id in left.into_keys() {
             inventory.add("on a list, but not in the corpus", id);
         }
+        let mut folders = sources.folders;
+        let mut text = ColumnKind::Text;
+        if let Some(prepared) = &self.tokens {
+            let tokens = use_tokens(root, prepared, TEXT, &mut rows, &mut inventory)?;
+            folders.extend(tokens.folders);
+            text = ColumnKind::Features;
+        }
+        let audio = if sources.features.is_some() {
+            ColumnKind::Features
+        } else {
+            ColumnKind::Audio
+        };
         let listing = Listing {
             dataset: NAME,
-            source: release,
             folder: root.to_path_buf(),
             columns: vec![
-                ("audio", sources.sound_kind()),
+                ("audio", audio),
                 ("image", ColumnKind::Image),
-                ("text", ColumnKind::Text),
+                ("text", text),
             ],
-            allowed: sources.allowed,
+            allowed: media::elsewhere(root, &folders)?,
             extra: vec!["session", "speaker", "dialog"],
-            classes: self.classes.names()?,
+            classes: self.class_names(&release)?,
+            source: release,
             rows,
         };
         listing.publish(
             inventory,
             self.incomplete,
-            hint,
+            |modality| self.hint(modality).to_string(),
             &self.splits,
             Some("speaker"),
         )
+    }
+
+    fn class_names(&self, release: &Path) -> Result<ClassNames, DatasetError> {
+        let names = self.classes.names()?;
+        let Some(order) = &self.class_order else {
+            return Ok(names);
+        };
+        if order.len() != names.len() || !names.iter().all(|name| order.contains(name)) {
+            let (found, expected) = (order.join(", "), names.join(", "));
+            let problem = format!("the classes are {found}, expected {expected} in any order");
+            return Err(DatasetError::layout(release, problem));
+        }
+        Ok(order.clone())
+    }
+
+    /// How to get a modality.
+    fn hint(&self, modality: &str) -> &'static str {
+        match modality {
+            "image" if self.face_crops.is_some() => {
+                "they are `<frame>_F.jpg` and `.._M.jpg` of the face crops"
+            }
+            "image" => "make the frames by `Iemocap::prepare`",
+            "audio" if self.audio_features.is_empty() => "they are in sentences/wav of the release",
+            "audio" => {
+                "compute the features by `PrepareConfig::save_features`, or name all of their folders"
+            }
+            _ if self.tokens.is_some() => "write the tokens by `Iemocap::prepare_tokens`",
+            _ => "they are in dialog/transcriptions of the release",
+        }
     }
 
     /// The split by fold, unless another one is made of all rows.
@@ -258,141 +332,22 @@ fn split_of(listed: &Listed, id: &str, class: &str) -> Result<Split, DatasetErro
     Err(DatasetError::line(&listed.path, listed.line, problem))
 }
 
-fn hint(modality: &str) -> String {
-    match modality {
-        "image" => "make the frames by `Iemocap::prepare`",
-        "audio" => "they are in sentences/wav of the release",
-        _ => "they are in dialog/transcriptions of the release",
+/// Reads `list.txt` of a folder as a list, as labels and as a transcription, for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz(root: &Path) {
+    let path = root.join("list.txt");
+    let splits = SplitSource::Lists {
+        train: path.clone(),
+        valid: None,
+        test: root.join("iemocap.txt"),
+    };
+    let _ = read_lists(&splits);
+    if let Ok(labels) = labels::read_labels(&path, "Ses01F_impro01") {
+        assert!(
+            labels
+                .iter()
+                .all(|label| label.seconds.1 >= label.seconds.0)
+        );
     }
-    .to_string()
-}
-
-/// Where sound and pictures of utterances are.
-struct Sources {
-    root: PathBuf,
-    /// Without symbolic links, as the folders below; a folder in the root is named from there.
-    real_root: PathBuf,
-    release: PathBuf,
-    prepared: Option<PathBuf>,
-    fbank: Option<PathBuf>,
-    face_crops: Option<PathBuf>,
-    allowed: Vec<PathBuf>,
-}
-
-impl Sources {
-    fn new(options: &Iemocap, root: &Path, release: &Path) -> Result<Self, DatasetError> {
-        let real = |folder: &Path| folder.canonicalize().map_err(DataError::file(folder));
-        let named = |folder: &Option<PathBuf>| folder.as_deref().map(real).transpose();
-        let (fbank, face_crops) = (named(&options.fbank)?, named(&options.face_crops)?);
-        // Frames that are not prepared yet are missing, and an error says so.
-        let prepared = real(&options.prepared_folder(root)).ok();
-        let folders = [&prepared, &fbank, &face_crops];
-        Ok(Self {
-            allowed: [real(release)?]
-                .into_iter()
-                .chain(folders.into_iter().flatten().cloned())
-                .collect(),
-            root: root.to_path_buf(),
-            real_root: real(root)?,
-            release: release.to_path_buf(),
-            prepared,
-            fbank,
-            face_crops,
-        })
-    }
-
-    fn sound_kind(&self) -> ColumnKind {
-        if self.fbank.is_some() {
-            ColumnKind::Features
-        } else {
-            ColumnKind::Audio
-        }
-    }
-
-    fn row(
-        &self,
-        utterance: &Utterance,
-        class: &str,
-        split: Option<Split>,
-        inventory: &mut Inventory,
-    ) -> Result<Row, DatasetError> {
-        let name = &utterance.labelled.name;
-        let sound = match &self.fbank {
-            Some(folder) => self.existing(folder.join(format!("{}.npy", name.id)))?,
-            None => self.sound(utterance, inventory)?,
-        };
-        let image = match (&self.face_crops, &self.prepared) {
-            (Some(folder), _) => self.middle_crop(&folder.join(&name.id), name.speaker)?,
-            (None, Some(folder)) => self.existing(folder.join(frame(utterance)))?,
-            (None, None) => String::new(),
-        };
-        Ok(Row {
-            id: name.id.clone(),
-            line: 0,
-            label: class.to_string(),
-            split,
-            cells: vec![sound, image, utterance.text.clone()],
-            extra: vec![
-                format!("Ses{:02}", name.session),
-                name.speaker_id(),
-                name.dialog.clone(),
-            ],
-        })
-    }
-
-    /// The cell of the released sound; empty if there is none, or nothing in it.
-    fn sound(
-        &self,
-        utterance: &Utterance,
-        inventory: &mut Inventory,
-    ) -> Result<String, DatasetError> {
-        let path = self.release.join(utterance.sound());
-        if !path.is_file() {
-            return Ok(String::new());
-        }
-        if let Some(problem) = sound_problem(&path)? {
-            inventory.add(problem, utterance.id());
-            return Ok(String::new());
-        }
-        self.cell(&path)
-    }
-
-    /// The cell of a path, from the root if it is there.
-    fn cell(&self, path: &Path) -> Result<String, DatasetError> {
-        let inside = path.strip_prefix(&self.root);
-        let inside = inside.or_else(|_| path.strip_prefix(&self.real_root));
-        match inside.unwrap_or(path).to_str() {
-            Some(cell) => Ok(cell.to_string()),
-            None => Err(DatasetError::layout(path, "the path is not in Unicode")),
-        }
-    }
-
-    /// The cell of a file; empty if it is not there.
-    fn existing(&self, path: PathBuf) -> Result<String, DatasetError> {
-        if path.is_file() {
-            self.cell(&path)
-        } else {
-            Ok(String::new())
-        }
-    }
-
-    /// The middle picture of a person in a folder of `<frame>_<person>.jpg`, in the order of frames.
-    fn middle_crop(&self, folder: &Path, person: char) -> Result<String, DatasetError> {
-        if !folder.is_dir() {
-            return Ok(String::new());
-        }
-        let mut names = file_names(folder)?;
-        names.retain(|name| name.ends_with(&format!("_{person}.jpg")));
-        match names.get(names.len() / 2) {
-            Some(name) => self.existing(folder.join(name)),
-            None => Ok(String::new()),
-        }
-    }
-}
-
-/// The frame of an utterance within the folder of prepared files.
-fn frame(utterance: &Utterance) -> PathBuf {
-    let dialog = &utterance.labelled.name.dialog;
-    let file = format!("{}.jpg", utterance.id());
-    Path::new(FRAMES).join(dialog).join(file)
+    let _ = transcripts::read_transcripts(&path);
 }

@@ -1,6 +1,6 @@
-//! Names of dialogs and utterances, `Ses01F_impro01_F000`, and what they tell.
+//! Names of dialogs and utterances, `Ses01F_impro01_F000`.
 
-/// What the name of an utterance or its dialog tells.
+/// The name of an utterance, and what follows from it.
 ///
 /// The letter after the session is that of who wears the markers of the motion capture, not of who speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]

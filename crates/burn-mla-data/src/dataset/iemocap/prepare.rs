@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::corpus::{Utterance, read_corpus, release_folder};
-use super::{Iemocap, frame};
+use super::sources::frame;
+use super::{FRAMES, Iemocap};
 use crate::prepare::{Job, PrepareConfig, PrepareError, PrepareReport};
 use crate::video::{Ffmpeg, Half};
 
@@ -24,7 +25,7 @@ impl Utterance {
 
 impl Iemocap {
     /// Writes a frame of each utterance of the classes: the middle one of the dialog's video between begin and
-    /// end, cut to the half of the speaker. Whoever wears the markers is on the left. Faces are not searched.
+    /// end, cut to the half of the speaker. The one who wears the markers is on the left. Faces are not searched.
     ///
     /// Frames that exist are not written again, so a run that was stopped can be repeated. `progress` is
     /// called with the number of frames done and of all.
@@ -42,7 +43,7 @@ impl Iemocap {
     ) -> Result<PrepareReport, PrepareError> {
         let release = &release_folder(root.as_ref())?;
         let corpus = read_corpus(release)?;
-        let prepared = self.prepared_folder(root.as_ref());
+        let prepared = self.prepared_folder(root.as_ref()).join(FRAMES);
         let wanted = |u: &&Utterance| self.classes.class(u.labelled.emotion).is_some();
         let job = |utterance: &Utterance| {
             let half = if utterance.labelled.name.is_left() {

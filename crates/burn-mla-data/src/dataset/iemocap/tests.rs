@@ -66,8 +66,9 @@ fn the_released_layout_is_read() {
     // Other labels are counted by label, raters and files of macOS are not read.
     let inventory = data.inventory();
     assert_eq!(inventory.n_published, Some(5531));
+    assert!(inventory.reasons.is_empty(), "{inventory}");
     let left: Vec<_> = inventory
-        .reasons
+        .left_out
         .iter()
         .map(|(r, ids)| (r.as_str(), ids.len()))
         .collect();
@@ -398,16 +399,16 @@ fn what_is_not_there_is_named() {
         .with_incomplete(Incomplete::Missing)
         .read(&root)
         .unwrap();
-    let of = |reason: &str| data.inventory().of(reason).to_vec();
+    let named = |reason: &str| data.inventory().of(reason).to_vec();
     assert_eq!(
-        of("dialog without transcription"),
+        named("dialog without transcription"),
         [SampleId::from("Ses02F_impro01")]
     );
     assert_eq!(
-        of("dialog without label file"),
+        named("dialog without label file"),
         [SampleId::from("Ses03M_impro05a")]
     );
-    assert!(of("no text").len() >= 2);
+    assert!(named("no text").len() >= 2);
 
     fs::rename(release.join("Session3"), release.join("Session3x")).unwrap();
     assert!(error(&options, &root).contains("Session3: is not there"));
@@ -494,7 +495,9 @@ fn filter_banks_and_face_crops_of_others_are_used() {
             }
         }
     }
-    let options = Iemocap::new().with_fbank(&fbank).with_face_crops(&crops);
+    let options = Iemocap::new()
+        .with_audio_features([&fbank])
+        .with_face_crops(&crops);
     let data = options.read(&root).unwrap();
     assert!(
         data.modalities()
@@ -510,7 +513,144 @@ fn filter_banks_and_face_crops_of_others_are_used() {
                 .ends_with(&format!("{}.npy", data.id(i)))
         );
     }
-    assert!(error(&Iemocap::new().with_fbank("no/such"), &root).contains("no/such"));
+    let nowhere = Iemocap::new().with_audio_features(["no/such"]);
+    assert!(error(&nowhere, &root).contains("no/such"));
+}
+
+/// MLA's folders: filter banks and tokens of an utterance may be those of another split than its list's.
+#[cfg(feature = "text")]
+#[test]
+fn filter_banks_and_tokens_of_mla_are_in_folders_of_their_splits() {
+    use crate::text::TokenizerConfig;
+
+    let root = miniature();
+    let all = Iemocap::open(&root).unwrap();
+    let folders = ["audio/train_fbank", "audio/test_fbank"].map(|name| root.path().join(name));
+    for (i, folder) in [0, 1].into_iter().zip(&folders) {
+        fs::create_dir_all(folder).unwrap();
+        for sample in (i..all.len()).step_by(2) {
+            fs::write(folder.join(format!("{}.npy", all.id(sample))), "features").unwrap();
+        }
+    }
+    let words: String = (0..all.len())
+        .map(|i| all.text(i, "text").unwrap().to_lowercase() + "\n")
+        .collect();
+    let mut words: Vec<&str> = words.split(|c: char| !c.is_alphanumeric()).collect();
+    words.sort_unstable();
+    words.dedup();
+    let vocabulary = root.path().join("vocab.txt");
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    fs::write(
+        &vocabulary,
+        format!("[PAD]\n[UNK]\n[CLS]\n[SEP]\n{}\n", words.join("\n")),
+    )
+    .unwrap();
+    let tokenizer = TokenizerConfig::new(8).with_special_tokens(false);
+    let tokenizer = tokenizer.word_piece(&vocabulary).unwrap();
+    let config = PrepareConfig::new();
+    let lists = SplitSource::Lists {
+        train: root.path().join("my_train_iemo.txt"),
+        valid: None,
+        test: root.path().join("my_test_iemo.txt"),
+    };
+    let options = Iemocap::new().with_audio_features(&folders);
+    let listed = options
+        .clone()
+        .with_splits(lists)
+        .with_tokens(root.path().join("mla"));
+    let report = listed
+        .prepare_tokens(&root, &tokenizer, &config, |_, _| ())
+        .unwrap();
+    assert_eq!(report.n_written, 24);
+    let tokens = root.path().join("mla/text_token");
+    for split in ["train", "test", "all"] {
+        assert!(tokens.join(format!("{split}_token")).is_dir(), "{split}");
+    }
+    // Read by other splits than those that they were written for.
+    let data = options
+        .with_tokens(root.path().join("mla"))
+        .read(&root)
+        .unwrap();
+    let columns: Vec<_> = data.modalities().map(|(_, kind)| kind).collect();
+    assert_eq!(
+        columns,
+        [
+            ColumnKind::Features,
+            ColumnKind::Image,
+            ColumnKind::Features
+        ]
+    );
+    assert_eq!(data.len(), 24);
+    let report = data.check(|_, _| ()).to_string();
+    assert!(
+        !report.contains("no such file") && !report.contains("unreadable"),
+        "{report}"
+    );
+    assert_eq!(
+        data.text(0, "audio").unwrap(),
+        format!("audio/train_fbank/{}.npy", data.id(0))
+    );
+    let report = listed
+        .prepare_tokens(&root, &tokenizer, &config, |_, _| ())
+        .unwrap();
+    assert_eq!((report.n_written, report.n_present), (0, 24));
+    fs::remove_file(folders[0].join(format!("{}.npy", data.id(0)))).unwrap();
+    let message = error(&listed, &root);
+    assert!(
+        message.contains("compute the features by `PrepareConfig::save_features`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn classes_are_in_the_order_of_gcnet() {
+    let root = miniature();
+    let classes = IemocapClasses::Four.gcnet_names().unwrap();
+    let ours = Iemocap::open(&root).unwrap();
+    let data = Iemocap::new()
+        .with_class_order(classes)
+        .read(&root)
+        .unwrap();
+    let names = |data: &PublishedDataset, i: usize| data.classes()[data.label(i).unwrap()].clone();
+    for i in 0..data.len() {
+        assert_eq!(names(&data, i), names(&ours, i));
+    }
+    assert_eq!(data.classes().label("Sad").unwrap(), 1);
+    let six = IemocapClasses::Six.gcnet_names().unwrap();
+    let message = error(&Iemocap::new().with_class_order(six), &root);
+    assert!(
+        message.ends_with("expected Angry, Happy, Neutral, Sad in any order"),
+        "{message}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn folders_may_be_linked_and_relative() {
+    use std::os::unix::fs::symlink;
+
+    let root = miniature();
+    let outer = root.path();
+    let release = outer.join("IEMOCAP_full_release");
+    fs::create_dir(outer.join("x")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    for (folder, name) in [("Session2", "2"), ("Session3/sentences/wav", "3")] {
+        fs::rename(release.join(folder), elsewhere.path().join(name)).unwrap();
+        symlink(elsewhere.path().join(name), release.join(folder)).unwrap();
+    }
+    fs::rename(outer.join("prepared"), elsewhere.path().join("p")).unwrap();
+    let prepared = elsewhere
+        .path()
+        .join("../")
+        .join(elsewhere.path().file_name().unwrap())
+        .join("p");
+    let data = Iemocap::new().with_prepared(prepared);
+    let data = data.read(outer.join("x/../IEMOCAP_full_release")).unwrap();
+    assert!(
+        data.check(|_, _| ()).is_clean(),
+        "{}",
+        data.check(|_, _| ())
+    );
 }
 
 fn mean(path: &Path) -> [f64; 3] {

@@ -1,12 +1,10 @@
 //! Transcriptions: `dialog/transcriptions/<dialog>.txt`.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use super::name::UtteranceName;
-use crate::dataset::published::DatasetError;
-use crate::error::DataError;
+use crate::dataset::published::{DatasetError, read_bytes};
 
 /// Texts by utterance, and utterances that occur twice; of these the first text stays.
 #[derive(Debug, Default, PartialEq)]
@@ -25,7 +23,7 @@ pub(super) struct Transcripts {
 ///
 /// A file that cannot be read, or a line with a name but without `]:`.
 pub(super) fn read_transcripts(path: &Path) -> Result<Transcripts, DatasetError> {
-    let bytes = fs::read(path).map_err(DataError::file(path))?;
+    let bytes = read_bytes(path)?;
     let content = String::from_utf8_lossy(&bytes);
     let mut transcripts = Transcripts::default();
     for (line, number) in content.trim_start_matches('\u{feff}').lines().zip(1..) {
@@ -50,6 +48,7 @@ pub(super) fn read_transcripts(path: &Path) -> Result<Transcripts, DatasetError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn texts_are_split_once_and_read_whatever_their_bytes() {

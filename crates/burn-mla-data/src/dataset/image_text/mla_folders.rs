@@ -1,15 +1,13 @@
-//! MLA's folders `visual/*_imgs/` and `text_token/*_token/`. A sample is found by its name, in whatever split
-//! its folder is: lists of MLA have samples whose tokens are in another one.
+//! MLA's folders of images, `visual/*_imgs/`. A sample is found by its name, in whatever split its folder is.
 
-use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::dataset::published::{DatasetError, Inventory, Row, file_names};
+use crate::dataset::published::{DatasetError, Inventory, file_names, split_folders};
 
 /// The folder of images within a root.
 const IMAGES: &str = "visual";
-/// The folder of tokens within that of prepared files.
-pub(super) const TOKENS: &str = "text_token";
+/// The reason of files that are no images.
+pub(crate) const NO_IMAGE: &str = "no image by its name";
 
 /// An image of a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +27,21 @@ pub(crate) fn named(file: &str) -> Option<&str> {
     known.iter().any(is_known).then_some(id)
 }
 
-/// The images in `visual/*_imgs/`; `None` without that folder.
-pub(crate) fn images(root: &Path) -> Result<Option<Vec<Named>>, DatasetError> {
+/// The folders `visual/*_imgs` that are there.
+pub(crate) fn image_folders(root: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let folder = root.join(IMAGES);
+    if !folder.is_dir() {
+        return Ok(vec![]);
+    }
+    let folders = split_folders(&folder, "_imgs")?.into_iter();
+    Ok(folders.map(|(_, folder)| folder).collect())
+}
+
+/// The images in `visual/*_imgs/`; `None` without that folder. The inventory gets the files that are no images.
+pub(crate) fn images(
+    root: &Path,
+    inventory: &mut Inventory,
+) -> Result<Option<Vec<Named>>, DatasetError> {
     let folder = root.join(IMAGES);
     if !folder.is_dir() {
         return Ok(None);
@@ -38,76 +49,18 @@ pub(crate) fn images(root: &Path) -> Result<Option<Vec<Named>>, DatasetError> {
     let mut images = vec![];
     for (split, folder) in split_folders(&folder, "_imgs")? {
         for file in file_names(&folder)? {
-            if let Some(id) = named(&file) {
-                images.push(Named {
+            let path = format!("{IMAGES}/{split}_imgs/{file}");
+            match named(&file) {
+                Some(id) => images.push(Named {
                     id: id.to_string(),
-                    path: format!("{IMAGES}/{split}_imgs/{file}"),
+                    path,
                     split: split.clone(),
-                });
+                }),
+                None => inventory.leave_out(NO_IMAGE, path),
             }
         }
     }
     Ok(Some(images))
-}
-
-/// Replaces the first cell of rows, their text, by the file of its ids. Returns the prepared folder as a path that
-/// the cells begin with.
-pub(crate) fn use_tokens(
-    prepared: &Path,
-    rows: &mut [Row],
-    inventory: &mut Inventory,
-) -> Result<PathBuf, DatasetError> {
-    let refused = |problem: &dyn ToString| DatasetError::layout(prepared, problem.to_string());
-    let absolute = std::path::absolute(prepared).map_err(|error| refused(&error))?;
-    let tokens = token_files(&absolute, inventory)?;
-    for row in rows {
-        let path = tokens.get(&row.id).map(|path| path.to_str());
-        let path = path.map(|path| path.ok_or_else(|| refused(&"the path is not in Unicode")));
-        row.cells[0] = path.transpose()?.unwrap_or_default().to_string();
-    }
-    Ok(absolute)
-}
-
-/// The files of ids in `text_token/*_token/`, by sample. One without its padding mask is left out and named.
-fn token_files(
-    prepared: &Path,
-    inventory: &mut Inventory,
-) -> Result<BTreeMap<String, PathBuf>, DatasetError> {
-    let folder = prepared.join(TOKENS);
-    if !folder.is_dir() {
-        let problem = "no prepared tokens are here: write them by `prepare`";
-        return Err(DatasetError::layout(folder, problem));
-    }
-    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for (_, folder) in split_folders(&folder, "_token")? {
-        let names = file_names(&folder)?;
-        let masks = names.iter().filter_map(|name| name.strip_suffix("_pm.npy"));
-        let masks: HashSet<&str> = masks.collect();
-        for name in &names {
-            let Some(id) = name.strip_suffix("_token.npy") else {
-                continue;
-            };
-            let path = folder.join(name);
-            if !masks.contains(id) {
-                inventory.add("tokens without a padding mask", id);
-            } else if let Some(first) = found.insert(id.to_string(), path.clone()) {
-                let problem = format!("`{id}` has tokens in {}, too", first.display());
-                return Err(DatasetError::layout(path, problem));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// The folders whose names end so, with what is before the ending.
-fn split_folders(folder: &Path, ending: &str) -> Result<Vec<(String, PathBuf)>, DatasetError> {
-    let names = file_names(folder)?;
-    let names = names.iter().filter_map(|name| name.strip_suffix(ending));
-    let folders = names.map(|split| {
-        let path = folder.join(format!("{split}{ending}"));
-        (split.to_string(), path)
-    });
-    Ok(folders.filter(|(_, path)| path.is_dir()).collect())
 }
 
 #[cfg(test)]
@@ -116,55 +69,29 @@ mod tests {
 
     use super::*;
 
-    fn write(root: &Path, names: &[&str]) {
-        for name in names {
-            let path = root.join(name);
+    #[test]
+    fn images_are_found_by_name_in_every_split() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let mut inventory = Inventory::new("a set");
+        assert!(images(root, &mut inventory).unwrap().is_none());
+        for name in [
+            "test_imgs/2.jpg",
+            "test_imgs/notes.txt",
+            "train_imgs/1.JPG",
+            "other/3.jpg",
+        ] {
+            let path = root.join("visual").join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "x").unwrap();
         }
-    }
-
-    #[test]
-    fn files_are_found_by_name_in_every_split() {
-        let root = tempfile::tempdir().unwrap();
-        let root = root.path();
-        assert!(images(root).unwrap().is_none());
-        let mut inventory = Inventory::new("a set");
-        let error = token_files(root, &mut inventory).unwrap_err().to_string();
-        assert!(error.contains("text_token: no prepared tokens"), "{error}");
-        write(
-            root,
-            &[
-                "visual/test_imgs/2.jpg",
-                "visual/test_imgs/notes.txt",
-                "visual/train_imgs/1.JPG",
-                "visual/other/3.jpg",
-                "text_token/dev_token/2_token.npy",
-                "text_token/dev_token/2_pm.npy",
-                "text_token/train_token/1_token.npy",
-                "text_token/train_token/1_pm.npy",
-                "text_token/train_token/3_token.npy",
-            ],
-        );
-        let found = images(root).unwrap().unwrap();
+        let found = images(root, &mut inventory).unwrap().unwrap();
         let found: Vec<(&str, &str)> = found.iter().map(|n| (&*n.id, &*n.split)).collect();
         assert_eq!(found, [("2", "test"), ("1", "train")]);
-        let tokens = token_files(root, &mut inventory).unwrap();
-        assert_eq!(tokens.keys().collect::<Vec<_>>(), ["1", "2"]);
-        assert!(tokens["2"].ends_with("text_token/dev_token/2_token.npy"));
-        let lacking = inventory.of("tokens without a padding mask");
-        assert_eq!(lacking.len(), 1);
-        write(
-            root,
-            &[
-                "text_token/dev_token/1_token.npy",
-                "text_token/dev_token/1_pm.npy",
-            ],
-        );
-        let error = token_files(root, &mut inventory).unwrap_err().to_string();
-        assert!(
-            error.contains("train_token/1_token.npy: `1` has tokens in "),
-            "{error}"
+        let left_out = inventory.of(NO_IMAGE);
+        assert_eq!(
+            (left_out.len(), left_out[0].as_str()),
+            (1, "visual/test_imgs/notes.txt")
         );
     }
 }

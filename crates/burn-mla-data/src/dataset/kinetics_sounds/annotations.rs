@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::clip::{Clip, Entry};
+use super::clip::{Clip, Entry, Place};
 use super::{KineticsSounds, OtherFolders, TestPart, classes};
 use crate::dataset::published::{DatasetError, Inventory, file_names, read_columns};
 use crate::dataset::{ClassNames, Split};
@@ -64,7 +64,7 @@ pub(super) fn entries(
         return Err(DatasetError::layout(first, problem));
     }
     for folder in others {
-        inventory.add("a folder of another class", name(&folder));
+        inventory.leave_out("a folder of another class", name(&folder));
     }
     Ok(entries)
 }
@@ -85,13 +85,14 @@ pub(super) fn part_folders(root: &Path, part: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-fn annotated(
+pub(super) fn annotated(
     path: &Path,
     classes: &ClassNames,
     split: Split,
     entries: &mut Vec<Entry>,
 ) -> Result<(), DatasetError> {
     let columns = ["youtube_id", "time_start"];
+    let file = Place::file(path);
     for row in read_columns(path, &columns, &["label", "time_end"])? {
         let [video, start, label, end] = row.cells.try_into().unwrap_or_default();
         let refused = |problem: String| DatasetError::line(path, row.line, problem);
@@ -120,6 +121,7 @@ fn annotated(
             time(&end),
             class,
             Some(split),
+            file.line(row.line),
         ));
     }
     Ok(())
@@ -133,18 +135,20 @@ fn of_folders(
     entries: &mut Vec<Entry>,
     others: &mut Vec<PathBuf>,
 ) -> Result<(), DatasetError> {
-    for name in file_names(folder)? {
-        let path = folder.join(&name);
+    for class_name in file_names(folder)? {
+        let path = folder.join(&class_name);
         if !path.is_dir() {
             continue;
         }
-        let Some(class) = classes::find(classes, &name) else {
+        let Some(class) = classes::find(classes, &class_name) else {
             others.push(path);
             continue;
         };
+        let place = Place::file(&path);
         for name in file_names(&path)? {
+            // Other names are those of `Videos::unnamed`.
             if let Some((clip, end)) = super::disk::clip_of(&name) {
-                entries.push(Entry::new(clip, end, class, Some(split)));
+                entries.push(Entry::new(clip, end, class, Some(split), place.clone()));
             }
         }
     }

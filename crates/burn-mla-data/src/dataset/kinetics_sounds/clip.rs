@@ -1,6 +1,9 @@
 //! Clips of Kinetics-400 and their names.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::dataset::published::Inventory;
 use crate::dataset::{DatasetError, Split};
@@ -23,10 +26,19 @@ pub(super) struct Entry {
     pub(super) end: u32,
     pub(super) class: String,
     pub(super) split: Option<Split>,
+    pub(super) place: Place,
+}
+
+/// The list, or the file or folder, that has a clip.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    path: Arc<PathBuf>,
+    /// Counted from 1; 0 for a file of a folder.
+    line: u32,
 }
 
 /// Seconds of a clip whose end is not known.
-const LENGTH: u32 = 10;
+pub(super) const LENGTH: u32 = 10;
 
 impl Clip {
     /// The identity of a video: 11 characters, of which the first may be `-`.
@@ -53,18 +65,73 @@ impl Clip {
     }
 }
 
+impl Clip {
+    /// The entries of a map that are of the same video.
+    pub(super) fn of_video<'a, T>(
+        &self,
+        map: &'a BTreeMap<Self, T>,
+    ) -> impl Iterator<Item = (&'a Self, &'a T)> + use<'a, T> {
+        let at = |start| Self {
+            video: self.video.clone(),
+            start,
+        };
+        map.range(at(0)..=at(u32::MAX))
+    }
+}
+
 fn seconds(text: &str) -> Option<u32> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()
 }
 
+impl Place {
+    pub(super) fn file(path: &Path) -> Self {
+        Self {
+            path: Arc::new(path.to_path_buf()),
+            line: 0,
+        }
+    }
+
+    /// A line of the file.
+    pub(super) fn line(&self, line: u32) -> Self {
+        let path = self.path.clone();
+        Self { path, line }
+    }
+
+    fn refuse(&self, problem: String) -> DatasetError {
+        if self.line == 0 {
+            DatasetError::layout(self.path.as_path(), problem)
+        } else {
+            DatasetError::line(&self.path, self.line, problem)
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "on line {} of ", self.line)?;
+        } else {
+            f.write_str("in ")?;
+        }
+        write!(f, "{}", self.path.display())
+    }
+}
+
 impl Entry {
-    pub(super) fn new(clip: Clip, end: Option<u32>, class: &str, split: Option<Split>) -> Self {
+    pub(super) fn new(
+        clip: Clip,
+        end: Option<u32>,
+        class: &str,
+        split: Option<Split>,
+        place: Place,
+    ) -> Self {
         Self {
             end: end.unwrap_or(clip.start.saturating_add(LENGTH)),
             clip,
             class: class.to_string(),
             split,
+            place,
         }
     }
 
@@ -75,26 +142,39 @@ impl Entry {
     }
 }
 
-/// The entries without those of a clip that an earlier one has; the inventory has their names. `refuse` makes an
-/// error of a clip of two splits.
+/// The entries without those of a clip that an earlier one has; the inventory has their names.
+///
+/// # Errors
+///
+/// A clip of two classes, and one of two splits unless `allows_splits`, as of the parts of Kinetics-400.
 pub(super) fn distinct(
     entries: Vec<Entry>,
     inventory: &mut Inventory,
-    refuse: impl Fn(&Entry) -> Option<DatasetError>,
+    allows_splits: bool,
 ) -> Result<Vec<Entry>, DatasetError> {
-    let mut splits: HashMap<Clip, Option<Split>> = HashMap::new();
-    let mut kept = vec![];
+    let mut places: HashMap<Clip, usize> = HashMap::new();
+    let mut kept: Vec<Entry> = vec![];
     for entry in entries {
-        match splits.get(&entry.clip) {
-            Some(split) if *split == entry.split => inventory.add("listed twice", entry.name()),
-            Some(_) => match refuse(&entry) {
-                Some(error) => return Err(error),
-                None => inventory.add("listed in two splits", entry.name()),
-            },
-            None => {
-                splits.insert(entry.clip.clone(), entry.split);
-                kept.push(entry);
-            }
+        let Some(first) = places.get(&entry.clip).map(|&at| &kept[at]) else {
+            places.insert(entry.clip.clone(), kept.len());
+            kept.push(entry);
+            continue;
+        };
+        let name = entry.name();
+        if first.class != entry.class {
+            let problem = format!(
+                "`{name}` is `{}`, but `{}` {}",
+                entry.class, first.class, first.place
+            );
+            return Err(entry.place.refuse(problem));
+        }
+        if first.split == entry.split {
+            inventory.leave_out("listed twice", name);
+        } else if allows_splits {
+            inventory.leave_out("listed in two splits", name);
+        } else {
+            let problem = format!("`{name}` is also {}, in another split", first.place);
+            return Err(entry.place.refuse(problem));
         }
     }
     Ok(kept)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::classes;
-use super::clip::{Clip, Entry, distinct};
+use super::clip::{Clip, Entry, Place, distinct};
 use crate::dataset::published::{DatasetError, Inventory, read_lines};
 use crate::dataset::{ClassNames, Split, SplitSource};
 
@@ -27,17 +27,18 @@ pub(super) fn read(
             entries.extend(read_list(path, classes, split)?);
         }
     }
-    let refuse = |entry: &Entry| {
-        let problem = format!("`{}` is also on a list of another split", entry.name());
-        Some(DatasetError::layout(test, problem))
-    };
-    distinct(entries, inventory, refuse).map(Some)
+    distinct(entries, inventory, false).map(Some)
 }
 
-fn read_list(path: &Path, classes: &ClassNames, split: Split) -> Result<Vec<Entry>, DatasetError> {
+pub(super) fn read_list(
+    path: &Path,
+    classes: &ClassNames,
+    split: Split,
+) -> Result<Vec<Entry>, DatasetError> {
     let mut entries = vec![];
+    let file = Place::file(path);
     for line in read_lines(path)? {
-        let parsed = parse(&line.text, classes, split);
+        let parsed = parse(&line.text, classes, split, file.line(line.number));
         entries.push(parsed.map_err(|problem| DatasetError::line(path, line.number, problem))?);
     }
     if entries.is_empty() {
@@ -48,7 +49,7 @@ fn read_list(path: &Path, classes: &ClassNames, split: Split) -> Result<Vec<Entr
 
 /// `<name>,10,<class>` as in OGM-GE, `<class>,10,<name>` as its loader reads it, either with spaces as in
 /// BalanceBenchmark, or `<name>.mp4 <class>` as in MLA.
-fn parse(line: &str, classes: &ClassNames, split: Split) -> Result<Entry, String> {
+fn parse(line: &str, classes: &ClassNames, split: Split, place: Place) -> Result<Entry, String> {
     let expected = || {
         format!(
             "`{line}` is neither like `<id>_<start>_<end>,10,<class>`, nor like `<class>,10,<id>_<start>`, nor \
@@ -86,5 +87,5 @@ fn parse(line: &str, classes: &ClassNames, split: Split) -> Result<Entry, String
         let last = classes.len().saturating_sub(1);
         format!("unknown class `{class}`: expected a number up to {last}, or a name of the list of classes")
     })?;
-    Ok(Entry::new(clip, end, known, Some(split)))
+    Ok(Entry::new(clip, end, known, Some(split), place))
 }

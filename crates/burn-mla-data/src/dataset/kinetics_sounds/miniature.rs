@@ -7,7 +7,7 @@ use rand::rngs::ChaCha12Rng;
 use rand::{Rng, RngExt};
 
 use super::ClassList;
-use super::clip::{Clip, Entry};
+use super::clip::{Clip, Entry, Place};
 use crate::dataset::Split;
 use crate::dataset::miniature::{
     Container, Miniature, MiniatureError, save_clip, save_frames, tone, write,
@@ -41,7 +41,10 @@ pub fn write_miniature(root: &Path, options: &Miniature) -> Result<(), Miniature
                 video: video(number, &mut numbers),
                 start: numbers.random_range(0..300),
             };
-            entries.push((label, Entry::new(clip, None, class, Some(split))));
+            entries.push((
+                label,
+                Entry::new(clip, None, class, Some(split), Place::default()),
+            ));
         }
     }
     for (at, (label, entry)) in entries.iter().enumerate() {

@@ -47,7 +47,7 @@ pub enum TestPart {
     Validation,
 }
 
-/// What becomes of folders of classes that are not on the list of classes.
+/// How folders of classes that are not on the list of classes are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OtherFolders {
     /// An error names them: the list of classes is another one, or a name has changed.
@@ -153,13 +153,13 @@ impl KineticsSounds {
         self
     }
 
-    /// Sets what becomes of folders of classes that are not on the list.
+    /// Sets how folders of classes that are not on the list are read.
     pub fn with_other_folders(mut self, other_folders: OtherFolders) -> Self {
         self.other_folders = other_folders;
         self
     }
 
-    /// Sets what becomes of clips without sound or frames.
+    /// Sets how clips without sound or frames are read.
     pub fn with_incomplete(mut self, incomplete: Incomplete) -> Self {
         self.incomplete = incomplete;
         self
@@ -208,19 +208,21 @@ impl KineticsSounds {
         if self.splits != SplitSource::Official {
             entries.iter_mut().for_each(|entry| entry.split = None);
         }
-        distinct(entries, inventory, |_| None)
+        distinct(entries, inventory, true)
     }
 
     /// Reads the data set below `root`. Media files are looked for, not opened.
     ///
     /// The inventory has the annotated or listed clips that are not on the disk, the prepared clips that are on
-    /// no list, and the videos without sound.
+    /// no list, the videos without sound, files that are named like no clip, and a note on sound that is shorter
+    /// than 10 seconds by its header.
     ///
     /// # Errors
     ///
     /// - [`DatasetError::Layout`] without annotations and folders of classes, for a folder that is not a class,
     ///   and for a class without a clip on the disk;
-    /// - [`DatasetError::Line`] for a malformed line of an annotation or list;
+    /// - [`DatasetError::Line`] for a malformed line of an annotation or list, a clip with two classes, and one on
+    ///   the lists of two splits;
     /// - [`DatasetError::Incomplete`] for clips without a modality, unless `incomplete` allows them;
     /// - [`DatasetError::Manifest`] for splits that cannot be made.
     pub fn read(&self, root: impl AsRef<Path>) -> Result<PublishedDataset, DatasetError> {
@@ -230,6 +232,9 @@ impl KineticsSounds {
         let entries = self.entries(root, &classes, &mut inventory)?;
         inventory.n_published = Some(entries.len());
         let videos = Videos::look(root)?;
+        for name in &videos.unnamed {
+            inventory.leave_out(media::UNNAMED, name.as_str());
+        }
         let prepared = Prepared::look(self, root, &mut inventory)?;
         let mut left = prepared.clips();
         let mut rows = vec![];
@@ -241,20 +246,23 @@ impl KineticsSounds {
                 inventory.add("not on the disk", id);
                 continue;
             }
-            if prepared.silent.contains(&entry.clip) {
+            if prepared.is_silent(&entry.clip) {
                 inventory.add("a video without sound", id.as_str());
+            }
+            if prepared.is_short(&entry.clip) {
+                inventory.note("sound shorter than 10 seconds", id.as_str());
             }
             rows.push(Row {
                 id,
-                line: 0,
                 label: entry.class,
                 split: entry.split,
                 cells,
                 extra: vec![entry.clip.video],
+                ..Row::default()
             });
         }
         for Clip { video, start } in left {
-            inventory.add("on no list", format!("{video}_{start:06}"));
+            inventory.leave_out("on no list", format!("{video}_{start:06}"));
         }
         check_classes(root, &classes, &rows)?;
         let audio = if self.audio_features.is_empty() {
@@ -304,4 +312,16 @@ fn check_classes(root: &Path, classes: &ClassNames, rows: &[Row]) -> Result<(), 
         without.join(", ")
     );
     Err(DatasetError::layout(root, problem))
+}
+
+/// Reads `list.txt` of a folder as a list of clips and as annotations, for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz(root: &Path) {
+    let classes = ClassList::default().classes();
+    let path = root.join("list.txt");
+    let mut entries = lists::read_list(&path, &classes, super::Split::Train).unwrap_or_default();
+    let _ = annotations::annotated(&path, &classes, super::Split::Test, &mut entries);
+    for entry in entries {
+        assert!(classes.label(&entry.class).is_ok() && entry.end >= entry.clip.start);
+    }
 }

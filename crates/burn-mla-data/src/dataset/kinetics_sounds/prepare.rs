@@ -1,5 +1,7 @@
 //! Sound and frames of the videos of Kinetics-Sounds.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use burn_mla::atomic_file;
@@ -21,8 +23,9 @@ impl KineticsSounds {
     /// Writes sound and frames of the videos of the classes: `<prepared>/audio/<clip>.wav` with 16 kHz, all channels
     /// mixed to one, and `<prepared>/Image-01-FPS/<clip>/` with one frame for each second.
     ///
-    /// A video without sound gets an empty `<clip>.no-audio` instead of its sound, and the inventory of
-    /// [`read`](Self::read) names it. Existing files are kept. `progress` is called with the number of files
+    /// A video without sound gets a file `<clip>.no-audio` instead of its sound, until another video is in its place; the
+    /// inventory of [`read`](Self::read) names it. Existing files are kept, and files of other names among the videos
+    /// are ignored and listed. `progress` is called with the number of files
     /// done and of all.
     ///
     /// # Errors
@@ -49,7 +52,8 @@ impl KineticsSounds {
             jobs.push(Job::new(name.as_str(), frames, move |folder: &Path| {
                 ffmpeg.extract_frames_to(video, folder).map(drop)
             }));
-            if !silent.contains(&entry.clip) {
+            let mark = silent.get(&entry.clip);
+            if !mark.is_some_and(|mark| is_of(mark, video)) {
                 let wav = prepared.join("audio").join(format!("{name}.wav"));
                 jobs.push(Job::new(name, wav, move |wav: &Path| {
                     sound(ffmpeg, video, wav)
@@ -59,18 +63,40 @@ impl KineticsSounds {
         if jobs.is_empty() {
             return Err(DatasetError::layout(root, "no video of the classes was found").into());
         }
-        config.run(&jobs, progress)
+        let mut report = config.run(&jobs, progress)?;
+        report.ignored = videos.unnamed.clone();
+        Ok(report)
     }
 }
 
+/// Whether a mark of no sound is that of a video, by its size.
+fn is_of(mark: &Path, video: &Path) -> bool {
+    let size = || {
+        fs::metadata(video)
+            .ok()
+            .map(|found| found.len().to_string())
+    };
+    fs::read_to_string(mark).is_ok_and(|marked| Some(marked) == size())
+}
+
 fn sound(ffmpeg: &Ffmpeg, video: &Path, wav: &Path) -> Result<(), BoxError> {
+    let mark = wav.with_extension(NO_AUDIO);
     match ffmpeg.extract_audio(video, wav, Some(SAMPLE_RATE), Some(1)) {
         Err(error) if has_no_sound(&error) => {
-            let mark = wav.with_extension(NO_AUDIO);
-            atomic_file::write(&mark, b"").map_err(DataError::file(&mark))?;
+            let size = fs::metadata(video).map_err(DataError::file(video))?.len();
+            let size = size.to_string();
+            atomic_file::write(&mark, size.as_bytes()).map_err(DataError::file(&mark))?;
             Ok(())
         }
-        result => Ok(result?),
+        result => {
+            result?;
+            match fs::remove_file(&mark) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    Err(DataError::file(&mark)(error).into())
+                }
+                _ => Ok(()),
+            }
+        }
     }
 }
 

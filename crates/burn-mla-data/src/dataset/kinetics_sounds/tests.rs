@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use tempfile::TempDir;
 
 use super::{ClassList, KineticsSounds, OtherFolders, TestPart, write_miniature};
-use crate::audio::AudioFrontEndConfig;
+use crate::audio::{AudioFrontEndConfig, Waveform};
 use crate::dataset::miniature::Miniature;
 use crate::dataset::{ClassNames, Incomplete, PublishedDataset, Split, SplitSource};
 use crate::manifest::{Shares, TrainAndTest};
@@ -59,6 +59,23 @@ fn a_miniature_is_read_and_batched() {
     let clips = kinetics().read(root).unwrap();
     assert_eq!(counts(&clips), [6, 3, 3]);
     assert!(clips.inventory().is_complete(), "{}", clips.inventory());
+    // Those of the miniature have 2.2 seconds.
+    assert_eq!(
+        clips.inventory().of("sound shorter than 10 seconds").len(),
+        12
+    );
+    let whole = root
+        .join("prepared/audio")
+        .join(format!("{}.wav", clips.id(1)));
+    Waveform::new(vec![0.5; 159_000], 1, 16_000)
+        .unwrap()
+        .save_wav(&whole)
+        .unwrap();
+    let noted = kinetics().read(root).unwrap();
+    assert_eq!(
+        noted.inventory().of("sound shorter than 10 seconds").len(),
+        11
+    );
     assert_eq!(clips.classes(), &three());
     let id = clips.id(0);
     assert!(id.as_str().starts_with('-'), "{id}");
@@ -146,8 +163,17 @@ fn lists_of_ogm_are_read_in_every_form() {
     let train = fs::read_to_string(root.join("my_train.txt")).unwrap();
     let both = error(train.lines().next().unwrap());
     assert!(
-        both.contains("is also on a list of another split"),
+        both.contains("my_test.txt:4: `") && both.ends_with("my_train.txt, in another split"),
         "{both}"
+    );
+    // A clip with two classes.
+    let first = text.lines().next().unwrap();
+    let other = format!("{}2", first.strip_suffix(char::is_numeric).unwrap());
+    let two = error(&other);
+    assert!(
+        two.contains("my_test.txt:4: `")
+            && two.contains("is `bowling`, but `blowing nose` on line 1 of "),
+        "{two}"
     );
     // A deleted video, and a line that occurs twice.
     let twice = text.lines().next().unwrap();
@@ -158,6 +184,57 @@ fn lists_of_ogm_are_read_in_every_form() {
         "abcdefghijk_000001_000011"
     );
     assert_eq!(clips.inventory().of("listed twice").len(), 1);
+}
+
+#[test]
+fn splits_are_written_and_read_back() {
+    let root = miniature();
+    let root = root.path();
+    let shares = SplitSource::Grouped(Shares::new(0.25, 0.25, 7));
+    let clips = kinetics().with_splits(shares).read(root).unwrap();
+    let path = root.join("splits.csv");
+    clips.save_splits(&path, |_, _| ()).unwrap();
+    let again = kinetics()
+        .with_splits(SplitSource::File(path))
+        .read(root)
+        .unwrap();
+    for split in Split::ALL {
+        assert_eq!(again.samples(split), clips.samples(split));
+    }
+}
+
+#[test]
+fn features_and_frames_may_lie_in_folders_of_different_splits() {
+    let root = miniature();
+    let root = root.path();
+    let clips = kinetics().read(root).unwrap();
+    let folders = ["audio/train_fbank", "audio/test_fbank"].map(|name| root.join(name));
+    let audio = AudioFrontEndConfig::mla_fbank().init().unwrap();
+    for (folder, samples) in folders.iter().zip([[0, 1], [10, 11]]) {
+        let config = PrepareConfig::new();
+        let part = clips.subset(&samples);
+        config
+            .save_features(&part, "audio", &audio, folder, |_, _| ())
+            .unwrap();
+    }
+    let frames = root.join("visual/test_imgs");
+    fs::create_dir_all(&frames).unwrap();
+    fs::rename(
+        root.join("prepared/Image-01-FPS"),
+        frames.join("Image-01-FPS"),
+    )
+    .unwrap();
+    let options = kinetics()
+        .with_audio_features(&folders)
+        .with_incomplete(Incomplete::LeaveOut);
+    let found = options.read(root).unwrap();
+    let ids: Vec<_> = (0..found.len()).map(|sample| found.id(sample)).collect();
+    assert_eq!(ids, [0, 1, 10, 11].map(|sample| clips.id(sample)));
+    let report = found.check(|_, _| ()).to_string();
+    assert!(
+        !report.contains("no such file") && !report.contains("unreadable"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -256,8 +333,16 @@ fn classes_are_those_of_the_list_not_of_the_disk() {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(format!("{}.mp4", annotated.id(sample))), "x").unwrap();
     }
+    fs::write(root.join("videos/val/bowling/notes.txt"), "x").unwrap();
     let clips = kinetics().read(root).unwrap();
     assert_eq!(counts(&clips), [6, 3, 3]);
+    let unnamed = clips
+        .inventory()
+        .of("the name is not that of a published clip");
+    assert_eq!(
+        (unnamed.len(), unnamed[0].as_str()),
+        (1, "bowling/notes.txt")
+    );
     for sample in 0..clips.len() {
         let same = annotated.find(clips.id(sample).as_str()).unwrap();
         assert_eq!(clips.label(sample), annotated.label(same));
@@ -342,6 +427,29 @@ fn clips_without_sound_or_frames_are_named() {
     assert!(!report.contains("unreadable"), "{report}");
 }
 
+#[cfg(unix)]
+#[test]
+fn folders_may_be_linked_and_relative() {
+    use std::os::unix::fs::symlink;
+
+    let outer = tempfile::tempdir().unwrap();
+    let outer = outer.path();
+    let set = outer.join("set");
+    write_miniature(&set, &options()).unwrap();
+    fs::create_dir(outer.join("x")).unwrap();
+    fs::rename(set.join("prepared"), outer.join("p")).unwrap();
+    let relative = kinetics().with_prepared(outer.join("x/../p"));
+    let relative = relative.read(outer.join("x/../set")).unwrap();
+    symlink(outer.join("p"), set.join("prepared")).unwrap();
+    for clips in [relative, kinetics().read(&set).unwrap()] {
+        let report = clips.check(|_, _| ()).to_string();
+        assert!(
+            !report.contains("no such file") && !report.contains("unreadable"),
+            "{report}"
+        );
+    }
+}
+
 #[test]
 #[ignore = "needs ffmpeg"]
 fn videos_are_prepared_with_replacements_and_without_sound() {
@@ -398,6 +506,31 @@ fn videos_are_prepared_with_replacements_and_without_sound() {
         clips.inventory().of("a video without sound")[0].as_str(),
         silent
     );
+    // A copy of the video that has sound: it is prepared, and no longer named.
+    let whole = clips.id(0);
+    fs::copy(
+        root.join("replacement/replacement_for_corrupted_k400")
+            .join(format!("{whole}.mp4")),
+        &video,
+    )
+    .or_else(|_| fs::copy(root.join("train").join(format!("{whole}.mp4")), &video))
+    .unwrap();
+    let report = prepare().unwrap();
+    assert_eq!((report.n_written, report.n_present), (1, 17), "{report}");
+    let mark = root
+        .join("prepared/audio")
+        .join(format!("{silent}.no-audio"));
+    assert!(!mark.exists());
+    let again = kinetics().read(root).unwrap();
+    assert!(again.inventory().of("a video without sound").is_empty());
+    // An empty folder of frames is no preparation.
+    let frames = root.join("prepared/Image-01-FPS").join(whole.as_str());
+    fs::remove_dir_all(&frames).unwrap();
+    fs::create_dir(&frames).unwrap();
+    fs::write(root.join("train/notes.txt"), "x").unwrap();
+    let report = prepare().unwrap();
+    assert_eq!((report.n_written, report.n_present), (1, 17), "{report}");
+    assert_eq!(report.ignored, ["train/notes.txt"]);
     // int(29.97) is 29.
     let frames = root.join("prepared/Image-01-FPS").join(&silent);
     assert!(frames.join("00029.jpg").exists() && frames.join("00058.jpg").exists());

@@ -27,7 +27,7 @@ impl Container {
     }
 }
 
-/// Writes frames as a preparation leaves them: one a second, named by its index at `rate` frames a second.
+/// Writes frames as a preparation leaves them: one per second, named by its index at `rate` frames a second.
 pub(crate) fn save_frames(
     folder: &Path,
     class: usize,

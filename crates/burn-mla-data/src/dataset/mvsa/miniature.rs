@@ -9,8 +9,8 @@ use crate::dataset::miniature::{
     Miniature, MiniatureError, picture, save_jpeg, save_vocabulary, sentence, write,
 };
 
-/// Writes a miniature to `root`: the label file, pictures, texts, and `vocab.txt` for a WordPiece tokenizer, which the
-/// published set does not have.
+/// Writes a miniature to `root`: the label file, pictures, texts, lists as MLA has them (`my_train_mvsa.txt`,
+/// `my_test_mvsa.txt`), and `vocab.txt` for a WordPiece tokenizer, which the published set does not have.
 ///
 /// IDs have gaps. `n_per_class` pairs of each sentiment agree; beside them there are a pair of each of the six
 /// disagreeing cases, and the files of a pair without labels. One text is in Windows-1252, and one in 15 is a
@@ -33,9 +33,15 @@ pub fn write_miniature(root: &Path, options: &Miniature) -> Result<(), Miniature
     }
     let mut rows = String::from("ID\ttext,image\r\n");
     let mut texts: Vec<String> = vec![];
+    let mut lists = [String::new(), String::new()];
     for (n, (text, image)) in pairs.into_iter().enumerate() {
         let id = id(n);
         rows += &format!("{id}\t{},{}\r\n", text.name(), image.name());
+        if text == image {
+            // The last third of each sentiment is for the test.
+            let is_test = n >= 3 * (options.n_per_class - options.n_per_class / 3);
+            lists[usize::from(is_test)] += &format!("{id}.jpg {}\n", text.name());
+        }
         let numbers = &mut options.numbers(&id.to_string());
         // Its first text has the same sentiment: agreeing pairs come in threes.
         let tweet = match n % 15 {
@@ -53,6 +59,8 @@ pub fn write_miniature(root: &Path, options: &Miniature) -> Result<(), Miniature
     let numbers = &mut options.numbers(&unlabelled.to_string());
     save_pair(root, unlabelled, b"no label", Sentiment::Neutral, numbers)?;
     write(&root.join("labelResultAll.txt"), rows)?;
+    write(&root.join("my_train_mvsa.txt"), &lists[0])?;
+    write(&root.join("my_test_mvsa.txt"), &lists[1])?;
     save_vocabulary(&root.join("vocab.txt"), texts.iter().map(String::as_str))
 }
 

@@ -11,13 +11,13 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "text")]
-use super::image_text::prepare_tokens;
-use super::image_text::{List, images, named, order_of_appearance, read_lists, use_tokens};
+use super::image_text::{List, image_folders, images, named, order_of_appearance, read_lists};
 use super::published::{
     DatasetError, Incomplete, Inventory, Listing, PublishedDataset, Row, SplitSource, file_names,
-    read_text,
+    media, read_text, use_tokens,
 };
+#[cfg(feature = "text")]
+use super::published::{TokenText, prepare_tokens};
 use super::{ClassNames, Split};
 use crate::manifest::{ColumnKind, Shares};
 #[cfg(feature = "text")]
@@ -104,13 +104,14 @@ impl Mvsa {
         self
     }
 
-    /// Sets where splits come from. Lists bring their own labels; pairs that are on none are left out and counted.
+    /// Sets where splits come from. Lists bring their own labels, which must be those of the rule; pairs that are on
+    /// none are left out and counted.
     pub fn with_splits(mut self, splits: SplitSource) -> Self {
         self.splits = splits;
         self
     }
 
-    /// Sets what becomes of pairs without an image or a text.
+    /// Sets how pairs without an image or a text are read.
     pub fn with_incomplete(mut self, incomplete: Incomplete) -> Self {
         self.incomplete = incomplete;
         self
@@ -155,19 +156,20 @@ impl Mvsa {
     ///
     /// - [`DatasetError::Layout`] for a missing file or folder and for other classes than the three;
     /// - [`DatasetError::Line`] for MVSA-Multiple, a malformed row, an unknown label, an ID that occurs twice, and a
-    ///   label of a list that contradicts the rule;
+    ///   pair of a list that has another label by the rule, or none;
     /// - [`DatasetError::Incomplete`] with [`Incomplete::Refuse`];
     /// - [`DatasetError::NoSuchSplit`] for [`SplitSource::Official`];
     /// - [`DatasetError::Manifest`], [`DatasetError::Data`] for files that cannot be read.
     pub fn read(&self, root: impl AsRef<Path>) -> Result<PublishedDataset, DatasetError> {
         let root = root.as_ref();
         let mut inventory = Inventory::new(NAME);
-        let mut rows = self.rows(root, &mut inventory)?;
-        let mut allowed = vec![root.join("data"), root.join("visual")];
-        allowed.retain(|folder| folder.is_dir());
+        let mut rows = self.rows(root, &mut inventory)?.0;
+        let mut folders = image_folders(root)?;
+        folders.push(root.join("data"));
         let mut kind = ColumnKind::Text;
         if let Some(prepared) = &self.prepared {
-            allowed.push(use_tokens(prepared, &mut rows, &mut inventory)?);
+            let tokens = use_tokens(root, prepared, 0, &mut rows, &mut inventory)?;
+            folders.extend(tokens.folders);
             kind = ColumnKind::Features;
         }
         let has_lines = rows.iter().any(|row| row.line > 0);
@@ -180,7 +182,7 @@ impl Mvsa {
             dataset: NAME,
             source,
             folder: root.to_path_buf(),
-            allowed,
+            allowed: media::elsewhere(root, &folders)?,
             columns: vec![("text", kind), ("image", ColumnKind::Image)],
             extra: vec!["text_label", "image_label", TWEET],
             classes: self.classes(root)?,
@@ -193,11 +195,11 @@ impl Mvsa {
     /// Writes the tokens of all texts, as MLA's script does: `text_token/<split>_token/` in the prepared folder, or
     /// in `<root>/prepared` without one; `all` is the split of samples that are on no list. Read them by
     /// [`with_prepared`](Self::with_prepared) and [`TokenFiles`](crate::text::TokenFiles). Texts are padded to the
-    /// length of the tokenizer; what is there stays.
+    /// length of the tokenizer. Tokens that are there stay, in whatever split their folder is.
     ///
     /// # Errors
     ///
-    /// [`PrepareError`](prepare::PrepareError).
+    /// [`PrepareError`](prepare::PrepareError), also for a folder with tokens of another tokenizer or other texts.
     #[cfg(feature = "text")]
     pub fn prepare(
         &self,
@@ -207,10 +209,16 @@ impl Mvsa {
         progress: impl FnMut(usize, usize),
     ) -> Result<prepare::PrepareReport, prepare::PrepareError> {
         let root = root.as_ref();
-        let rows = self.rows(root, &mut Inventory::new(NAME))?;
+        let (rows, of_lists) = self.rows(root, &mut Inventory::new(NAME))?;
         let prepared = self.prepared.clone();
         let prepared = prepared.unwrap_or_else(|| root.join("prepared"));
-        prepare_tokens(&rows, &prepared, tokenizer, config, progress)
+        let texts: Vec<_> = rows.iter().map(|row| TokenText::of(row, 0)).collect();
+        let form = if of_lists {
+            "of lists"
+        } else {
+            "of the data set"
+        };
+        prepare_tokens(&texts, form, &prepared, tokenizer, config, progress)
     }
 
     fn classes(&self, root: &Path) -> Result<ClassNames, DatasetError> {
@@ -228,18 +236,25 @@ impl Mvsa {
         Ok(classes.clone())
     }
 
-    /// Rows with a text and an image.
-    fn rows(&self, root: &Path, inventory: &mut Inventory) -> Result<Vec<Row>, DatasetError> {
+    /// Rows with a text and an image, and whether the texts are those of lists.
+    fn rows(
+        &self,
+        root: &Path,
+        inventory: &mut Inventory,
+    ) -> Result<(Vec<Row>, bool), DatasetError> {
         let lists = read_lists(&self.splits)?;
         let labels = self.labels(root, lists.is_empty())?;
-        let found = Found::new(root)?;
+        let found = Found::new(root, inventory)?;
         if lists.is_empty() {
             inventory.n_published = Some(self.rule.n_published());
-            self.labelled_rows(labels, &found, inventory)
-        } else {
-            inventory.n_published = Some(lists.iter().map(|list| list.samples.len()).sum());
-            self.listed_rows(&lists, labels, &found, inventory)
+            let rows = self.labelled_rows(labels, &found, inventory)?;
+            return Ok((rows, false));
         }
+        let mut listed = lists.iter().flat_map(|list| &list.samples);
+        let of_lists = listed.any(|sample| sample.text.is_some());
+        inventory.n_published = Some(lists.iter().map(|list| list.samples.len()).sum());
+        let rows = self.listed_rows(&lists, labels, &found, inventory)?;
+        Ok((rows, of_lists))
     }
 
     /// The label file; lists do without one.
@@ -275,7 +290,7 @@ impl Mvsa {
                     let text = found.text(&id)?;
                     rows.push(found.row(id, label.name(), None, text, Some(pair)));
                 }
-                None => inventory.add("left out by the rule of labels", id),
+                None => inventory.leave_out("by the rule of labels", id),
             }
         }
         Ok(rows)
@@ -298,17 +313,17 @@ impl Mvsa {
                 let label = listed.label.as_str();
                 let known = Sentiment::parse(label).map_err(refused)?;
                 let pair = labels.get(&listed.id).copied();
-                let by_rule = pair.and_then(|pair| self.rule.label(pair.text, pair.image));
-                if let (Some(pair), Some(expected)) = (pair, by_rule)
-                    && expected != known
-                {
-                    return Err(refused(format!(
-                        "`{}` is {label}, but {} by line {} of {LABELS} and the rule `{:?}`",
-                        listed.id,
-                        expected.name(),
-                        pair.line,
-                        self.rule
-                    )));
+                if let Some(pair) = pair {
+                    let by_rule = self.rule.label(pair.text, pair.image);
+                    if by_rule != Some(known) {
+                        return Err(refused(format!(
+                            "`{}` is {label}, but {} by line {} of {LABELS} and the rule `{:?}`",
+                            listed.id,
+                            by_rule.map_or("left out", Sentiment::name),
+                            pair.line,
+                            self.rule
+                        )));
+                    }
                 }
                 let text = match &listed.text {
                     Some(text) => text.trim().to_string(),
@@ -333,7 +348,7 @@ struct Found {
 }
 
 impl Found {
-    fn new(root: &Path) -> Result<Self, DatasetError> {
+    fn new(root: &Path, inventory: &mut Inventory) -> Result<Self, DatasetError> {
         let data = root.join("data");
         let (mut found, mut texts) = (BTreeMap::new(), BTreeSet::new());
         if data.is_dir() {
@@ -342,9 +357,11 @@ impl Found {
                     insert(&mut found, root, id, format!("data/{file}"))?;
                 } else if let Some(id) = file.strip_suffix(".txt") {
                     texts.insert(id.to_string());
+                } else {
+                    inventory.leave_out("no image or text by its name", format!("data/{file}"));
                 }
             }
-        } else if let Some(images) = images(root)? {
+        } else if let Some(images) = images(root, inventory)? {
             for image in images {
                 insert(&mut found, root, &image.id, image.path)?;
             }
@@ -374,7 +391,7 @@ impl Found {
         let on_disk = self.images.keys().chain(&self.texts);
         let unknown: BTreeSet<&String> = on_disk.filter(|id| !known.contains(id)).collect();
         for id in unknown {
-            inventory.add(reason, id.as_str());
+            inventory.leave_out(reason, id.as_str());
         }
     }
 
@@ -386,19 +403,20 @@ impl Found {
         text: String,
         pair: Option<Labels>,
     ) -> Row {
-        let of = |label: fn(Labels) -> Sentiment| pair.map_or("", |pair| label(pair).name());
+        let name = |label: fn(Labels) -> Sentiment| pair.map_or("", |pair| label(pair).name());
         let words = tweet(&text);
         Row {
             label: label.to_string(),
             line: pair.filter(|_| split.is_none()).map_or(0, |pair| pair.line),
             split,
             extra: vec![
-                of(|pair| pair.text).to_string(),
-                of(|pair| pair.image).to_string(),
+                name(|pair| pair.text).to_string(),
+                name(|pair| pair.image).to_string(),
                 if words.is_empty() { id.clone() } else { words },
             ],
             cells: vec![text, self.images.get(&id).cloned().unwrap_or_default()],
             id,
+            is_published_so: false,
         }
     }
 }
@@ -434,4 +452,13 @@ fn tweet(text: &str) -> String {
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Reads `list.txt` of a folder as labels, for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz(root: &Path) {
+    if let Ok(labels) = labels::read(&root.join("list.txt")) {
+        let distinct: HashSet<u32> = labels.iter().map(|labels| labels.id).collect();
+        assert_eq!(distinct.len(), labels.len());
+    }
 }

@@ -42,9 +42,15 @@ fn a_rule_joins_the_labels() {
         (MvsaRule::Image, 24),
     ] {
         let pairs = Mvsa::new().with_rule(rule).read(root.path()).unwrap();
-        let left_out = pairs.inventory().of("left out by the rule of labels");
+        let left_out = pairs.inventory().of("by the rule of labels");
         assert_eq!((pairs.len(), left_out.len()), (n, 24 - n));
         assert_eq!(pairs.inventory().n_published, Some(rule.n_published()));
+        // Pairs that the rule leaves out are not missing.
+        assert!(
+            pairs.inventory().reasons.is_empty(),
+            "{}",
+            pairs.inventory()
+        );
         // 25 IDs with a gap after every fourth.
         assert_eq!(pairs.inventory().of("no label")[0].as_str(), "31");
         assert_eq!(
@@ -94,11 +100,52 @@ fn a_tweet_and_its_retweet_are_in_one_split() {
 }
 
 #[test]
+fn splits_are_written_and_read_back() {
+    let root = miniature();
+    let pairs = Mvsa::open(root.path()).unwrap();
+    let path = root.path().join("splits.csv");
+    pairs.save_splits(&path, |_, _| ()).unwrap();
+    let again = Mvsa::new().with_splits(SplitSource::File(path));
+    let again = again.read(root.path()).unwrap();
+    for split in Split::ALL {
+        assert_eq!(again.samples(split), pairs.samples(split));
+    }
+}
+
+#[cfg(all(unix, feature = "text"))]
+#[test]
+fn folders_may_be_linked_and_relative() {
+    use crate::prepare::PrepareConfig;
+    use crate::text::TokenizerConfig;
+
+    let outer = tempfile::tempdir().unwrap();
+    let outer = outer.path();
+    let set = outer.join("set");
+    write_miniature(&set, &Miniature::default()).unwrap();
+    fs::create_dir(outer.join("x")).unwrap();
+    fs::rename(set.join("data"), outer.join("scratch")).unwrap();
+    std::os::unix::fs::symlink(outer.join("scratch"), set.join("data")).unwrap();
+    let root = outer.join("x/../set");
+    let tokenizer = TokenizerConfig::new(8)
+        .word_piece(set.join("vocab.txt"))
+        .unwrap();
+    let mvsa = Mvsa::new().with_prepared(outer.join("x/../tokens"));
+    let report = mvsa.prepare(&root, &tokenizer, &PrepareConfig::new(), |_, _| ());
+    assert_eq!(report.unwrap().n_written, 18);
+    let report = mvsa.read(&root).unwrap().check(|_, _| ()).to_string();
+    assert!(
+        !report.contains("no such file") && !report.contains("unreadable"),
+        "{report}"
+    );
+}
+
+#[test]
 fn missing_files_are_named() {
     let root = miniature();
     let root = root.path();
     fs::remove_file(root.join("data/2.jpg")).unwrap();
     write(root, "data/4.txt", " \n");
+    write(root, "data/notes.md", "x");
     assert_eq!(
         error(&Mvsa::new(), root),
         "1 of 18 samples have no text, such as 4: leave them out by `Incomplete::LeaveOut`"
@@ -111,6 +158,8 @@ fn missing_files_are_named() {
         (pairs.len(), pairs.inventory().of("no image")[0].as_str()),
         (16, "2")
     );
+    let other = pairs.inventory().of("no image or text by its name");
+    assert_eq!(other[0].as_str(), "data/notes.md");
     write(root, "data/6.png", "x");
     let twice = error(&Mvsa::new(), root);
     assert_eq!(twice, "ROOT/data/6.png: `data/6.jpg` is of the same pair");
@@ -184,6 +233,19 @@ fn lists_bring_their_labels() {
         error(&listed, root),
         "ROOT/train:2: `2` is negative, but neutral by line 3 of labelResultAll.txt and the rule `Agree`"
     );
+    // A pair of another rule: 23 is the first whose labels disagree.
+    write(root, "train", "3.jpg positive\n23.jpg negative\n");
+    assert_eq!(
+        error(&listed, root),
+        "ROOT/train:2: `23` is negative, but left out by line 20 of labelResultAll.txt and the rule `Agree`"
+    );
+    let merged = listed
+        .clone()
+        .with_rule(MvsaRule::Merge)
+        .read(root)
+        .unwrap();
+    assert_eq!(merged.len(), 3);
+    write(root, "train", "3.jpg positive\n2.jpg negative\n");
     fs::remove_file(root.join(LABELS)).unwrap();
     assert_eq!(listed.read(root).unwrap().len(), 3);
     write(root, "train", "3.jpg happy\n");
@@ -228,8 +290,33 @@ fn tokens_of_another_split_folder_are_found() {
     let root = root.path();
     let config = TokenizerConfig::new(8).with_special_tokens(false);
     let tokenizer = config.word_piece(root.join("vocab.txt")).unwrap();
-    let report = Mvsa::new().prepare(root, &tokenizer, &PrepareConfig::new(), |_, _| ());
-    assert_eq!(report.unwrap().n_written, 18);
+    let prepare = |options: Mvsa| {
+        let report = options.prepare(root, &tokenizer, &PrepareConfig::new(), |_, _| ());
+        let report = report.unwrap();
+        (report.n_written, report.n_present)
+    };
+    assert_eq!(prepare(Mvsa::new()), (18, 0));
+    // Of samples in other splits, and with one that has no tokens yet.
+    write(root, "train.txt", "1.jpg negative\n2.jpg neutral\n");
+    write(root, "test.txt", "3.jpg positive\n29.jpg positive\n");
+    let lists = || SplitSource::Lists {
+        train: root.join("train.txt"),
+        valid: None,
+        test: root.join("test.txt"),
+    };
+    let merged = || Mvsa::new().with_rule(MvsaRule::Merge).with_splits(lists());
+    assert_eq!(prepare(merged()), (1, 3));
+    let path = root.join("prepared/text_token/test_token/29_pm.npy");
+    assert!(path.is_file());
+    // The mask of a text is lost: both files are written again.
+    fs::remove_file(&path).unwrap();
+    assert_eq!(prepare(merged()), (1, 3));
+    let pairs = merged()
+        .with_prepared(root.join("prepared"))
+        .read(root)
+        .unwrap();
+    assert_eq!(pairs.len(), 4);
+    fs::remove_dir_all(root.join("prepared/text_token/test_token")).unwrap();
     // As MLA's folders: a sample of its test list whose files are those of the validation part.
     let prepared = root.join("prepared");
     fs::rename(
@@ -242,13 +329,8 @@ fn tokens_of_another_split_folder_are_found() {
     fs::rename(root.join("data.bak"), root.join("visual/dev_imgs")).unwrap();
     write(root, "train.txt", "1.jpg negative\n2.jpg neutral\n");
     write(root, "test.txt", "3.jpg positive\n");
-    let lists = SplitSource::Lists {
-        train: root.join("train.txt"),
-        valid: None,
-        test: root.join("test.txt"),
-    };
     let pairs = Mvsa::new()
-        .with_splits(lists)
+        .with_splits(lists())
         .with_prepared(prepared)
         .read(root)
         .unwrap();

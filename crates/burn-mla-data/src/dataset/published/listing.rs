@@ -18,6 +18,8 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<String>,
     /// A value for each extra column, such as the speaker.
     pub(crate) extra: Vec<String>,
+    /// Whether the sample was published without what it lacks.
+    pub(crate) is_published_so: bool,
 }
 
 /// Samples in a fixed order, whatever order the disk lists them in.
@@ -95,15 +97,34 @@ impl Listing {
                 });
             }
             for row in lacking() {
-                inventory.add(format!("no {name}"), row.id.as_str());
+                let (reason, id) = (format!("no {name}"), row.id.as_str());
+                match incomplete {
+                    _ if !row.is_published_so => inventory.add(reason, id),
+                    Incomplete::LeaveOut => inventory.leave_out(reason, id),
+                    _ => inventory.note(reason, id),
+                }
             }
         }
         let keep = |row: &Row| match incomplete {
             Incomplete::LeaveOut => row.cells.iter().all(|cell| !cell.is_empty()),
             _ => row.cells.iter().any(|cell| !cell.is_empty()),
         };
+        // A modality that no sample has was not prepared, or is in another folder.
+        let has = |at: usize| self.rows.iter().any(|row| !row.cells[at].is_empty());
+        let absent = (0..self.columns.len()).find(|&at| !has(at));
+        let (n_samples, first) = (self.rows.len(), self.rows.first().map(|row| row.id.clone()));
         self.rows.retain(keep);
         if self.rows.is_empty() {
+            if let (Some(at), Some(first)) = (absent, first) {
+                let modality = self.columns[at].0;
+                return Err(DatasetError::Incomplete {
+                    n: n_samples,
+                    n_samples,
+                    modality: modality.to_string(),
+                    first: SampleId::from(first),
+                    hint: hint(modality),
+                });
+            }
             let problem = format!("no sample of {} was found", self.dataset);
             return Err(DatasetError::layout(&self.source, problem));
         }

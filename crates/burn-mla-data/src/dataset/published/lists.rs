@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Component, Path};
 
 use super::DatasetError;
+use crate::ContentType;
 use crate::error::DataError;
 
 /// A line of a list, without its line end.
@@ -27,8 +28,19 @@ pub(crate) fn read_lines(path: &Path) -> Result<Vec<Line>, DatasetError> {
 
 /// The text of a file; see [`decode_text`].
 pub(crate) fn read_text(path: &Path) -> Result<String, DatasetError> {
+    Ok(decode_text(&read_bytes(path)?).into_owned())
+}
+
+/// The content of a text file, which a pointer of git-lfs has not.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {
     let bytes = fs::read(path).map_err(DataError::file(path))?;
-    Ok(decode_text(&bytes).into_owned())
+    match ContentType::detect(&bytes) {
+        pointer @ ContentType::GitLfsPointer => {
+            let problem = format!("{pointer}; run `git lfs pull`");
+            Err(DatasetError::layout(path, problem))
+        }
+        _ => Ok(bytes),
+    }
 }
 
 /// Text in UTF-8, or else in Windows-1252, in which every byte is a character; without a byte-order mark.
@@ -98,6 +110,11 @@ mod tests {
         assert!(lines(b"").is_empty());
         let error = read_lines(&folder.path().join("none")).unwrap_err();
         assert!(error.to_string().contains("none: "), "{error}");
+        fs::write(&path, "version https://git-lfs.github.com/spec/v1\noid x\n").unwrap();
+        let error = read_lines(&path).unwrap_err().to_string();
+        let expected =
+            "list.csv: a git-lfs pointer, whose content was not downloaded; run `git lfs pull`";
+        assert!(error.ends_with(expected), "{error}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{DatasetError, Inventory, file_names};
 use crate::ContentType;
@@ -14,6 +14,9 @@ const SUSPICIOUS: u64 = 1024;
 
 /// The folder of frames that MLA, OGM-GE and [`Ffmpeg::extract_frames`](crate::video::Ffmpeg::extract_frames) write.
 pub(crate) const FRAMES: &str = "Image-01-FPS";
+
+/// The reason of files that are named like no sample.
+pub(crate) const UNNAMED: &str = "the name is not that of a published clip";
 
 /// What the samples of a modality are on the disk.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +45,7 @@ pub(crate) fn find<K: Ord>(
                 continue;
             };
             let Some(key) = key(stem) else {
-                inventory.add("the name is not that of a published clip", name);
+                inventory.leave_out(UNNAMED, name);
                 continue;
             };
             match media.defect(&path)? {
@@ -102,29 +105,58 @@ pub(crate) fn frame_folders(root: &Path, prepared: &Path) -> Vec<PathBuf> {
     [vec![prepared.join(FRAMES)], of_mla.to_vec()].concat()
 }
 
-/// A path as the cell of a manifest in `root`: relative, or absolute where it is elsewhere.
+/// The path of an existing file as the cell of a manifest in `root`: relative, or absolute where it is elsewhere.
+///
+/// Links and `..` in the folder of the file are resolved where it is named otherwise than from the root, as a manifest
+/// refuses `..`. The file keeps its name.
 pub(crate) fn cell(root: &Path, path: &Path) -> Result<String, DatasetError> {
-    let absolute = |path: &Path| std::path::absolute(path).map_err(DataError::file(path));
-    let (root, path) = (absolute(root)?, absolute(path)?);
-    let cell = path.strip_prefix(&root).unwrap_or(&path);
+    let is_plain = |inside: &&Path| {
+        inside
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+    };
+    let cell = match path.strip_prefix(root).ok().filter(is_plain) {
+        Some(inside) => inside.to_path_buf(),
+        None => {
+            let (folder, name) = (path.parent(), path.file_name());
+            let real_path = real(folder.unwrap_or(path))?.join(name.unwrap_or_default());
+            let inside = real_path.strip_prefix(real(root)?).map(Path::to_path_buf);
+            inside.unwrap_or(real_path)
+        }
+    };
     let text = cell.to_str();
     Ok(text
-        .ok_or_else(|| DatasetError::layout(&path, "the path is not in Unicode"))?
+        .ok_or_else(|| DatasetError::layout(path, "the path is not in Unicode"))?
         .to_string())
 }
 
-/// The folders among these that are there and not in `root`, as a manifest allows them.
-pub(crate) fn elsewhere(root: &Path, folders: &[PathBuf]) -> Result<Vec<PathBuf>, DatasetError> {
-    let absolute = |path: &Path| std::path::absolute(path).map_err(DataError::file(path));
-    let root = absolute(root)?;
-    let mut others = vec![];
-    for folder in folders.iter().filter(|folder| folder.is_dir()) {
-        let folder = absolute(folder)?;
-        if !folder.starts_with(&root) {
-            others.push(folder);
+/// The folders among these that are there and that are not in `root`, by their names or by links, as a manifest
+/// allows them.
+pub(crate) fn elsewhere(
+    root: &Path,
+    folders: impl IntoIterator<Item = impl AsRef<Path>>,
+) -> Result<Vec<PathBuf>, DatasetError> {
+    let mut known = vec![real(root)?];
+    for folder in folders {
+        let folder = folder.as_ref();
+        if folder.is_dir() {
+            let folder = real(folder)?;
+            if !known.iter().any(|known| folder.starts_with(known)) {
+                known.push(folder);
+            }
         }
     }
-    Ok(others)
+    Ok(known.split_off(1))
+}
+
+/// A path without links and `..`; that of this folder if it is empty.
+fn real(path: &Path) -> Result<PathBuf, DatasetError> {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    Ok(path.canonicalize().map_err(DataError::file(path))?)
 }
 
 #[cfg(test)]
@@ -160,24 +192,55 @@ mod tests {
         let found = find(&folders, Media::Frames, key, &mut inventory).unwrap();
         assert_eq!(found, BTreeMap::from([(12, b.join("12"))]));
         let expected = "Test: 0 samples\n  a folder without frames: 1 (13)\n  a git-lfs pointer, whose \
-                        content was not downloaded: 1 (5)\n  an empty file: 1 (4)\n  the name is not that of \
-                        a published clip: 1 (x.wav)";
+                        content was not downloaded: 1 (5)\n  an empty file: 1 (4)\n  left out: the name is not \
+                        that of a published clip: 1 (x.wav)";
         assert_eq!(inventory.to_string(), expected);
     }
 
     #[test]
     fn cells_are_relative_within_the_root() {
-        let root = Path::new("/data/set");
+        let outer = tempfile::tempdir().unwrap();
+        let outer = outer.path().canonicalize().unwrap();
+        let root = outer.join("set");
+        for folder in ["set/a/b", "other/c"] {
+            fs::create_dir_all(outer.join(folder)).unwrap();
+        }
+        let cell = |root: &Path, path: &str| super::cell(root, &outer.join(path)).unwrap();
+        assert_eq!(cell(&root, "set/a/b.wav"), "a/b.wav");
+        assert_eq!(cell(&root, "set/a/../a/b.wav"), "a/b.wav");
+        assert_eq!(cell(&outer.join("other/../set"), "set/a/b.wav"), "a/b.wav");
+        let elsewhere = outer.join("other/c/d.npy");
+        for path in ["other/c/d.npy", "set/../other/c/d.npy"] {
+            assert_eq!(cell(&root, path), elsewhere.to_str().unwrap());
+        }
+        let folders = ["set/a", "set/none", "set/../other/c", "other/c"].map(|f| outer.join(f));
+        let outside = super::elsewhere(&root, &folders).unwrap();
+        assert_eq!(outside, [outer.join("other/c")]);
+        // Relative to this folder.
         assert_eq!(
-            cell(root, Path::new("/data/set/a/b.wav")).unwrap(),
-            "a/b.wav"
+            super::cell(Path::new("src"), Path::new("src/../src/x")).unwrap(),
+            "x"
         );
-        assert_eq!(cell(root, Path::new("/data/b.wav")).unwrap(), "/data/b.wav");
-        let here = std::env::current_dir().unwrap();
-        let outside = elsewhere(
-            Path::new("src"),
-            &[PathBuf::from("src"), PathBuf::from(".")],
+        assert_eq!(
+            super::cell(Path::new("."), Path::new("src/x")).unwrap(),
+            "src/x"
         );
-        assert_eq!(outside.unwrap(), [std::path::absolute(here).unwrap()]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn linked_folders_are_allowed() {
+        let outer = tempfile::tempdir().unwrap();
+        let outer = outer.path().canonicalize().unwrap();
+        let (root, scratch) = (outer.join("set"), outer.join("scratch"));
+        fs::create_dir_all(&root).unwrap();
+        fs::create_dir_all(scratch.join("wav")).unwrap();
+        std::os::unix::fs::symlink(&scratch, root.join("prepared")).unwrap();
+        let wav = root.join("prepared/wav");
+        assert_eq!(
+            cell(&root, &wav.join("1.wav")).unwrap(),
+            "prepared/wav/1.wav"
+        );
+        assert_eq!(elsewhere(&root, [&wav]).unwrap(), [scratch.join("wav")]);
     }
 }

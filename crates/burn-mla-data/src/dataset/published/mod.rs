@@ -8,6 +8,7 @@ mod listing;
 mod lists;
 pub(crate) mod media;
 mod options;
+mod tokens;
 
 use std::ops::Deref;
 
@@ -20,7 +21,10 @@ pub use options::{Incomplete, SplitSource};
 
 pub(crate) use columns::read_columns;
 pub(crate) use listing::{Listing, Row};
-pub(crate) use lists::{Line, file_names, read_lines, read_text, safe_name};
+pub(crate) use lists::{Line, file_names, read_bytes, read_lines, read_text, safe_name};
+#[cfg(feature = "text")]
+pub(crate) use tokens::{TokenText, prepare_tokens};
+pub(crate) use tokens::{split_folders, use_tokens};
 
 /// A published data set as it lies on the disk: its samples, and what is missing.
 ///

@@ -27,7 +27,7 @@ pub enum SplitSource {
     File(PathBuf),
 }
 
-/// What becomes of samples that lack a modality.
+/// How samples that lack a modality are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Incomplete {
     /// An error names the first of them and counts the others.

@@ -272,7 +272,7 @@ fn a_model_trains_and_predicts_where_no_sample_of_a_batch_has_a_modality() {
             .unwrap()
             .in_order(8, &device)
             .unwrap();
-        let config = FitConfig::new(12)
+        let config = FitConfig::new(40)
             .with_progress(false)
             .with_learning_rate(0.01);
         let fitted = fit(model, train, valid.clone(), &config).unwrap();

