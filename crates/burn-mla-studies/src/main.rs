@@ -4,9 +4,11 @@ mod calibration;
 mod cells;
 mod charts;
 mod compare;
+mod comparison;
 mod distinct;
 mod emoji;
 mod fusion;
+mod missing;
 mod paired;
 mod projectors;
 mod reliability;
@@ -45,6 +47,8 @@ enum Study {
     Emoji(emoji::Arguments),
     /// All fusion rules, calibrated or not, clean and corrupted
     Fusion(fusion::Arguments),
+    /// Baselines for missing modalities at missing rates, on emoji and on views of digits
+    Missing(missing::Arguments),
     /// All projector rules
     Projectors(projectors::Arguments),
     /// Projector rules in long runs in f32, against f64
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Study::Compare(arguments) => compare::main(arguments),
         Study::Emoji(arguments) => return emoji::main(arguments),
         Study::Fusion(arguments) => fusion::main(arguments),
+        Study::Missing(arguments) => missing::main(arguments),
         Study::Projectors(arguments) => projectors::main(arguments),
         Study::Stability(arguments) => {
             stability::main(&arguments);

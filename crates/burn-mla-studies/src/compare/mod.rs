@@ -11,7 +11,6 @@
 //! interrupted run resumes from its last epoch.
 
 mod cell;
-mod comparison;
 mod figures;
 mod fit;
 mod gap;

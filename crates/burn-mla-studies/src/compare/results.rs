@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::compare::cell::{Cells, Key, Missing, Outcome, Row};
-use crate::compare::comparison::{Comparison, compare};
 use crate::compare::fit::Budget;
 use crate::compare::methods::{ALL, Method};
 use crate::compare::plan::{
     MISSING_RATES, OTHER_MISSING_RATES, Plan, WITH_MISSING, WITH_OTHER_MISSING,
 };
+use crate::comparison::{Comparison, compare};
 use crate::report::{self, Score, Scores};
 use crate::spread::Spread;
 use burn_mla_data::dataset::emoji::Modality;

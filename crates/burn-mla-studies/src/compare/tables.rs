@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::compare::comparison::Comparison;
 use crate::compare::results::{Against, Curve, Results, Set, is_ours};
+use crate::comparison::Comparison;
 use crate::spread::Spread;
 use crate::summary::{self, Row};
 

@@ -1,0 +1,48 @@
+//! Passes over training data, as all models of the study are trained.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn_mla::loader::TrainingData;
+use burn_mla::method::MultimodalMethod;
+
+const WEIGHT_DECAY: f32 = 0.01;
+
+/// A model in training, without checkpoints: it takes seconds.
+pub struct Training<M: MultimodalMethod> {
+    pub model: M,
+    optimizer: ModuleOptimizer,
+    learning_rates: ModuleLrScheduler,
+    loader: Arc<dyn DataLoader<M::TrainingInput>>,
+}
+
+impl<M: MultimodalMethod> Training<M> {
+    pub fn new(
+        model: M,
+        train: impl Into<TrainingData<M::Inputs>>,
+        learning_rates: impl Into<ModuleLrScheduler>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let loader = model.training_loader(train.into().batches)?.loader;
+        let optimizer = AdamWConfig::new().with_weight_decay(WEIGHT_DECAY);
+        Ok(Self {
+            model,
+            optimizer: optimizer.init(),
+            learning_rates: learning_rates.into(),
+            loader,
+        })
+    }
+
+    /// Trains on all batches once.
+    pub fn pass(&mut self) -> Result<(), Box<dyn Error>> {
+        for input in self.loader.iter() {
+            let output = self.model.try_train_step(input?)?;
+            let rates = self.learning_rates.step();
+            self.model
+                .try_update(&mut self.optimizer, rates, output.grads)?;
+        }
+        Ok(())
+    }
+}
