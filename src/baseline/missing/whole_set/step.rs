@@ -194,6 +194,10 @@ impl<E: Encoders<Inputs: Clone + Sync> + 'static, H: WholeSetHead> MultimodalMet
         MultimodalMethod::check_restored(&self.joint)
     }
 
+    fn is_selectable(&self) -> bool {
+        self.joint.is_selectable()
+    }
+
     fn try_train_step(&self, input: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
         match input {
             WholeSetInput::Batch(batch) => self.try_step(batch),
