@@ -1,4 +1,4 @@
-//! What the raters agreed on, of `processedResults/tabulatedVotes.csv`.
+//! Agreement and ratings of the raters, from `processedResults/tabulatedVotes.csv`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +24,7 @@ const LEVELS: [&str; 6] = [
     "meanNeutralResp",
     "meanSadResp",
 ];
-/// The values of [`COLUMNS`] by clip; none without the file. An empty value is one that nobody gave.
+/// The values of [`COLUMNS`] by clip; empty without the file. A value is empty if no rater gave one.
 pub(super) fn read(root: &Path) -> Result<BTreeMap<Clip, [String; 6]>, DatasetError> {
     let path = root.join("processedResults").join("tabulatedVotes.csv");
     let mut ratings: BTreeMap<Clip, [Option<String>; 6]> = BTreeMap::new();

@@ -385,7 +385,7 @@ fn features_and_frames_may_lie_in_folders_of_different_splits() {
         error.to_string().contains("were made by another recipe"),
         "{error}"
     );
-    // As MLA's script leaves them: nobody knows by which front end.
+    // MLA's script writes no recipe.
     fs::remove_file(train.join("front_end.json")).unwrap();
     let error = config
         .save_features(&half, "audio", &front_end, &train, |_, _| ())

@@ -295,7 +295,7 @@ impl Iemocap {
         Ok(order.clone())
     }
 
-    /// How to get a modality.
+    /// Advice for a modality that no sample has.
     fn hint(&self, modality: &str) -> &'static str {
         match modality {
             "image" if self.face_crops.is_some() => {

@@ -11,7 +11,7 @@ use crate::dataset::published::media::{self, Media};
 use crate::dataset::published::{DatasetError, Inventory, Row, file_names};
 use crate::error::DataError;
 
-/// Where sound and pictures of utterances are.
+/// Files of the sound and the pictures of utterances.
 pub(super) struct Sources {
     root: PathBuf,
     release: PathBuf,

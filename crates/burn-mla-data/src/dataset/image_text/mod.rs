@@ -1,5 +1,5 @@
-//! What data sets of images and texts share: lists of MLA, MMBT and QMF, MLA's folders of images, MMBT's form of
-//! texts.
+//! Parts that data sets of images and texts share: the lists of MLA, MMBT and QMF, MLA's image folders, and MMBT's
+//! text form.
 
 mod lists;
 mod mla_folders;

@@ -138,12 +138,12 @@ impl Prepared {
             .collect()
     }
 
-    /// Whether the video of a clip has no sound.
+    /// Whether the video of a clip has no audio.
     pub(super) fn is_silent(&self, clip: &Clip) -> bool {
         self.silent.contains(clip) && !self.audio.contains_key(clip)
     }
 
-    /// Whether the sound of a clip is known to be shorter than the clips of Kinetics-400 are, by its header.
+    /// Whether the header of a clip's audio file says that it is shorter than 10 seconds.
     #[cfg(feature = "audio")]
     pub(super) fn is_short(&self, clip: &Clip) -> bool {
         let path = self

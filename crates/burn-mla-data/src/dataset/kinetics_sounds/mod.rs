@@ -47,7 +47,7 @@ pub enum TestPart {
     Validation,
 }
 
-/// How folders of classes that are not on the list of classes are read.
+/// Handling of class folders that are not on the class list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OtherFolders {
     /// An error names them: the list of classes is another one, or a name has changed.
