@@ -226,3 +226,67 @@ impl<E: Encoders<Inputs: Clone + Sync> + 'static, H: WholeSetHead> MultimodalMet
         self.joint.try_evaluate(batch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Module;
+    use burn::tensor::{Device, Tensor};
+
+    use super::*;
+    use crate::baseline::{
+        Cca, CcaConfig, Fit, JointConfig, JointHead, JointLogits, ModalityFeatures, PassPlan,
+        WholeSamples,
+    };
+    use crate::encoder::{MlpEncoder, MlpEncoderConfig};
+
+    /// A head in an early stage of its training.
+    #[derive(Module, Debug)]
+    struct Early {
+        cca: Cca,
+    }
+
+    impl JointHead for Early {
+        fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
+            self.cca.fuse(features)
+        }
+
+        fn unimodal(&self, features: &ModalityFeatures, modality: usize) -> Tensor<2> {
+            self.cca.unimodal(features, modality)
+        }
+
+        fn is_selectable(&self) -> bool {
+            false
+        }
+
+        fn n_classes(&self) -> usize {
+            self.cca.n_classes()
+        }
+
+        fn check(&self, d_features: &[usize]) -> Result<()> {
+            self.cca.check(d_features)
+        }
+    }
+
+    impl WholeSetHead for Early {
+        fn pass(&self) -> PassPlan {
+            self.cca.pass()
+        }
+
+        fn fit(&self, samples: &WholeSamples) -> Result<Fit> {
+            self.cca.fit(samples)
+        }
+    }
+
+    fn model<H: WholeSetHead>(head: H) -> WholeSet<Vec<MlpEncoder>, H> {
+        let encoder = || MlpEncoderConfig::new(3, 2).init(&Device::flex()).unwrap();
+        let joint = JointConfig::new().init(vec![encoder(), encoder()], head);
+        WholeSet::new(joint.unwrap())
+    }
+
+    #[test]
+    fn the_head_decides_whether_a_validation_counts() {
+        let cca = CcaConfig::new(vec![2, 2], 2).init(&Device::flex()).unwrap();
+        assert!(model(cca.clone()).is_selectable());
+        assert!(!model(Early { cca }).is_selectable());
+    }
+}
