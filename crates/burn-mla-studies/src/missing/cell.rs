@@ -18,6 +18,15 @@ pub struct Group {
     pub seed: u64,
 }
 
+/// How long a training may take. All methods have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Most passes over the data.
+    pub epochs: usize,
+    /// Validations in a row without a better accuracy that end a training.
+    pub patience: usize,
+}
+
 /// The key of a run: what is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Key {
@@ -25,7 +34,8 @@ pub struct Key {
     pub group: Group,
     pub method: Method,
     pub trial: Trial,
-    pub epochs: usize,
+    #[serde(flatten)]
+    pub budget: Budget,
 }
 
 /// Scores of the fused prediction, in 0..1, and its mean negative log-likelihood in nats.

@@ -7,8 +7,8 @@
 //! All methods get the same features: encoders are trained alone on the observed training rows of their
 //! modality, frozen, and the columns of their features are standardized by the same rows. All methods get the
 //! same masks too, from manifests in the folder of the results, drawn as published (`CpmNets`). Each method has
-//! four trials per data set, chosen by the validation accuracy with another seed; epochs and batches are the
-//! same, and those of a teacher count. Models at rate 0 are scored at all rates: they are the second
+//! four trials per data set, chosen by the validation accuracy with another seed; batches, most passes and
+//! patience are the same, and a teacher has a fifth of the passes. Models at rate 0 are scored at all rates: they are the second
 //! protocol, in which modalities are missing in the test part only.
 //!
 //! Rows of methods that train with the true features of what is missing are marked (Oracle).
@@ -33,7 +33,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use burn_mla::modality::{MissingProtocol, Presence};
-use cell::{Cell, Cells, Group, Key};
+use cell::{Budget, Cell, Cells, Group, Key};
 use clap::Args;
 use data::{DataName, EncoderBudget, Source};
 use frozen::Workshop;
@@ -58,9 +58,13 @@ pub struct Arguments {
     #[arg(long, default_value_t = 3)]
     seeds: u64,
 
-    /// Passes over the data, of both stages together
-    #[arg(long, default_value_t = 20)]
+    /// Most passes over the data, of both stages together
+    #[arg(long, default_value_t = 100)]
     epochs: usize,
+
+    /// Validations in a row without a better accuracy that end a training
+    #[arg(long, default_value_t = 15)]
+    patience: usize,
 
     /// Drop each modality independently instead of by the masks of CPM-Nets
     #[arg(long)]
@@ -90,7 +94,11 @@ impl Arguments {
             data.push(DataName::Emoji);
             data.extend(self.mfeat.is_some().then_some(DataName::Mfeat));
         }
-        Plan::new(data, self.seeds, self.epochs)
+        let budget = Budget {
+            epochs: self.epochs,
+            patience: self.patience,
+        };
+        Plan::new(data, self.seeds, budget)
     }
 }
 

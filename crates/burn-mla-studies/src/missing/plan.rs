@@ -1,16 +1,16 @@
 //! The runs of the study, and the trials that the search selects.
 
-use crate::missing::cell::{Cells, Group, Key};
+use crate::missing::cell::{Budget, Cells, Group, Key};
 use crate::missing::data::DataName;
 use crate::missing::methods::{Method, Trial};
 
-/// Data sets, rates, seeds and epochs of the study.
+/// Data sets, rates, seeds and budget of the study.
 pub struct Plan {
     pub data: Vec<DataName>,
     /// Missing rates above 0.
     pub rates: Vec<f64>,
     pub seeds: u64,
-    pub epochs: usize,
+    pub budget: Budget,
     /// Missing rates of the search.
     pub search_rates: Vec<f64>,
     /// Trials of each method.
@@ -21,12 +21,12 @@ pub struct Plan {
 const SEARCH_SEED: u64 = 1000;
 
 impl Plan {
-    pub fn new(data: Vec<DataName>, seeds: u64, epochs: usize) -> Self {
+    pub fn new(data: Vec<DataName>, seeds: u64, budget: Budget) -> Self {
         Self {
             data,
             rates: vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7],
             seeds,
-            epochs,
+            budget,
             search_rates: vec![0.2, 0.5],
             n_trials: 4,
         }
@@ -38,7 +38,10 @@ impl Plan {
             data: vec![DataName::EmojiVectors],
             rates: vec![0.5],
             seeds: 1,
-            epochs: 1,
+            budget: Budget {
+                epochs: 1,
+                patience: 1,
+            },
             search_rates: vec![],
             n_trials: 1,
         }
@@ -56,7 +59,7 @@ impl Plan {
             group,
             method,
             trial,
-            epochs: self.epochs,
+            budget: self.budget,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::comparison::{Comparison, compare};
-use crate::missing::cell::{Cells, Group, Score};
+use crate::missing::cell::{Budget, Cells, Group, Score};
 use crate::missing::data::DataName;
 use crate::missing::methods::Method;
 use crate::missing::plan::Plan;
@@ -14,7 +14,7 @@ use crate::spread::Spread;
 pub struct Results {
     pub device: &'static str,
     pub seeds: Vec<u64>,
-    pub epochs: usize,
+    pub budget: Budget,
     pub masks: String,
     /// Time of all runs, including those of earlier calls.
     pub wall_s: f64,
@@ -129,7 +129,7 @@ pub fn collect(plan: &Plan, cells: &Cells, methods: &[Method], masks: String) ->
     Some(Results {
         device: "flex",
         seeds: (0..plan.seeds).collect(),
-        epochs: plan.epochs,
+        budget: plan.budget,
         masks,
         wall_s: cells.all().iter().map(|cell| cell.outcome.seconds).sum(),
         sets: sets.collect::<Option<_>>()?,

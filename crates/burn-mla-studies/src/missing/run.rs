@@ -107,19 +107,19 @@ impl Run<'_> {
                 self.imputing(head.with_reconstruction_weight(own()?).init(device)?)
             }
             Method::Mmin(target) => {
-                let head = MminConfig::new(d_features(), n_classes, self.half_of_steps());
+                let head = MminConfig::new(d_features(), n_classes, self.teacher_steps());
                 let head = head.with_impute(impute(target));
                 self.imputing(head.with_imagination_weight(own()?).init(device)?)
             }
             Method::IfMmin(target) => {
-                let head = IfMminConfig::new(d_features(), n_classes, self.half_of_steps());
+                let head = IfMminConfig::new(d_features(), n_classes, self.teacher_steps());
                 let head = head.with_d_embedding(D_FEATURE).with_impute(impute(target));
                 self.imputing(head.with_invariance_weight(own()?).init(device)?)
             }
             Method::Tate(target) => {
                 // (M - 1) must divide the width of a token.
                 let d_token = 60_usize.next_multiple_of(n_modalities - 1);
-                let head = TateConfig::new(d_features(), n_classes, self.half_of_steps())
+                let head = TateConfig::new(d_features(), n_classes, self.teacher_steps())
                     .with_d_token(d_token)
                     .with_impute(impute(target).with_hide_probability(0.0))
                     .with_forward_weight(own()?);
@@ -195,10 +195,10 @@ impl Run<'_> {
         widths.map(|&width| Precomputed::new(width)).collect()
     }
 
-    /// Half of the updates of a joint training: those of a teacher.
-    fn half_of_steps(&self) -> u64 {
+    /// A fifth of the updates of the longest training: those of a teacher.
+    fn teacher_steps(&self) -> u64 {
         let per_epoch = self.frozen.sizes()[0].div_ceil(BATCH_SIZE);
-        (per_epoch * self.key.epochs).div_ceil(2) as u64
+        (per_epoch * self.key.budget.epochs).div_ceil(5) as u64
     }
 
     fn settings(&self) -> Settings {
@@ -216,11 +216,15 @@ impl Run<'_> {
         let Key {
             group,
             method,
-            epochs,
+            budget,
             ..
         } = *self.key;
         // CCA has a closed form, which another pass would repeat.
-        let epochs = if method == Method::Cca { 1 } else { epochs };
+        let epochs = if method == Method::Cca {
+            1
+        } else {
+            budget.epochs
+        };
         let train = self.frozen.train(method.is_oracle())?;
         let device = self.device.clone().autodiff();
         let train = train.shuffled(settings.batch_size, group.seed, &device)?;
@@ -230,6 +234,8 @@ impl Run<'_> {
             .in_order(EVALUATION_BATCH, self.device)?;
         let mut training = Training::new(model, train, settings.learning_rates)?;
         let mut best: Option<(Score, usize, M)> = None;
+        // Validations since the best one.
+        let mut since = 0;
         for epoch in 1..=epochs {
             training
                 .pass()
@@ -243,7 +249,12 @@ impl Run<'_> {
                 .as_ref()
                 .is_none_or(|(so_far, ..)| score.accuracy > so_far.accuracy)
             {
-                best = Some((score, epoch, model));
+                (best, since) = (Some((score, epoch, model)), 0);
+            } else {
+                since += 1;
+            }
+            if since == budget.patience {
+                break;
             }
         }
         let (valid_score, epoch, model) = best.ok_or("no epoch can be selected")?;

@@ -6,7 +6,7 @@ use burn_mla::modality::{MissingProtocol, ModalityInput};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::missing::cell::{Cell, Cells, Group, Key, Outcome, Score};
+use crate::missing::cell::{Budget, Cell, Cells, Group, Key, Outcome, Score};
 use crate::missing::data::DataName;
 use crate::missing::frozen::{Data, Frozen};
 use crate::missing::masks::Masks;
@@ -15,8 +15,13 @@ use crate::missing::plan::Plan;
 use crate::missing::run::Run;
 use crate::missing::{results, tables};
 
+const BUDGET: Budget = Budget {
+    epochs: 20,
+    patience: 5,
+};
+
 fn plan() -> Plan {
-    Plan::new(vec![DataName::Emoji, DataName::Mfeat], 2, 20)
+    Plan::new(vec![DataName::Emoji, DataName::Mfeat], 2, BUDGET)
 }
 
 fn score(accuracy: f64) -> Score {
@@ -203,7 +208,10 @@ fn every_method_trains_and_an_oracle_repeats_itself() {
             group,
             method,
             trial: method.trials()[0],
-            epochs: 2,
+            budget: Budget {
+                epochs: 2,
+                patience: 2,
+            },
         };
         let run = Run {
             key: &key,
