@@ -86,11 +86,8 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     /// [`MlaError`](crate::MlaError) for samples that the method cannot train on.
     fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
         let logits = self.fuse(&samples.features).logits;
-        Ok(JointLoss {
-            loss: samples.loss(logits.clone(), samples.targets)?,
-            logits,
-            observed: None,
-        })
+        let loss = samples.loss(logits.clone(), samples.targets)?;
+        Ok(JointLoss::unobserved(loss, logits))
     }
 
     /// Whether the loss takes [hidden](crate::modality::MultimodalBatch::hidden) inputs, whose features
@@ -224,4 +221,15 @@ pub struct JointLoss {
     /// [memory](JointHead::memory), without autodiff. A head with a memory has them in every step, and
     /// the samples must have positions in the data set.
     pub observed: Option<Tensor<2>>,
+}
+
+impl JointLoss {
+    /// The loss of a head without memory.
+    pub(in crate::baseline) fn unobserved(loss: Tensor<1>, logits: Tensor<2>) -> Self {
+        Self {
+            loss,
+            logits,
+            observed: None,
+        }
+    }
 }

@@ -45,4 +45,6 @@ pub use late_fusion::{LateFusion, LateFusionConfig};
 pub use model::{Joint, JointConfig, JointPrediction};
 pub use ogm::OgmConfig;
 pub use qmf::{Qmf, QmfConfig};
+#[cfg(feature = "train")]
+pub(in crate::baseline) use step::joint_method;
 pub use sum::{Sum, SumConfig};

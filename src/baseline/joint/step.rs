@@ -292,17 +292,74 @@ impl<H: JointHead> SubsetPredictor for JointSubsets<H> {
 
 crate::burn_steps!(impl[E: Encoders + 'static, H: JointHead] Joint<E, H>);
 
+/// The items of `MultimodalMethod` that do not depend on the training input, by the joint model in
+/// `self`, or in a field of it. A wrapper that takes them cannot forget one.
+macro_rules! joint_method {
+    ($($joint:ident)?) => {
+        type Inputs = E::Inputs;
+
+        fn n_modalities(&self) -> usize {
+            self$(.$joint)?.n_modalities()
+        }
+
+        fn n_classes(&self) -> usize {
+            self$(.$joint)?.n_classes()
+        }
+
+        fn modality(_: &Self::TrainingInput) -> Option<usize> {
+            None
+        }
+
+        fn interruption(&self) -> &$crate::method::Interruption {
+            &self$(.$joint)?.interruption
+        }
+
+        fn interruption_mut(&mut self) -> &mut $crate::method::Interruption {
+            &mut self$(.$joint)?.interruption
+        }
+
+        fn check_restored(&self) -> $crate::error::Result<()> {
+            self$(.$joint)?.n_steps.check("n_steps")
+        }
+
+        fn is_selectable(&self) -> bool {
+            self$(.$joint)?.head.is_selectable()
+        }
+
+        fn try_update(
+            &mut self,
+            optimizer: &mut burn::optim::ModuleOptimizer,
+            learning_rate: burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate,
+            gradients: burn::optim::GradientsParams,
+        ) -> $crate::error::Result<()> {
+            self.try_optimize(optimizer, learning_rate, gradients)
+        }
+
+        fn set_temperatures(&mut self, temperatures: &[f64]) -> $crate::error::Result<bool> {
+            self$(.$joint)?.head.set_temperatures(temperatures)
+        }
+
+        fn set_fused_temperature(&mut self, temperature: f64) -> $crate::error::Result<bool> {
+            let own = &mut self$(.$joint)?.temperature;
+            $crate::fusion::temperatures::replace(own, &[temperature])?;
+            Ok(true)
+        }
+
+        fn try_inference_step(
+            &self,
+            batch: $crate::modality::MultimodalBatch<E::Inputs>,
+        ) -> $crate::error::Result<$crate::method::EvaluationOutput> {
+            self$(.$joint)?.try_evaluate(batch)
+        }
+    };
+}
+
+pub(in crate::baseline) use joint_method;
+
 impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
-    type Inputs = E::Inputs;
     type TrainingInput = MultimodalBatch<E::Inputs>;
 
-    fn n_modalities(&self) -> usize {
-        self.n_modalities()
-    }
-
-    fn n_classes(&self) -> usize {
-        self.n_classes()
-    }
+    joint_method!();
 
     /// The batches themselves. A pass in which no batch has one of the modalities ends with
     /// [`MlaError::AbsentModality`].
@@ -324,53 +381,11 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         })
     }
 
-    fn modality(_: &Self::TrainingInput) -> Option<usize> {
-        None
-    }
-
     fn targets(batch: &Self::TrainingInput) -> &Targets {
         &batch.targets
     }
 
-    fn interruption(&self) -> &Interruption {
-        &self.interruption
-    }
-
-    fn interruption_mut(&mut self) -> &mut Interruption {
-        &mut self.interruption
-    }
-
-    fn check_restored(&self) -> Result<()> {
-        self.n_steps.check("n_steps")
-    }
-
-    fn is_selectable(&self) -> bool {
-        self.head.is_selectable()
-    }
-
     fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
         self.try_step(batch)
-    }
-
-    fn try_update(
-        &mut self,
-        optimizer: &mut ModuleOptimizer,
-        learning_rate: ModuleLearningRate,
-        gradients: GradientsParams,
-    ) -> Result<()> {
-        self.try_optimize(optimizer, learning_rate, gradients)
-    }
-
-    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
-        self.head.set_temperatures(temperatures)
-    }
-
-    fn set_fused_temperature(&mut self, temperature: f64) -> Result<bool> {
-        temperatures::replace(&mut self.temperature, &[temperature])?;
-        Ok(true)
-    }
-
-    fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
-        self.try_evaluate(batch)
     }
 }
