@@ -7,7 +7,7 @@ use crate::baseline::ModalityFeatures;
 use crate::error::Result;
 use crate::loss::TrainingLoss;
 use crate::modality::Targets;
-use crate::module::{Buffer, type_name};
+use crate::module::{Buffer, param_ids, type_name};
 
 /// The part of a [`Joint`](crate::baseline::Joint) model after its encoders. It maps the features of
 /// all modalities to one prediction and computes the training loss.
@@ -107,6 +107,13 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     /// true.
     fn is_selectable(&self) -> bool {
         true
+    }
+
+    /// The parameters of each network of the head, whose gradients
+    /// [`clip_norm`](crate::baseline::JointConfig::clip_norm) scales together. The default is one network:
+    /// the whole head.
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        vec![param_ids(self)]
     }
 
     /// Number of classes.

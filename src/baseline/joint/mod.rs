@@ -18,6 +18,8 @@
 //! modality does not run, which keeps zeros out of batch-norm statistics.
 
 mod bigated;
+#[cfg(feature = "train")]
+mod clip;
 mod concat;
 mod features;
 mod film;

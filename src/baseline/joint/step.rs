@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::ParamId;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::{Interrupter, TrainOutput};
 
+use crate::baseline::joint::clip::clip;
 use crate::baseline::joint::model::{encode, encode_hidden};
 use crate::baseline::joint::observed::Observed;
 use crate::baseline::joint::ogm::{coefficients, modulate};
@@ -20,7 +22,7 @@ use crate::method::{
     TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets, ZeroRows};
-use crate::module::{Buffer, FloatParam, carry_updates, unshared};
+use crate::module::{Buffer, FloatParam, carry_updates, float_params, unshared};
 use crate::numeric::{culprit, not_finite_rows};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
@@ -174,6 +176,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
                 step: self.n_steps(),
             });
         }
+        if let Some(norm) = self.config.clip_norm {
+            clip(&parameters, &self.networks(), norm, &mut gradients);
+        }
         let parameters = parameters.step(optimizer, learning_rate, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
@@ -183,6 +188,18 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         self.n_steps.set(self.n_steps.get() + 1);
         self.head.after_update(self.n_steps.get());
         Ok(())
+    }
+
+    /// The parameters of each encoder, and of each network of the head.
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = vec![vec![]; self.n_modalities()];
+        for param in float_params(&self.encoders) {
+            if let Some(network) = param.part().and_then(|part| networks.get_mut(part)) {
+                network.push(param.id);
+            }
+        }
+        networks.extend(self.head.networks());
+        networks
     }
 
     /// Computes [`predict`](Self::predict) and the cross-entropy of the fused prediction.

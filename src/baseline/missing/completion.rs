@@ -1,7 +1,7 @@
 //! AE and CRA: features of all modalities are completed, classified, and decoded to what is missing.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::baseline::joint::check_sizes;
@@ -12,6 +12,7 @@ use crate::baseline::missing::networks::{
 use crate::baseline::missing::target::ImputeConfig;
 use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{Result, check_order, not_negative};
+use crate::module::param_ids;
 
 /// Configuration of an [`Ae`].
 ///
@@ -104,7 +105,8 @@ pub struct Completion<N: Module> {
 /// Source: the baseline of MMIN's and GCNet's code (zeroQiaoba/GCNet), used there on utterance vectors. It
 /// has `R` as a sum over the batch; here it is the mean, and a weight of 1 is the published 0.004 at a
 /// batch of 256. Its optimizer is Adam with a learning rate of 1e-3 and the betas 0.5 and 0.999, constant
-/// for 20 of 100 epochs, with gradients clipped to the norm 5 for each network; the optimizer is yours.
+/// for 20 of 100 epochs; the optimizer is yours. It clips the gradients of each network to the norm 5:
+/// [`JointConfig::clip_norm`](crate::baseline::JointConfig::clip_norm).
 pub type Ae = Completion<Autoencoder>;
 
 /// CRA: a cascade of residual autoencoders completes the features; see [`Completion`].
@@ -218,6 +220,14 @@ impl<N: CompletionNetwork> JointHead for Completion<N> {
 
     fn uses_hidden(&self) -> bool {
         self.impute.is_oracle() && self.reconstruction_weight > 0.0
+    }
+
+    /// Each encoder and each decoder of a modality, the network between them, the classifier.
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.encoders.networks();
+        networks.extend(self.decoders.networks());
+        networks.extend([param_ids(&self.network), param_ids(&self.classifier)]);
+        networks
     }
 
     fn n_classes(&self) -> usize {

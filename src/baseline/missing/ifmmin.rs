@@ -1,7 +1,7 @@
 //! IF-MMIN: MMIN with features that are the same for all modalities.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::baseline::joint::check_sizes;
@@ -12,7 +12,7 @@ use crate::baseline::missing::target::{Imputation, ImputeConfig};
 use crate::baseline::missing::taught::{Student, Taught, Teacher, add_square};
 use crate::baseline::{JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{Result, at_least_one, check_order, not_negative};
-use crate::module::with_values_of;
+use crate::module::{param_ids, with_values_of};
 
 /// The wiring of IF-MMIN's blocks. The authors changed it twice after the paper; which one gave the
 /// paper's numbers is not known.
@@ -121,8 +121,9 @@ pub struct IfMminConfig {
 /// Source: Zuo et al., "Exploiting Modality-Invariant Feature for Robust Multimodal Emotion Recognition with
 /// Missing Modalities", ICASSP 2023, and its code (ZhuoYulang/IF-MMIN, MIT licence); the encoders there are
 /// recurrent and convolutional, here multilayer perceptrons. Its optimizer is Adam with a learning rate of
-/// 2e-4, batches of 64 and 128 samples, the first beta 0.9 and 0.5, and gradients clipped to the norm 0.5 and
-/// 1 in the two stages; the optimizer is yours.
+/// 2e-4, batches of 64 and 128 samples, and the first beta 0.9 and 0.5 in the two stages; the optimizer is
+/// yours. It clips gradients to the norms 0.5 and 1; here one
+/// [`JointConfig::clip_norm`](crate::baseline::JointConfig::clip_norm) holds for both stages.
 pub type IfMmin = Taught<IfMminTeacher, IfMminStudent>;
 
 /// The model of all modalities.
@@ -221,6 +222,12 @@ impl IfMminTeacher {
 }
 
 impl Teacher for IfMminTeacher {
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.encoders.networks();
+        networks.extend([param_ids(&self.invariant), param_ids(&self.classifier)]);
+        networks
+    }
+
     fn logits(&self, features: &ModalityFeatures) -> Tensor<2> {
         self.predict(features).0
     }
@@ -315,6 +322,13 @@ impl Student<IfMminTeacher> for IfMminStudent {
 
     fn has_target(&self) -> bool {
         self.imagination_weight > 0.0 || self.invariance_weight > 0.0
+    }
+
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.encoders.networks();
+        networks.extend([param_ids(&self.invariant), param_ids(&self.forward)]);
+        networks.push(param_ids(&self.classifier));
+        networks
     }
 
     fn n_classes(&self) -> usize {

@@ -116,8 +116,8 @@ pub struct MminConfig {
 /// Modalities", ACL 2021, in the form of GCNet's code (zeroQiaoba/GCNet), in which encoders are multilayer
 /// perceptrons; the paper's are recurrent and convolutional. Masks are those of the data, where the
 /// original draws one of the incomplete patterns at each visit. GCNet's optimizer is Adam with a learning
-/// rate of 1e-3, constant for 20 of 100 epochs in each stage, and gradients clipped to the norm 5 for each
-/// network; the optimizer is yours.
+/// rate of 1e-3, constant for 20 of 100 epochs in each stage; the optimizer is yours. It clips the gradients of
+/// each network to the norm 5: [`JointConfig::clip_norm`](crate::baseline::JointConfig::clip_norm).
 pub type Mmin = Taught<MminTeacher, MminStudent>;
 
 /// The model of all modalities.
@@ -180,6 +180,12 @@ impl MminConfig {
 }
 
 impl Teacher for MminTeacher {
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.encoders.networks();
+        networks.push(param_ids(&self.classifier));
+        networks
+    }
+
     fn logits(&self, features: &ModalityFeatures) -> Tensor<2> {
         self.classifier
             .forward(self.encoders.concatenated(features))
@@ -227,6 +233,13 @@ impl Student<MminTeacher> for MminStudent {
 
     fn has_target(&self) -> bool {
         self.imagination_weight > 0.0
+    }
+
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.encoders.networks();
+        networks.extend([param_ids(&self.forward), param_ids(&self.classifier)]);
+        networks.extend(self.backward.as_ref().map(param_ids));
+        networks
     }
 
     fn n_classes(&self) -> usize {

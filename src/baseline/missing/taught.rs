@@ -8,7 +8,7 @@ use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityF
 #[cfg(doc)]
 use crate::error::MlaError;
 use crate::error::{Result, at_least_one};
-use crate::module::Counter;
+use crate::module::{Counter, param_ids};
 
 /// The parameters of the teacher of a [`Joint`](crate::baseline::Joint) model with a head that trains in
 /// stages, to give them their own optimizer or learning rate.
@@ -39,6 +39,11 @@ pub struct Taught<T: Module, S: Module> {
 
 /// The network that trains in the first stage.
 pub trait Teacher: Module + ModuleDisplay + 'static {
+    /// As [`JointHead::networks`].
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        vec![param_ids(self)]
+    }
+
     /// Class scores, `[n_samples, n_classes]`.
     fn logits(&self, features: &ModalityFeatures) -> Tensor<2>;
 
@@ -68,6 +73,11 @@ pub trait Student<T>: Module + ModuleDisplay + 'static {
 
     /// Whether the loss has a term of what the teacher makes of features.
     fn has_target(&self) -> bool;
+
+    /// As [`JointHead::networks`].
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        vec![param_ids(self)]
+    }
 
     /// As [`JointHead::n_classes`].
     fn n_classes(&self) -> usize;
@@ -158,6 +168,12 @@ impl<T: Teacher, S: Student<T>> JointHead for Taught<T, S> {
 
     fn is_selectable(&self) -> bool {
         self.is_student()
+    }
+
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.teacher.networks();
+        networks.extend(self.student.networks());
+        networks
     }
 
     fn n_classes(&self) -> usize {

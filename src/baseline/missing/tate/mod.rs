@@ -173,6 +173,10 @@ impl TateConfig {
 /// hidden inputs too, as in the paper. With `ObservedOnly` it sees what is observed; the student sees the
 /// same, or less with a [`hide_probability`](ImputeConfig::hide_probability) above 0.
 ///
+/// The norm of a missing modality's token, a row of zeros, has a steep slope: set
+/// [`JointConfig::clip_norm`](crate::baseline::JointConfig::clip_norm) to 5, or use
+/// [`MissingToken::Learned`].
+///
 /// Differences from the authors' code: tokens are vectors, not sequences; the tag is used, which a
 /// comparison that is always false prevents there; all terms are means over the batch, where that code sums
 /// all but the tag's; dropout and the choice of the model never see the test data.
