@@ -168,6 +168,13 @@ impl<E: Encoders<Inputs: Clone + Sync> + 'static, H: WholeSetHead> MultimodalMet
         })
     }
 
+    /// One per fit, and one per batch if the head makes steps on batches.
+    fn n_turns(&self, n_batches: usize) -> usize {
+        let plan = self.joint.head.pass();
+        let n_steps = plan.smallest_batch.map_or(0, |_| n_batches);
+        plan.fits_before + n_steps + plan.fits_after
+    }
+
     fn targets(input: &Self::TrainingInput) -> &Targets {
         input.targets()
     }
