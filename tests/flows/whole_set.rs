@@ -278,3 +278,30 @@ fn turns_are_fits_and_steps() {
     turns(dcca().init(&device).unwrap(), 5, &device);
     turns(cpm_net(&device), 10, &device);
 }
+
+/// Predictions need no latent vector of a training sample, of which a checkpoint has all.
+#[cfg(feature = "safetensors")]
+#[test]
+fn a_model_file_of_cpm_net_has_no_training_sample() {
+    for device in devices() {
+        let device = device.autodiff();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let config = quiet(2).with_calibration(false);
+        let method = whole_set(cpm_net(&device), &device);
+        let fitted = fit(method, train(0.2, &device), valid(2, &device), &config).unwrap();
+        let joint = fitted.model.joint.valid();
+        joint.save_safetensors(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.contains("head.means") && !text.contains("head.latents"));
+
+        // For another number of samples.
+        let inner = device.clone().inner();
+        let head = CpmNetConfig::new(WIDTHS.to_vec(), N_CLASSES, 1).with_d_latent(4);
+        let empty = whole_set(head.init(&device).unwrap(), &device).joint;
+        let loaded = empty.load_safetensors(&path).unwrap().valid();
+        let fused = |joint: &Joint<_, _>| values(joint.predict(batch(9, 4, &inner)).unwrap().fused);
+        assert_eq!(fused(&loaded), fused(&joint));
+    }
+}
