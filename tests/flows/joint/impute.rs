@@ -9,11 +9,12 @@ use super::*;
 /// A head chosen at run time.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)]
-enum Imputer {
+pub(super) enum Imputer {
     Ae(Ae),
     Cra(Cra),
     Mmin(Mmin),
     IfMmin(IfMmin),
+    Tate(Tate),
 }
 
 macro_rules! delegate {
@@ -23,6 +24,7 @@ macro_rules! delegate {
             Imputer::Cra($head) => $call,
             Imputer::Mmin($head) => $call,
             Imputer::IfMmin($head) => $call,
+            Imputer::Tate($head) => $call,
         }
     };
 }
