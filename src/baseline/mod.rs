@@ -13,8 +13,8 @@ pub use missing::{
     Ae, AeConfig, Cca, CcaConfig, ClusteringMargin, Completion, CpmNet, CpmNetConfig, Cra,
     CraConfig, Dcca, DccaConfig, Dccae, DccaeConfig, DescentStart, Fit, FitValues, IfMmin,
     IfMminBlock, IfMminConfig, ImputeConfig, ImputeTarget, LinearClassifier, MissingToken, Mmin,
-    MminConfig, Moment, PairRows, PassPlan, ReconstructedRows, Tate, TateConfig, TestLatents,
-    WeightInit, WholeSamples, WholeSet, WholeSetHead, teacher_group,
+    MminConfig, Moment, PairRows, PassPlan, ReconstructedRows, Tate, TateConfig, Taught,
+    TestLatents, WeightInit, WholeSamples, WholeSet, WholeSetHead, teacher_group,
 };
 #[cfg(feature = "train")]
 pub use missing::{WholePass, WholeSetInput};

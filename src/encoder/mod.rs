@@ -5,6 +5,7 @@ mod frozen;
 mod mlp;
 mod placed;
 mod precomputed;
+mod scaled;
 mod set;
 
 use burn::module::{Module, ModuleDisplay};
@@ -19,6 +20,7 @@ pub use mlp::{MlpEncoder, MlpEncoderConfig};
 pub(crate) use placed::{HiddenOutput, run_hidden};
 pub(crate) use placed::{encode, run_placed};
 pub use precomputed::Precomputed;
+pub use scaled::{Scaled, Scaling};
 pub use set::Encoders;
 
 /// The encoder of one modality, which maps its input to features.

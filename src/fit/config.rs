@@ -14,8 +14,10 @@ use crate::error::{Result, at_least_one, positive};
 
 /// Number of turns of a training, for learning-rate schedules. A step of the schedule is one turn.
 ///
-/// An alternating training has one turn per batch and modality, a joint one a turn per batch. Turns
-/// that are skipped because the whole batch lacks the modality are included.
+/// An alternating training has one turn per batch and modality, a joint one a turn per batch. A
+/// [`WholeSet`](crate::baseline::WholeSet) has a turn per fit, and one per batch if its head makes steps on
+/// batches. Turns that are skipped are included: those of a whole batch that lacks the modality, and of a
+/// last batch that is too small for a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turns {
     /// Turns of an epoch.

@@ -75,8 +75,7 @@ pub fn fit<M: MultimodalMethod>(
 ) -> Result<Fitted<M>, FitError> {
     config.check()?;
     let train = train.into();
-    let n_samples = train.batches.loader.num_items();
-    check_items("the training data", n_samples)?;
+    check_items("the training data", train.batches.loader.num_items())?;
     check_items("the validation data", valid.num_items())?;
     let names = names(config, MultimodalMethod::n_modalities(&model))?;
     let devices = model.devices();
@@ -100,7 +99,7 @@ pub fn fit<M: MultimodalMethod>(
     let latest = store.latest()?;
 
     let training = model.training_loader(train.batches)?;
-    let per_epoch = train.n_batches * training.loader.num_items() / n_samples;
+    let per_epoch = model.n_turns(train.n_batches);
     let scheduler = scheduler(
         config,
         Turns {

@@ -151,6 +151,13 @@ pub trait MultimodalMethod:
         batches: SourceLoader<MultimodalBatch<Self::Inputs>>,
     ) -> Result<TrainingLoader<Self::TrainingInput>>;
 
+    /// Number of turns of a pass over `n_batches` batches: training inputs of
+    /// [`training_loader`](Self::training_loader), with those that are skipped. Learning-rate schedules
+    /// [count](crate::fit::Turns) them. The default is one per batch.
+    fn n_turns(&self, n_batches: usize) -> usize {
+        n_batches
+    }
+
     /// The modality of a training input, `None` for a step of all modalities at once.
     ///
     /// Gradients of different modalities are not accumulated.

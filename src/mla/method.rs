@@ -79,6 +79,11 @@ where
         })
     }
 
+    /// One per batch and modality.
+    fn n_turns(&self, n_batches: usize) -> usize {
+        n_batches * self.n_modalities()
+    }
+
     fn modality(turn: &Self::TrainingInput) -> Option<usize> {
         Some(E::Inputs::modality(&turn.input))
     }

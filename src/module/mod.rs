@@ -36,7 +36,9 @@ pub use visitors::draw_parameters;
 pub(crate) use visitors::is_on_tape;
 #[cfg(feature = "safetensors")]
 pub(crate) use visitors::tensor_paths;
-pub(crate) use visitors::{FloatParam, ParamVisitor, check_distinct, float_params, visit};
+pub(crate) use visitors::{
+    FloatParam, ParamVisitor, check_distinct, float_params, param_ids, visit,
+};
 
 /// The name of a type without its path and its parameters, as files and messages write it.
 pub(crate) fn type_name<T: ?Sized>() -> String {

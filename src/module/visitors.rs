@@ -33,6 +33,12 @@ pub(crate) fn float_params<M: Module>(module: &M) -> Vec<FloatParam> {
     params
 }
 
+/// The ids of all float parameters of a module.
+pub(crate) fn param_ids<M: Module>(module: &M) -> Vec<ParamId> {
+    let params = float_params(module).into_iter();
+    params.map(|param| param.id).collect()
+}
+
 /// Draws the parameters of a module that are not drawn yet, in the order of its fields.
 ///
 /// Burn draws a parameter at its first use. The values for a seed then depend on the order in which a

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsAccumulator};
 use burn::tensor::{Device, Tensor};
@@ -9,6 +10,7 @@ use burn_mla::baseline::{
     Cca, CcaConfig, CpmNet, CpmNetConfig, DccaConfig, DccaeConfig, Joint, JointConfig, JointHead,
     Moment, WholePass, WholeSet, WholeSetHead,
 };
+use burn_mla::checkpoint::CheckpointStore;
 use burn_mla::dataset::InMemory;
 use burn_mla::evaluation::evaluate_subsets;
 use burn_mla::loader::TrainingData;
@@ -251,4 +253,55 @@ fn errors_name_the_modality_and_the_sample() {
     let expected =
         "non-finite feature of sample 0 of modality 1 (sample 0 of the batch, 30 of the data set)";
     assert_eq!(error.to_string(), expected);
+}
+
+/// A schedule ends with the training: each fit and each step is a turn.
+#[test]
+fn turns_are_fits_and_steps() {
+    fn turns<H: WholeSetHead>(head: H, per_epoch: usize, device: &Device) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = quiet(2)
+            .with_directory(folder.path())
+            .with_schedule(move |turns| {
+                assert_eq!((turns.per_epoch, turns.total), (per_epoch, 2 * per_epoch));
+                CosineAnnealingLrSchedulerConfig::new(0.02, turns.total).init()
+            });
+        let method = whole_set(head, device);
+        fit(method, train(0.2, device), valid(2, device), &config).unwrap();
+        let store = CheckpointStore::open(folder.path()).unwrap();
+        let latest = store.latest().unwrap().unwrap();
+        assert_eq!(latest.progress.turns, 2 * per_epoch as u64);
+    }
+    let device = Device::flex().autodiff();
+    turns(cca(&device), 1, &device);
+    // 44 samples are batches of 16, 16 and 12.
+    turns(dcca().init(&device).unwrap(), 5, &device);
+    turns(cpm_net(&device), 10, &device);
+}
+
+/// Predictions need no latent vector of a training sample, of which a checkpoint has all.
+#[cfg(feature = "safetensors")]
+#[test]
+fn a_model_file_of_cpm_net_has_no_training_sample() {
+    for device in devices() {
+        let device = device.autodiff();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let config = quiet(2).with_calibration(false);
+        let method = whole_set(cpm_net(&device), &device);
+        let fitted = fit(method, train(0.2, &device), valid(2, &device), &config).unwrap();
+        let joint = fitted.model.joint.valid();
+        joint.save_safetensors(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.contains("head.means") && !text.contains("head.latents"));
+
+        // For another number of samples.
+        let inner = device.clone().inner();
+        let head = CpmNetConfig::new(WIDTHS.to_vec(), N_CLASSES, 1).with_d_latent(4);
+        let empty = whole_set(head.init(&device).unwrap(), &device).joint;
+        let loaded = empty.load_safetensors(&path).unwrap().valid();
+        let fused = |joint: &Joint<_, _>| values(joint.predict(batch(9, 4, &inner)).unwrap().fused);
+        assert_eq!(fused(&loaded), fused(&joint));
+    }
 }

@@ -7,7 +7,7 @@ use crate::baseline::ModalityFeatures;
 use crate::error::Result;
 use crate::loss::TrainingLoss;
 use crate::modality::Targets;
-use crate::module::{Buffer, type_name};
+use crate::module::{Buffer, param_ids, type_name};
 
 /// The part of a [`Joint`](crate::baseline::Joint) model after its encoders. It maps the features of
 /// all modalities to one prediction and computes the training loss.
@@ -86,11 +86,8 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     /// [`MlaError`](crate::MlaError) for samples that the method cannot train on.
     fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
         let logits = self.fuse(&samples.features).logits;
-        Ok(JointLoss {
-            loss: samples.loss(logits.clone(), samples.targets)?,
-            logits,
-            observed: None,
-        })
+        let loss = samples.loss(logits.clone(), samples.targets)?;
+        Ok(JointLoss::unobserved(loss, logits))
     }
 
     /// Whether the loss takes [hidden](crate::modality::MultimodalBatch::hidden) inputs, whose features
@@ -110,6 +107,13 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
     /// true.
     fn is_selectable(&self) -> bool {
         true
+    }
+
+    /// The parameters of each network of the head, whose gradients
+    /// [`clip_norm`](crate::baseline::JointConfig::clip_norm) scales together. The default is one network:
+    /// the whole head.
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        vec![param_ids(self)]
     }
 
     /// Number of classes.
@@ -224,4 +228,15 @@ pub struct JointLoss {
     /// [memory](JointHead::memory), without autodiff. A head with a memory has them in every step, and
     /// the samples must have positions in the data set.
     pub observed: Option<Tensor<2>>,
+}
+
+impl JointLoss {
+    /// The loss of a head without memory.
+    pub(in crate::baseline) fn unobserved(loss: Tensor<1>, logits: Tensor<2>) -> Self {
+        Self {
+            loss,
+            logits,
+            observed: None,
+        }
+    }
 }

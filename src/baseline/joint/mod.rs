@@ -18,6 +18,8 @@
 //! modality does not run, which keeps zeros out of batch-norm statistics.
 
 mod bigated;
+#[cfg(feature = "train")]
+mod clip;
 mod concat;
 mod features;
 mod film;
@@ -45,4 +47,6 @@ pub use late_fusion::{LateFusion, LateFusionConfig};
 pub use model::{Joint, JointConfig, JointPrediction};
 pub use ogm::OgmConfig;
 pub use qmf::{Qmf, QmfConfig};
+#[cfg(feature = "train")]
+pub(in crate::baseline) use step::joint_method;
 pub use sum::{Sum, SumConfig};

@@ -9,7 +9,7 @@ use burn::tensor::{DType, Tensor};
 
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::{self, Encoders, run_placed};
-use crate::error::{MlaError, Result, output_shape};
+use crate::error::{MlaError, Result, output_shape, positive};
 use crate::fusion::{ModalityLogits, temperatures};
 use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
 use crate::modality::{MultimodalBatch, ZeroRows};
@@ -26,6 +26,7 @@ use crate::numeric::{first_not_finite, not_finite_rows};
 /// | `class_weights` | none | weight of each class in the loss | each (0, inf), one per class |
 /// | `modulation` | none | OGM or OGM-GE | |
 /// | `accumulation` | false | keeps the observations of a head with a memory ([`Qmf`](crate::baseline::Qmf)) in a sum of gradients over several batches or devices; time and memory of a step then grow with the number of samples: about 1.5 GB for a million samples and two modalities | |
+/// | `clip_norm` | none | largest Euclidean norm of the gradient of a network: of each encoder, and of each of the head's [networks](JointHead::networks); Burn's optimizers clip each tensor on its own | (0, inf) |
 /// | `finite_check` | true | reads a few numbers per step from the device and rejects a step whose features or loss are not finite; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct JointConfig {
@@ -38,6 +39,8 @@ pub struct JointConfig {
     /// Whether the observations of a head with a memory are kept in a sum of gradients.
     #[config(default = false)]
     pub accumulation: bool,
+    /// Largest norm of the gradient of a network.
+    pub clip_norm: Option<f64>,
     /// Whether a step with non-finite features or loss is rejected.
     #[config(default = true)]
     pub finite_check: bool,
@@ -167,6 +170,9 @@ impl JointConfig {
         self.cross_entropy()?.check(head.n_classes())?;
         if let Some(modulation) = &self.modulation {
             modulation.check()?;
+        }
+        if let Some(norm) = self.clip_norm {
+            positive("clip_norm", norm)?;
         }
         if encoders.n_modalities() == 0 {
             return Err(MlaError::NoModalities { what: "the model" });

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::ParamId;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::{Interrupter, TrainOutput};
 
+use crate::baseline::joint::clip::clip;
 use crate::baseline::joint::model::{encode, encode_hidden};
 use crate::baseline::joint::observed::Observed;
 use crate::baseline::joint::ogm::{coefficients, modulate};
@@ -20,7 +22,7 @@ use crate::method::{
     TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets, ZeroRows};
-use crate::module::{Buffer, FloatParam, carry_updates, unshared};
+use crate::module::{Buffer, FloatParam, carry_updates, float_params, unshared};
 use crate::numeric::{culprit, not_finite_rows};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
@@ -174,6 +176,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
                 step: self.n_steps(),
             });
         }
+        if let Some(norm) = self.config.clip_norm {
+            clip(&parameters, &self.networks(), norm, &mut gradients);
+        }
         let parameters = parameters.step(optimizer, learning_rate, gradients);
         self.encoders = parameters.encoders;
         self.head = parameters.head;
@@ -183,6 +188,18 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         self.n_steps.set(self.n_steps.get() + 1);
         self.head.after_update(self.n_steps.get());
         Ok(())
+    }
+
+    /// The parameters of each encoder, and of each network of the head.
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = vec![vec![]; self.n_modalities()];
+        for param in float_params(&self.encoders) {
+            if let Some(network) = param.part().and_then(|part| networks.get_mut(part)) {
+                network.push(param.id);
+            }
+        }
+        networks.extend(self.head.networks());
+        networks
     }
 
     /// Computes [`predict`](Self::predict) and the cross-entropy of the fused prediction.
@@ -292,17 +309,74 @@ impl<H: JointHead> SubsetPredictor for JointSubsets<H> {
 
 crate::burn_steps!(impl[E: Encoders + 'static, H: JointHead] Joint<E, H>);
 
+/// The items of `MultimodalMethod` that do not depend on the training input, by the joint model in
+/// `self`, or in a field of it. A wrapper that takes them cannot forget one.
+macro_rules! joint_method {
+    ($($joint:ident)?) => {
+        type Inputs = E::Inputs;
+
+        fn n_modalities(&self) -> usize {
+            self$(.$joint)?.n_modalities()
+        }
+
+        fn n_classes(&self) -> usize {
+            self$(.$joint)?.n_classes()
+        }
+
+        fn modality(_: &Self::TrainingInput) -> Option<usize> {
+            None
+        }
+
+        fn interruption(&self) -> &$crate::method::Interruption {
+            &self$(.$joint)?.interruption
+        }
+
+        fn interruption_mut(&mut self) -> &mut $crate::method::Interruption {
+            &mut self$(.$joint)?.interruption
+        }
+
+        fn check_restored(&self) -> $crate::error::Result<()> {
+            self$(.$joint)?.n_steps.check("n_steps")
+        }
+
+        fn is_selectable(&self) -> bool {
+            self$(.$joint)?.head.is_selectable()
+        }
+
+        fn try_update(
+            &mut self,
+            optimizer: &mut burn::optim::ModuleOptimizer,
+            learning_rate: burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate,
+            gradients: burn::optim::GradientsParams,
+        ) -> $crate::error::Result<()> {
+            self.try_optimize(optimizer, learning_rate, gradients)
+        }
+
+        fn set_temperatures(&mut self, temperatures: &[f64]) -> $crate::error::Result<bool> {
+            self$(.$joint)?.head.set_temperatures(temperatures)
+        }
+
+        fn set_fused_temperature(&mut self, temperature: f64) -> $crate::error::Result<bool> {
+            let own = &mut self$(.$joint)?.temperature;
+            $crate::fusion::temperatures::replace(own, &[temperature])?;
+            Ok(true)
+        }
+
+        fn try_inference_step(
+            &self,
+            batch: $crate::modality::MultimodalBatch<E::Inputs>,
+        ) -> $crate::error::Result<$crate::method::EvaluationOutput> {
+            self$(.$joint)?.try_evaluate(batch)
+        }
+    };
+}
+
+pub(in crate::baseline) use joint_method;
+
 impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
-    type Inputs = E::Inputs;
     type TrainingInput = MultimodalBatch<E::Inputs>;
 
-    fn n_modalities(&self) -> usize {
-        self.n_modalities()
-    }
-
-    fn n_classes(&self) -> usize {
-        self.n_classes()
-    }
+    joint_method!();
 
     /// The batches themselves. A pass in which no batch has one of the modalities ends with
     /// [`MlaError::AbsentModality`].
@@ -324,53 +398,11 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         })
     }
 
-    fn modality(_: &Self::TrainingInput) -> Option<usize> {
-        None
-    }
-
     fn targets(batch: &Self::TrainingInput) -> &Targets {
         &batch.targets
     }
 
-    fn interruption(&self) -> &Interruption {
-        &self.interruption
-    }
-
-    fn interruption_mut(&mut self) -> &mut Interruption {
-        &mut self.interruption
-    }
-
-    fn check_restored(&self) -> Result<()> {
-        self.n_steps.check("n_steps")
-    }
-
-    fn is_selectable(&self) -> bool {
-        self.head.is_selectable()
-    }
-
     fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
         self.try_step(batch)
-    }
-
-    fn try_update(
-        &mut self,
-        optimizer: &mut ModuleOptimizer,
-        learning_rate: ModuleLearningRate,
-        gradients: GradientsParams,
-    ) -> Result<()> {
-        self.try_optimize(optimizer, learning_rate, gradients)
-    }
-
-    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
-        self.head.set_temperatures(temperatures)
-    }
-
-    fn set_fused_temperature(&mut self, temperature: f64) -> Result<bool> {
-        temperatures::replace(&mut self.temperature, &[temperature])?;
-        Ok(true)
-    }
-
-    fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
-        self.try_evaluate(batch)
     }
 }

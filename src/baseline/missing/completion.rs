@@ -1,7 +1,7 @@
 //! AE and CRA: features of all modalities are completed, classified, and decoded to what is missing.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::baseline::joint::check_sizes;
@@ -12,6 +12,7 @@ use crate::baseline::missing::networks::{
 use crate::baseline::missing::target::ImputeConfig;
 use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{Result, check_order, not_negative};
+use crate::module::param_ids;
 
 /// Configuration of an [`Ae`].
 ///
@@ -58,45 +59,15 @@ pub struct AeConfig {
 ///
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
-/// | `d_features` | required | feature width of each modality | two or more, each >= 1 |
-/// | `n_classes` | required | number of classes | >= 1 |
-/// | `d_embedding` | `d_features` | width of each modality's embedding; `D` is their sum | each >= 1 |
-/// | `hidden` | `[128, 128]` | widths of the hidden layers of encoders, decoders and classifier | each >= 1 |
-/// | `layers` | `[256, 128]` | widths of each residual autoencoder's encoder | one or more, each >= 1 |
+/// | `ae` | required | all but the cascade, for two or more modalities; its `layers` are those of each residual autoencoder | |
 /// | `blocks` | 2 | number `B` of residual autoencoders | >= 1 |
-/// | `dropout` | 0.5 | dropout after each ReLU of encoders, decoders and classifier | `[0, 1)` |
-/// | `reconstruction_weight` | 1 | weight `w` of the imputation error; 0 computes none | `[0, inf)` |
-/// | `impute` | [`ImputeConfig`] | imputation targets | |
-/// | `init` | `Burn` | initial values of the layers | |
 #[derive(Config, Debug)]
 pub struct CraConfig {
-    /// Feature width of each modality.
-    pub d_features: Vec<usize>,
-    /// Number of classes.
-    pub n_classes: usize,
-    /// Width of each modality's embedding.
-    pub d_embedding: Option<Vec<usize>>,
-    /// Widths of the hidden layers of encoders, decoders and classifier.
-    #[config(default = "vec![128, 128]")]
-    pub hidden: Vec<usize>,
-    /// Widths of each residual autoencoder's encoder.
-    #[config(default = "vec![256, 128]")]
-    pub layers: Vec<usize>,
+    /// All but the cascade.
+    pub ae: AeConfig,
     /// Number of residual autoencoders.
     #[config(default = 2)]
     pub blocks: usize,
-    /// Dropout after each ReLU of encoders, decoders and classifier.
-    #[config(default = 0.5)]
-    pub dropout: f64,
-    /// Weight of the imputation error.
-    #[config(default = 1.0)]
-    pub reconstruction_weight: f64,
-    /// Imputation targets.
-    #[config(default = "ImputeConfig::new()")]
-    pub impute: ImputeConfig,
-    /// Initial values of the layers.
-    #[config(default = "WeightInit::Burn")]
-    pub init: WeightInit,
 }
 
 /// A head that completes the features of all modalities and predicts from the result: [`Ae`] and
@@ -134,7 +105,8 @@ pub struct Completion<N: Module> {
 /// Source: the baseline of MMIN's and GCNet's code (zeroQiaoba/GCNet), used there on utterance vectors. It
 /// has `R` as a sum over the batch; here it is the mean, and a weight of 1 is the published 0.004 at a
 /// batch of 256. Its optimizer is Adam with a learning rate of 1e-3 and the betas 0.5 and 0.999, constant
-/// for 20 of 100 epochs, with gradients clipped to the norm 5 for each network; the optimizer is yours.
+/// for 20 of 100 epochs; the optimizer is yours. It clips the gradients of each network to the norm 5:
+/// [`JointConfig::clip_norm`](crate::baseline::JointConfig::clip_norm).
 pub type Ae = Completion<Autoencoder>;
 
 /// CRA: a cascade of residual autoencoders completes the features; see [`Completion`].
@@ -156,21 +128,41 @@ impl AeConfig {
     ///
     /// [`MlaError`](crate::MlaError) for a value outside of the ranges above, or no modality.
     pub fn init(&self, device: &Device) -> Result<Ae> {
-        let embedding = self.parts().embedding()?;
+        let embedding = self.embedding()?;
         let network = Autoencoder::init(embedding.iter().sum(), &self.layers, self.init, device)?;
-        self.parts().init(network, &embedding, device)
+        self.completion(network, &embedding, device)
     }
 
-    fn parts(&self) -> Parts<'_> {
-        Parts {
-            d_features: &self.d_features,
-            n_classes: self.n_classes,
-            d_embedding: &self.d_embedding,
-            hidden: &self.hidden,
-            mlp: StackOptions::mlp(self.dropout, self.init),
-            reconstruction_weight: self.reconstruction_weight,
-            impute: &self.impute,
-        }
+    /// Width of each modality's embedding.
+    fn embedding(&self) -> Result<Vec<usize>> {
+        check_sizes(&self.d_features, self.n_classes)?;
+        embedding_widths(&self.d_features, &self.d_embedding)
+    }
+
+    /// The head around `network`.
+    fn completion<N: CompletionNetwork>(
+        &self,
+        network: N,
+        embedding: &[usize],
+        device: &Device,
+    ) -> Result<Completion<N>> {
+        self.impute.check()?;
+        let weight = not_negative("reconstruction_weight", self.reconstruction_weight)?;
+        let mlp = StackOptions::mlp(self.dropout, self.init);
+        let total = embedding.iter().sum();
+        let pairs = self.d_features.iter().zip(embedding);
+        let encoders = pairs.map(|(&from, &to)| widths(from, &self.hidden, to));
+        let decoders = self.d_features.iter();
+        let decoders = decoders.map(|&to| widths(total, &self.hidden, to));
+        let classifier = widths(total, &self.hidden, self.n_classes);
+        Ok(Completion {
+            encoders: Stacks::init(mlp, encoders, device)?,
+            network,
+            decoders: Stacks::init(mlp, decoders, device)?,
+            classifier: mlp.init(&classifier, device)?,
+            reconstruction_weight: weight,
+            impute: self.impute.clone(),
+        })
     }
 }
 
@@ -181,63 +173,13 @@ impl CraConfig {
     ///
     /// [`MlaError`](crate::MlaError) for a value outside of the ranges above.
     pub fn init(&self, device: &Device) -> Result<Cra> {
-        let n_modalities = self.d_features.len();
+        let ae = &self.ae;
+        let n_modalities = ae.d_features.len();
         check_order("number of modalities", n_modalities, "at least 2", 2)?;
-        let parts = Parts {
-            d_features: &self.d_features,
-            n_classes: self.n_classes,
-            d_embedding: &self.d_embedding,
-            hidden: &self.hidden,
-            mlp: StackOptions::mlp(self.dropout, self.init),
-            reconstruction_weight: self.reconstruction_weight,
-            impute: &self.impute,
-        };
-        let embedding = parts.embedding()?;
+        let embedding = ae.embedding()?;
         let width = embedding.iter().sum();
-        let network = Cascade::init(width, &self.layers, self.blocks, self.init, device)?;
-        parts.init(network, &embedding, device)
-    }
-}
-
-/// What the configurations have in common.
-struct Parts<'a> {
-    d_features: &'a [usize],
-    n_classes: usize,
-    d_embedding: &'a Option<Vec<usize>>,
-    hidden: &'a [usize],
-    mlp: StackOptions,
-    reconstruction_weight: f64,
-    impute: &'a ImputeConfig,
-}
-
-impl Parts<'_> {
-    fn embedding(&self) -> Result<Vec<usize>> {
-        check_sizes(self.d_features, self.n_classes)?;
-        embedding_widths(self.d_features, self.d_embedding)
-    }
-
-    fn init<N: CompletionNetwork>(
-        &self,
-        network: N,
-        embedding: &[usize],
-        device: &Device,
-    ) -> Result<Completion<N>> {
-        self.impute.check()?;
-        let weight = not_negative("reconstruction_weight", self.reconstruction_weight)?;
-        let total = embedding.iter().sum();
-        let pairs = self.d_features.iter().zip(embedding);
-        let encoders = pairs.map(|(&from, &to)| widths(from, self.hidden, to));
-        let decoders = self.d_features.iter();
-        let decoders = decoders.map(|&to| widths(total, self.hidden, to));
-        let classifier = widths(total, self.hidden, self.n_classes);
-        Ok(Completion {
-            encoders: Stacks::init(self.mlp, encoders, device)?,
-            network,
-            decoders: Stacks::init(self.mlp, decoders, device)?,
-            classifier: self.mlp.init(&classifier, device)?,
-            reconstruction_weight: weight,
-            impute: self.impute.clone(),
-        })
+        let network = Cascade::init(width, &ae.layers, self.blocks, ae.init, device)?;
+        ae.completion(network, &embedding, device)
     }
 }
 
@@ -273,15 +215,19 @@ impl<N: CompletionNetwork> JointHead for Completion<N> {
             let error = imputation.error(&self.decoders.of_one(&completed));
             loss = loss.cast(DType::F32) + error.cast(DType::F32) * self.reconstruction_weight;
         }
-        Ok(JointLoss {
-            loss,
-            logits,
-            observed: None,
-        })
+        Ok(JointLoss::unobserved(loss, logits))
     }
 
     fn uses_hidden(&self) -> bool {
         self.impute.is_oracle() && self.reconstruction_weight > 0.0
+    }
+
+    /// Each encoder and each decoder of a modality, the network between them, the classifier.
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.encoders.networks();
+        networks.extend(self.decoders.networks());
+        networks.extend([param_ids(&self.network), param_ids(&self.classifier)]);
+        networks
     }
 
     fn n_classes(&self) -> usize {
@@ -345,19 +291,23 @@ mod tests {
         }
     }
 
+    fn config(golden: &Golden) -> AeConfig {
+        AeConfig::new(golden.d_features(), golden.meta("n_classes") as usize)
+            .with_d_embedding(embedding(golden))
+            .with_hidden(golden.meta_list("hidden"))
+            .with_layers(golden.meta_list("layers"))
+            .with_dropout(0.0)
+            .with_reconstruction_weight(weight(golden))
+            .with_impute(oracle())
+    }
+
     #[rstest]
     fn ae_has_the_golden_values(#[values(2, 3, 4)] n_modalities: usize) {
         let golden = Golden::load("ae", &format!("{n_modalities}_modalities"));
         for device in test_devices() {
             let device = device.autodiff();
-            let head = AeConfig::new(golden.d_features(), golden.meta("n_classes") as usize)
-                .with_d_embedding(embedding(&golden))
-                .with_hidden(golden.meta_list("hidden"))
-                .with_layers(golden.meta_list("layers"))
-                .with_dropout(0.0)
-                .with_reconstruction_weight(weight(&golden))
-                .with_impute(oracle());
-            check(&golden, head.init(&device).unwrap(), &device);
+            let head = config(&golden).init(&device).unwrap();
+            check(&golden, head, &device);
         }
     }
 
@@ -366,14 +316,8 @@ mod tests {
         let golden = Golden::load("cra", &format!("{n_modalities}_modalities"));
         for device in test_devices() {
             let device = device.autodiff();
-            let head = CraConfig::new(golden.d_features(), golden.meta("n_classes") as usize)
-                .with_d_embedding(embedding(&golden))
-                .with_hidden(golden.meta_list("hidden"))
-                .with_layers(golden.meta_list("layers"))
-                .with_blocks(golden.meta("blocks") as usize)
-                .with_dropout(0.0)
-                .with_reconstruction_weight(weight(&golden))
-                .with_impute(oracle());
+            let head = CraConfig::new(config(&golden));
+            let head = head.with_blocks(golden.meta("blocks") as usize);
             check(&golden, head.init(&device).unwrap(), &device);
         }
     }
@@ -437,9 +381,9 @@ mod tests {
         let error = ae().with_d_embedding(Some(vec![2])).init(&device);
         let error = error.unwrap_err().to_string();
         assert_eq!(error, "d_embedding has 1 modalities, expected 2");
-        let cra = || CraConfig::new(vec![3, 4], 2);
-        assert!(cra().with_blocks(0).init(&device).is_err());
-        let error = CraConfig::new(vec![3], 2).init(&device).unwrap_err();
+        assert!(CraConfig::new(ae()).with_blocks(0).init(&device).is_err());
+        let single = CraConfig::new(AeConfig::new(vec![3], 2));
+        let error = single.init(&device).unwrap_err();
         let expected = "number of modalities must be at least 2, got 1";
         assert_eq!(error.to_string(), expected);
         assert!(AeConfig::new(vec![], 2).init(&device).is_err());

@@ -156,11 +156,9 @@ impl JointHead for Dccae {
     fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
         self.dcca.check_fitted("Dccae")?;
         let (loss, outputs) = self.objective(&samples.features)?;
-        Ok(JointLoss {
-            loss,
-            logits: self.dcca.classified(&outputs),
-            observed: None,
-        })
+        let presence = samples.features.presence();
+        let logits = self.dcca.classified(&outputs, presence)?;
+        Ok(JointLoss::unobserved(loss, logits))
     }
 
     fn n_classes(&self) -> usize {

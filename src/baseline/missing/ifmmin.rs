@@ -1,18 +1,18 @@
 //! IF-MMIN: MMIN with features that are the same for all modalities.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::baseline::joint::check_sizes;
 use crate::baseline::missing::cascade::{Cascade, Walked};
 use crate::baseline::missing::cmd::central_moment_discrepancy;
-use crate::baseline::missing::mmin::add;
 use crate::baseline::missing::networks::{Act, Stack, StackOptions, Stacks, WeightInit, widths};
-use crate::baseline::missing::stage::Stage;
-use crate::baseline::missing::target::ImputeConfig;
-use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
+use crate::baseline::missing::target::{Imputation, ImputeConfig};
+use crate::baseline::missing::taught::{Student, Taught, Teacher, add_square};
+use crate::baseline::{JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{Result, at_least_one, check_order, not_negative};
+use crate::module::{param_ids, with_values_of};
 
 /// The wiring of IF-MMIN's blocks. The authors changed it twice after the paper; which one gave the
 /// paper's numbers is not known.
@@ -121,48 +121,32 @@ pub struct IfMminConfig {
 /// Source: Zuo et al., "Exploiting Modality-Invariant Feature for Robust Multimodal Emotion Recognition with
 /// Missing Modalities", ICASSP 2023, and its code (ZhuoYulang/IF-MMIN, MIT licence); the encoders there are
 /// recurrent and convolutional, here multilayer perceptrons. Its optimizer is Adam with a learning rate of
-/// 2e-4, batches of 64 and 128 samples, the first beta 0.9 and 0.5, and gradients clipped to the norm 0.5 and
-/// 1 in the two stages; the optimizer is yours.
+/// 2e-4, batches of 64 and 128 samples, and the first beta 0.9 and 0.5 in the two stages; the optimizer is
+/// yours. It clips gradients to the norms 0.5 and 1; here one
+/// [`JointConfig::clip_norm`](crate::baseline::JointConfig::clip_norm) holds for both stages.
+pub type IfMmin = Taught<IfMminTeacher, IfMminStudent>;
+
+/// The model of all modalities.
 #[derive(Module, Debug)]
-pub struct IfMmin {
-    teacher: Teacher,
+pub struct IfMminTeacher {
+    encoders: Stacks,
+    invariant: Stack,
+    classifier: Stack,
+    moments: usize,
+    cmd_weight: f64,
+}
+
+/// The model that imagines missing modalities.
+#[derive(Module, Debug)]
+pub struct IfMminStudent {
     encoders: Stacks,
     invariant: Stack,
     forward: Cascade,
     classifier: Stack,
-    stage: Stage,
-    moments: usize,
-    cmd_weight: f64,
     imagination_weight: f64,
     invariance_weight: f64,
     #[module(skip)]
     block: IfMminBlock,
-    #[module(skip)]
-    impute: ImputeConfig,
-}
-
-/// The model of all modalities.
-#[derive(Module, Debug)]
-struct Teacher {
-    encoders: Stacks,
-    invariant: Stack,
-    classifier: Stack,
-}
-
-impl Teacher {
-    /// Logits, and the invariant features of each modality.
-    fn predict(&self, features: &ModalityFeatures) -> (Tensor<2>, Vec<Tensor<2>>) {
-        let mut all = self.encoders.each(features.all());
-        let invariant = of_each(&self.invariant, &all);
-        all.extend(invariant.iter().cloned());
-        (self.classifier.forward(Tensor::cat(all, 1)), invariant)
-    }
-
-    /// The invariant features of all modalities next to each other.
-    fn invariant(&self, features: &ModalityFeatures) -> Tensor<2> {
-        let embedded = self.encoders.each(features.all());
-        Tensor::cat(of_each(&self.invariant, &embedded), 1)
-    }
 }
 
 fn of_each(invariant: &Stack, embedded: &[Tensor<2>]) -> Vec<Tensor<2>> {
@@ -180,7 +164,6 @@ impl IfMminConfig {
         let n_modalities = self.d_features.len();
         check_order("number of modalities", n_modalities, "at least 2", 2)?;
         check_sizes(&self.d_features, self.n_classes)?;
-        self.impute.check()?;
         let e = at_least_one("d_embedding", self.d_embedding)?;
         let encoders = self.d_features.iter();
         let encoders = encoders.map(|&from| widths(from, &self.hidden, e));
@@ -189,58 +172,42 @@ impl IfMminConfig {
         let invariant = StackOptions::plain(Act::LeakyRelu, Act::LeakyRelu, self.init);
         let classifier = |from| widths(from, &self.hidden, self.n_classes);
         let total = n_modalities * e;
-        let forward = Cascade::init(total, &self.layers, self.blocks, self.init, device)?;
         let latents = self.blocks * self.layers.last().copied().unwrap_or_default();
-        Ok(IfMmin {
-            teacher: Teacher {
-                encoders: Stacks::init(teacher, encoders.clone(), device)?,
-                invariant: invariant.init(&[e; 3], device)?,
-                classifier: teacher.init(&classifier(2 * total), device)?,
-            },
+        // Parameters are drawn in this order.
+        let forward = Cascade::init(total, &self.layers, self.blocks, self.init, device)?;
+        let teacher = IfMminTeacher {
+            encoders: Stacks::init(teacher, encoders.clone(), device)?,
+            invariant: invariant.init(&[e; 3], device)?,
+            classifier: teacher.init(&classifier(2 * total), device)?,
+            moments: at_least_one("moments", self.moments)?,
+            cmd_weight: not_negative("cmd_weight", self.cmd_weight)?,
+        };
+        let student = IfMminStudent {
             encoders: Stacks::init(student, encoders, device)?,
             invariant: invariant.init(&[e; 3], device)?,
             forward,
             classifier: student.init(&classifier(latents), device)?,
-            stage: Stage::new(self.teacher_steps, device)?,
-            moments: at_least_one("moments", self.moments)?,
-            cmd_weight: not_negative("cmd_weight", self.cmd_weight)?,
             imagination_weight: not_negative("imagination_weight", self.imagination_weight)?,
             invariance_weight: not_negative("invariance_weight", self.invariance_weight)?,
             block: self.block,
-            impute: self.impute.clone(),
-        })
+        };
+        Taught::new(teacher, student, self.teacher_steps, &self.impute, device)
     }
 }
 
-impl IfMmin {
-    /// Passes to the second stage now. Training does it after `teacher_steps` updates. Does nothing in the
-    /// second stage.
-    pub fn begin_student(&mut self) {
-        if !self.is_student() {
-            let own = (self.encoders.clone(), self.invariant.clone());
-            let teacher = &self.teacher;
-            let teacher = (teacher.encoders.clone(), teacher.invariant.clone());
-            (self.encoders, self.invariant) = self.stage.begin_student(own, &teacher);
-        }
+impl IfMminTeacher {
+    /// Logits, and the invariant features of each modality.
+    fn predict(&self, features: &ModalityFeatures) -> (Tensor<2>, Vec<Tensor<2>>) {
+        let mut all = self.encoders.each(features.all());
+        let invariant = of_each(&self.invariant, &all);
+        all.extend(invariant.iter().cloned());
+        (self.classifier.forward(Tensor::cat(all, 1)), invariant)
     }
 
-    /// Whether the model is in the second stage.
-    pub fn is_student(&self) -> bool {
-        self.stage.is_student()
-    }
-
-    fn teacher_loss(&self, samples: &JointSamples) -> Result<JointLoss> {
-        let (logits, invariant) = self.teacher.predict(&self.impute.known(samples)?);
-        let mut loss = samples.loss(logits.clone(), samples.targets)?;
-        if self.cmd_weight > 0.0 {
-            let discrepancy = self.discrepancy(&invariant);
-            loss = loss.cast(DType::F32) + discrepancy * self.cmd_weight;
-        }
-        Ok(JointLoss {
-            loss,
-            logits,
-            observed: None,
-        })
+    /// The invariant features of all modalities next to each other.
+    fn invariant(&self, features: &ModalityFeatures) -> Tensor<2> {
+        let embedded = self.encoders.each(features.all());
+        Tensor::cat(of_each(&self.invariant, &embedded), 1)
     }
 
     /// The mean discrepancy of all pairs of modalities.
@@ -252,7 +219,31 @@ impl IfMmin {
             .collect();
         Tensor::cat(each, 0).mean()
     }
+}
 
+impl Teacher for IfMminTeacher {
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.encoders.networks();
+        networks.extend([param_ids(&self.invariant), param_ids(&self.classifier)]);
+        networks
+    }
+
+    fn logits(&self, features: &ModalityFeatures) -> Tensor<2> {
+        self.predict(features).0
+    }
+
+    fn loss(&self, features: &ModalityFeatures, samples: &JointSamples) -> Result<JointLoss> {
+        let (logits, invariant) = self.predict(features);
+        let mut loss = samples.loss(logits.clone(), samples.targets)?;
+        if self.cmd_weight > 0.0 {
+            let discrepancy = self.discrepancy(&invariant);
+            loss = loss.cast(DType::F32) + discrepancy * self.cmd_weight;
+        }
+        Ok(JointLoss::unobserved(loss, logits))
+    }
+}
+
+impl IfMminStudent {
     /// Embedded and invariant features of all modalities, each next to each other.
     fn embedded(&self, features: &ModalityFeatures) -> (Tensor<2>, Tensor<2>) {
         let embedded = self.encoders.each(features.all());
@@ -290,69 +281,54 @@ impl IfMmin {
             IfMminBlock::First | IfMminBlock::Second => self.forward.finish(walked),
         }
     }
+}
 
-    fn student_loss(&self, samples: &JointSamples) -> Result<JointLoss> {
-        let (imagines, has_invariance) =
-            (self.imagination_weight > 0.0, self.invariance_weight > 0.0);
-        let imputation = self.impute.split(samples, imagines || has_invariance)?;
+impl Student<IfMminTeacher> for IfMminStudent {
+    fn start(self, teacher: &IfMminTeacher) -> Self {
+        Self {
+            encoders: with_values_of(self.encoders, &teacher.encoders),
+            invariant: with_values_of(self.invariant, &teacher.invariant),
+            ..self
+        }
+    }
+
+    fn logits(&self, features: &ModalityFeatures) -> Tensor<2> {
+        let (z, invariant) = self.embedded(features);
+        let walked = self.walk(z, &invariant);
+        self.classifier.forward(walked.concatenated())
+    }
+
+    fn loss(
+        &self,
+        teacher: &IfMminTeacher,
+        imputation: &Imputation,
+        samples: &JointSamples,
+    ) -> Result<JointLoss> {
         let (z, invariant) = self.embedded(&imputation.input);
         let walked = self.walk(z, &invariant);
         let logits = self.classifier.forward(walked.concatenated());
         let mut loss = samples.loss(logits.clone(), samples.targets)?;
-        let teacher = self.teacher.valid();
-        if imagines {
+        if self.imagination_weight > 0.0 {
             let target = Tensor::cat(teacher.encoders.each(&imputation.targets()), 1);
             let difference = self.imagined(&walked) - target.without_autodiff();
-            loss = add(loss, self.imagination_weight, difference);
+            loss = add_square(loss, self.imagination_weight, difference);
         }
-        if has_invariance {
+        if self.invariance_weight > 0.0 {
             let target = teacher.invariant(&imputation.known).without_autodiff();
-            loss = add(loss, self.invariance_weight, invariant - target);
+            loss = add_square(loss, self.invariance_weight, invariant - target);
         }
-        Ok(JointLoss {
-            loss,
-            logits,
-            observed: None,
-        })
-    }
-}
-
-impl JointHead for IfMmin {
-    fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
-        JointLogits::unweighted(if self.is_student() {
-            let (z, invariant) = self.embedded(features);
-            let walked = self.walk(z, &invariant);
-            self.classifier.forward(walked.concatenated())
-        } else {
-            self.teacher.predict(features).0
-        })
+        Ok(JointLoss::unobserved(loss, logits))
     }
 
-    /// # Errors
-    ///
-    /// [`MlaError::NothingHidden`](crate::MlaError::NothingHidden) for an oracle and a batch that lacks
-    /// modalities and has no hidden inputs.
-    fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
-        if self.is_student() {
-            self.student_loss(samples)
-        } else {
-            self.teacher_loss(samples)
-        }
+    fn has_target(&self) -> bool {
+        self.imagination_weight > 0.0 || self.invariance_weight > 0.0
     }
 
-    fn uses_hidden(&self) -> bool {
-        let has_target = self.imagination_weight > 0.0 || self.invariance_weight > 0.0;
-        self.impute.is_oracle() && (!self.is_student() || has_target)
-    }
-
-    fn after_update(&mut self, n_updates: u64) {
-        if self.stage.ends_after(n_updates) {
-            self.begin_student();
-        }
-    }
-
-    fn is_selectable(&self) -> bool {
-        self.is_student()
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.encoders.networks();
+        networks.extend([param_ids(&self.invariant), param_ids(&self.forward)]);
+        networks.push(param_ids(&self.classifier));
+        networks
     }
 
     fn n_classes(&self) -> usize {
@@ -436,12 +412,17 @@ mod tests {
                 if prefix.is_empty() {
                     close(found.logits, named("logits"), 1e-5, "logits");
                     golden.check_gradients("grad", &head, &gradients);
-                    let (z, invariant) = head.embedded(&samples.features);
+                    let (z, invariant) = head.student.embedded(&samples.features);
                     close(z.clone(), named("features"), 1e-5, "features");
                     close(invariant.clone(), named("invariant"), 1e-5, "invariant");
-                    let walked = head.walk(z, &invariant);
+                    let walked = head.student.walk(z, &invariant);
                     close(walked.concatenated(), named("latent"), 1e-5, "latent");
-                    close(head.imagined(&walked), named("imagined"), 1e-5, "imagined");
+                    close(
+                        head.student.imagined(&walked),
+                        named("imagined"),
+                        1e-5,
+                        "imagined",
+                    );
                 }
             }
         }
@@ -468,8 +449,8 @@ mod tests {
                 let z = random();
                 let (mut input, mut output) = (z.clone(), z.clone());
                 let mut latents = vec![];
-                for block in &head.forward.blocks {
-                    let before = match head.block {
+                for block in &head.student.forward.blocks {
+                    let before = match head.student.block {
                         IfMminBlock::First => input,
                         _ => output,
                     };
@@ -478,15 +459,16 @@ mod tests {
                     output = block.decoder.forward(latent.clone());
                     latents.push(latent);
                 }
-                let last = match head.block {
+                let last = match head.student.block {
                     IfMminBlock::Current => output,
                     _ => input + output,
                 };
-                let walked = head.walk(z, &invariant);
+                let walked = head.student.walk(z, &invariant);
                 let expected = Tensor::cat(latents, 1).into_data();
                 walked.concatenated().into_data().assert_eq(&expected, true);
-                let expected = head.forward.transition.forward(last).into_data();
-                head.imagined(&walked)
+                let expected = head.student.forward.transition.forward(last).into_data();
+                head.student
+                    .imagined(&walked)
                     .into_data()
                     .assert_eq(&expected, true);
             }

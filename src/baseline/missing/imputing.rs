@@ -145,7 +145,7 @@ pub(super) fn backward<H: JointHead>(
 /// The name of a parameter in the files.
 fn name_of(path: &[String]) -> String {
     let parts = path.iter().filter_map(|part| match part.as_str() {
-        "stacks" | "layers" => None,
+        "student" | "stacks" | "layers" => None,
         "encoders" => Some("encoder"),
         "decoders" => Some("decoder"),
         "blocks" => Some("block"),

@@ -2,18 +2,18 @@
 
 use burn::config::Config;
 use burn::module::{Module, ParamId};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use crate::baseline::joint::check_sizes;
 use crate::baseline::missing::cascade::Cascade;
 use crate::baseline::missing::networks::{
     Stack, StackOptions, Stacks, WeightInit, embedding_widths, widths,
 };
-use crate::baseline::missing::stage::Stage;
-use crate::baseline::missing::target::ImputeConfig;
-use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
+use crate::baseline::missing::target::{Imputation, ImputeConfig};
+use crate::baseline::missing::taught::{Student, Taught, Teacher, add_square};
+use crate::baseline::{JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{Result, at_least_one, check_order, not_negative};
-use crate::module::float_params;
+use crate::module::{param_ids, with_values_of};
 
 /// Configuration of an [`Mmin`].
 ///
@@ -90,10 +90,8 @@ pub struct MminConfig {
 ///                    loss   = CE + w_i mean (u - target)^2 + w_c mean (backward(u) - stop(z))^2
 /// ```
 ///
-/// A model begins in stage 1 and passes to stage 2 after `teacher_steps` updates. The student's encoders
-/// then become copies of the teacher's, and the teacher is constant: it runs in evaluation mode and gets no
-/// gradient. Predictions in stage 1 are the teacher's. Their validations select no epoch and do not count
-/// for the patience.
+/// A model begins in stage 1 and passes to stage 2 after `teacher_steps` updates: see [`Taught`]. The
+/// student's encoders then become copies of the teacher's.
 ///
 /// With [`ImputeTarget::Oracle`](crate::baseline::ImputeTarget::Oracle) the teacher trains on all modalities, hidden ones included. Encoders of
 /// the model that train along get gradients of those that are not hidden only. With
@@ -118,34 +116,26 @@ pub struct MminConfig {
 /// Modalities", ACL 2021, in the form of GCNet's code (zeroQiaoba/GCNet), in which encoders are multilayer
 /// perceptrons; the paper's are recurrent and convolutional. Masks are those of the data, where the
 /// original draws one of the incomplete patterns at each visit. GCNet's optimizer is Adam with a learning
-/// rate of 1e-3, constant for 20 of 100 epochs in each stage, and gradients clipped to the norm 5 for each
-/// network; the optimizer is yours.
+/// rate of 1e-3, constant for 20 of 100 epochs in each stage; the optimizer is yours. It clips the gradients of
+/// each network to the norm 5: [`JointConfig::clip_norm`](crate::baseline::JointConfig::clip_norm).
+pub type Mmin = Taught<MminTeacher, MminStudent>;
+
+/// The model of all modalities.
 #[derive(Module, Debug)]
-pub struct Mmin {
-    teacher: Teacher,
+pub struct MminTeacher {
+    encoders: Stacks,
+    classifier: Stack,
+}
+
+/// The model that imagines missing modalities.
+#[derive(Module, Debug)]
+pub struct MminStudent {
     encoders: Stacks,
     forward: Cascade,
     backward: Option<Cascade>,
     classifier: Stack,
-    stage: Stage,
     imagination_weight: f64,
     cycle_weight: f64,
-    #[module(skip)]
-    impute: ImputeConfig,
-}
-
-/// The model of all modalities.
-#[derive(Module, Debug)]
-struct Teacher {
-    encoders: Stacks,
-    classifier: Stack,
-}
-
-impl Teacher {
-    fn logits(&self, features: &ModalityFeatures) -> Tensor<2> {
-        self.classifier
-            .forward(self.encoders.concatenated(features))
-    }
 }
 
 impl MminConfig {
@@ -159,7 +149,6 @@ impl MminConfig {
         check_order("number of modalities", n_modalities, "at least 2", 2)?;
         check_sizes(&self.d_features, self.n_classes)?;
         at_least_one("blocks", self.blocks)?;
-        self.impute.check()?;
         let embedding = embedding_widths(&self.d_features, &self.d_embedding)?;
         let total = embedding.iter().sum();
         let pairs = self.d_features.iter().zip(&embedding);
@@ -169,11 +158,12 @@ impl MminConfig {
         let cascade = || Cascade::init(total, &self.layers, self.blocks, self.init, device);
         let classifier = |from| widths(from, &self.hidden, self.n_classes);
         let latents = self.blocks * self.layers.last().copied().unwrap_or_default();
-        Ok(Mmin {
-            teacher: Teacher {
-                encoders: Stacks::init(teacher, encoders.clone(), device)?,
-                classifier: teacher.init(&classifier(total), device)?,
-            },
+        // Parameters are drawn in this order.
+        let teacher = MminTeacher {
+            encoders: Stacks::init(teacher, encoders.clone(), device)?,
+            classifier: teacher.init(&classifier(total), device)?,
+        };
+        let student = MminStudent {
             encoders: Stacks::init(student, encoders, device)?,
             forward: cascade()?,
             backward: if self.share_weight {
@@ -182,109 +172,74 @@ impl MminConfig {
                 Some(cascade()?)
             },
             classifier: student.init(&classifier(latents), device)?,
-            stage: Stage::new(self.teacher_steps, device)?,
             imagination_weight: not_negative("imagination_weight", self.imagination_weight)?,
             cycle_weight: not_negative("cycle_weight", self.cycle_weight)?,
-            impute: self.impute.clone(),
-        })
+        };
+        Taught::new(teacher, student, self.teacher_steps, &self.impute, device)
     }
 }
 
-impl Mmin {
-    /// Passes to the second stage now. Training does it after `teacher_steps` updates. Does nothing in the
-    /// second stage.
-    pub fn begin_student(&mut self) {
-        if !self.is_student() {
-            let encoders = self.encoders.clone();
-            self.encoders = self.stage.begin_student(encoders, &self.teacher.encoders);
+impl Teacher for MminTeacher {
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.encoders.networks();
+        networks.push(param_ids(&self.classifier));
+        networks
+    }
+
+    fn logits(&self, features: &ModalityFeatures) -> Tensor<2> {
+        self.classifier
+            .forward(self.encoders.concatenated(features))
+    }
+}
+
+impl Student<MminTeacher> for MminStudent {
+    fn start(self, teacher: &MminTeacher) -> Self {
+        Self {
+            encoders: with_values_of(self.encoders, &teacher.encoders),
+            ..self
         }
     }
 
-    /// Whether the model is in the second stage.
-    pub fn is_student(&self) -> bool {
-        self.stage.is_student()
+    fn logits(&self, features: &ModalityFeatures) -> Tensor<2> {
+        let walked = self.forward.walk(self.encoders.concatenated(features));
+        self.classifier.forward(walked.concatenated())
     }
 
-    fn teacher_loss(&self, samples: &JointSamples) -> Result<JointLoss> {
-        let logits = self.teacher.logits(&self.impute.known(samples)?);
-        Ok(JointLoss {
-            loss: samples.loss(logits.clone(), samples.targets)?,
-            logits,
-            observed: None,
-        })
-    }
-
-    fn student_loss(&self, samples: &JointSamples) -> Result<JointLoss> {
-        let imagines = self.imagination_weight > 0.0;
-        let imputation = self.impute.split(samples, imagines)?;
+    fn loss(
+        &self,
+        teacher: &MminTeacher,
+        imputation: &Imputation,
+        samples: &JointSamples,
+    ) -> Result<JointLoss> {
         let z = self.encoders.concatenated(&imputation.input);
         let walked = self.forward.walk(z.clone());
         let logits = self.classifier.forward(walked.concatenated());
         let mut loss = samples.loss(logits.clone(), samples.targets)?;
-        if imagines || self.cycle_weight > 0.0 {
+        if self.has_target() || self.cycle_weight > 0.0 {
             let imagined = self.forward.finish(&walked);
-            if imagines {
-                let target = self.teacher.valid().encoders.each(&imputation.targets());
+            if self.has_target() {
+                let target = teacher.encoders.each(&imputation.targets());
                 let target = Tensor::cat(target, 1).without_autodiff();
-                loss = add(loss, self.imagination_weight, imagined.clone() - target);
+                loss = add_square(loss, self.imagination_weight, imagined.clone() - target);
             }
             if self.cycle_weight > 0.0 {
                 let backward = self.backward.as_ref().unwrap_or(&self.forward);
-                loss = add(
-                    loss,
-                    self.cycle_weight,
-                    backward.forward(imagined) - z.detach(),
-                );
+                let difference = backward.forward(imagined) - z.detach();
+                loss = add_square(loss, self.cycle_weight, difference);
             }
         }
-        Ok(JointLoss {
-            loss,
-            logits,
-            observed: None,
-        })
-    }
-}
-
-/// Adds the mean square of a difference to a loss, in f32.
-pub(super) fn add(loss: Tensor<1>, weight: f64, difference: Tensor<2>) -> Tensor<1> {
-    let difference = difference.cast(DType::F32);
-    loss.cast(DType::F32) + difference.square().mean() * weight
-}
-
-impl JointHead for Mmin {
-    fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
-        JointLogits::unweighted(if self.is_student() {
-            let walked = self.forward.walk(self.encoders.concatenated(features));
-            self.classifier.forward(walked.concatenated())
-        } else {
-            self.teacher.logits(features)
-        })
+        Ok(JointLoss::unobserved(loss, logits))
     }
 
-    /// # Errors
-    ///
-    /// [`MlaError::NothingHidden`](crate::MlaError::NothingHidden) for an oracle and a batch that lacks
-    /// modalities and has no hidden inputs.
-    fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
-        if self.is_student() {
-            self.student_loss(samples)
-        } else {
-            self.teacher_loss(samples)
-        }
+    fn has_target(&self) -> bool {
+        self.imagination_weight > 0.0
     }
 
-    fn uses_hidden(&self) -> bool {
-        self.impute.is_oracle() && (!self.is_student() || self.imagination_weight > 0.0)
-    }
-
-    fn after_update(&mut self, n_updates: u64) {
-        if self.stage.ends_after(n_updates) {
-            self.begin_student();
-        }
-    }
-
-    fn is_selectable(&self) -> bool {
-        self.is_student()
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.encoders.networks();
+        networks.extend([param_ids(&self.forward), param_ids(&self.classifier)]);
+        networks.extend(self.backward.as_ref().map(param_ids));
+        networks
     }
 
     fn n_classes(&self) -> usize {
@@ -300,8 +255,7 @@ impl JointHead for Mmin {
     }
 
     fn training_only(&self) -> Vec<ParamId> {
-        let backward = self.backward.as_ref().map(float_params).unwrap_or_default();
-        backward.into_iter().map(|param| param.id).collect()
+        self.backward.as_ref().map(param_ids).unwrap_or_default()
     }
 }
 
@@ -310,8 +264,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::baseline::ImputeTarget;
     use crate::baseline::missing::imputing::{Batch, Golden, backward, close};
+    use crate::baseline::{ImputeTarget, JointHead};
     use crate::modality::Presence;
     use crate::module::{FloatParam, ParamVisitor, visit};
     use crate::test_devices;
@@ -349,6 +303,7 @@ mod tests {
             // The files have other encoders than the teacher's, which shows a mix-up.
             head.begin_student();
             let head = golden.set(head);
+            let student = &head.student;
             for (prefix, samples) in [("", batch.oracle()), ("observed_", batch.observed())] {
                 let named = |name: &str| golden.values(&format!("{prefix}{name}"));
                 let (found, gradients) = backward(&head, &samples);
@@ -359,12 +314,12 @@ mod tests {
                 if prefix.is_empty() {
                     close(found.logits, named("logits"), 1e-5, "logits");
                     golden.check_gradients("grad", &head, &gradients);
-                    let z = head.encoders.concatenated(&samples.features);
-                    let walked = head.forward.walk(z);
+                    let z = student.encoders.concatenated(&samples.features);
+                    let walked = student.forward.walk(z);
                     close(walked.concatenated(), named("latent"), 1e-5, "latent");
-                    let imagined = head.forward.finish(&walked);
+                    let imagined = student.forward.finish(&walked);
                     close(imagined.clone(), named("imagined"), 1e-5, "imagined");
-                    let cycle = head.backward.as_ref().unwrap().forward(imagined);
+                    let cycle = student.backward.as_ref().unwrap().forward(imagined);
                     close(cycle, named("cycle"), 1e-5, "cycle");
                 }
             }
@@ -415,7 +370,11 @@ mod tests {
             head.begin_student();
             let found = with_gradient(&head, &batch.oracle());
             assert!(found.iter().all(|path| !path.starts_with("teacher.")));
-            assert!(found.iter().any(|path| path.starts_with("backward.")));
+            assert!(
+                found
+                    .iter()
+                    .any(|path| path.starts_with("student.backward."))
+            );
 
             let config = config.with_imagination_weight(0.0).with_cycle_weight(0.0);
             let mut head = config.init(&device).unwrap();
@@ -423,7 +382,7 @@ mod tests {
             assert!(!head.uses_hidden());
             let present = golden.mask("present");
             for path in with_gradient(&head, &batch.samples(present, None)) {
-                let unused = path.starts_with("backward") || path.contains("transition");
+                let unused = path.starts_with("student.backward") || path.contains("transition");
                 assert!(!unused, "{path}");
             }
         }
@@ -438,7 +397,11 @@ mod tests {
             let mut head = config.init(&device).unwrap();
             head.begin_student();
             let found = with_gradient(&head, &Batch::new(&golden, &device).oracle());
-            assert!(found.iter().all(|path| !path.starts_with("backward")));
+            assert!(
+                found
+                    .iter()
+                    .all(|path| !path.starts_with("student.backward"))
+            );
             assert!(head.training_only().is_empty());
         }
     }

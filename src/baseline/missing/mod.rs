@@ -42,9 +42,9 @@ mod networks;
 mod pairs;
 #[cfg(all(test, feature = "train"))]
 mod samples;
-mod stage;
 mod target;
 mod tate;
+mod taught;
 mod whole_set;
 
 pub use cca::{Cca, CcaConfig};
@@ -57,9 +57,9 @@ pub use ifmmin::{IfMmin, IfMminBlock, IfMminConfig};
 pub use mmin::{Mmin, MminConfig};
 pub use networks::WeightInit;
 pub use pairs::PairRows;
-pub use stage::teacher_group;
 pub use target::{ImputeConfig, ImputeTarget};
 pub use tate::{MissingToken, Tate, TateConfig};
+pub use taught::{Taught, teacher_group};
 pub use whole_set::{Fit, FitValues, Moment, PassPlan, WholeSamples, WholeSet, WholeSetHead};
 #[cfg(feature = "train")]
 pub use whole_set::{WholePass, WholeSetInput};

@@ -1,14 +1,14 @@
 //! Networks that the methods share: stacks of linear layers, and encoders of all modalities.
 
 use burn::config::Config;
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::activation::{Activation, ActivationConfig};
 use burn::nn::{Dropout, DropoutConfig, Initializer, LeakyReluConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::baseline::ModalityFeatures;
 use crate::error::{MlaError, Result, at_least_one, fraction};
-use crate::module::draw_parameters;
+use crate::module::{draw_parameters, param_ids};
 
 /// Initial values of the linear layers of a network.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -206,6 +206,11 @@ impl Stacks {
     pub(super) fn of_one(&self, input: &Tensor<2>) -> Vec<Tensor<2>> {
         let stacks = self.stacks.iter();
         stacks.map(|stack| stack.forward(input.clone())).collect()
+    }
+
+    /// The parameters of each network.
+    pub(super) fn networks(&self) -> Vec<Vec<ParamId>> {
+        self.stacks.iter().map(param_ids).collect()
     }
 
     /// Checks the widths of features against those of the networks' inputs.

@@ -120,7 +120,7 @@ impl ImputeConfig {
 }
 
 /// A batch as a method that learns to impute sees it.
-pub(super) struct Imputation {
+pub struct Imputation {
     /// The features to predict from.
     pub(super) input: ModalityFeatures,
     /// All features that the training may use, without autodiff. The targets are those that the input

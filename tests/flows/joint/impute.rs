@@ -9,11 +9,12 @@ use super::*;
 /// A head chosen at run time.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)]
-enum Imputer {
+pub(super) enum Imputer {
     Ae(Ae),
     Cra(Cra),
     Mmin(Mmin),
     IfMmin(IfMmin),
+    Tate(Tate),
 }
 
 macro_rules! delegate {
@@ -23,6 +24,7 @@ macro_rules! delegate {
             Imputer::Cra($head) => $call,
             Imputer::Mmin($head) => $call,
             Imputer::IfMmin($head) => $call,
+            Imputer::Tate($head) => $call,
         }
     };
 }
@@ -88,23 +90,15 @@ impl Setup {
         let impute = ImputeConfig::new().with_target(self.target);
         let (hidden, layers) = (vec![16], vec![12, 8]);
         let weight = |usual: f64| if self.weighs { usual } else { 0.0 };
+        let ae = AeConfig::new(d.clone(), n_classes)
+            .with_hidden(hidden.clone())
+            .with_layers(layers.clone())
+            .with_dropout(self.dropout)
+            .with_reconstruction_weight(weight(1.0))
+            .with_impute(impute.clone());
         let head = match self.method {
-            Method::Ae => AeConfig::new(d, n_classes)
-                .with_hidden(hidden)
-                .with_layers(layers)
-                .with_dropout(self.dropout)
-                .with_reconstruction_weight(weight(1.0))
-                .with_impute(impute)
-                .init(device)
-                .map(Imputer::Ae),
-            Method::Cra => CraConfig::new(d, n_classes)
-                .with_hidden(hidden)
-                .with_layers(layers)
-                .with_dropout(self.dropout)
-                .with_reconstruction_weight(weight(1.0))
-                .with_impute(impute)
-                .init(device)
-                .map(Imputer::Cra),
+            Method::Ae => ae.init(device).map(Imputer::Ae),
+            Method::Cra => CraConfig::new(ae).init(device).map(Imputer::Cra),
             Method::Mmin => MminConfig::new(d, n_classes, self.teacher_steps)
                 .with_hidden(hidden)
                 .with_layers(layers)
@@ -351,23 +345,23 @@ fn the_student_starts_from_a_teacher_that_stays(
         let mut optimizer = adamw();
         let untrained = part(&model, ".teacher.");
         step(&mut model, &mut optimizer, batch(0));
-        assert!(!part(&model, "Mmin.encoders").is_empty());
+        assert!(!part(&model, ".student.encoders").is_empty());
         step(&mut model, &mut optimizer, batch(1));
         let teacher = part(&model, ".teacher.");
         assert_ne!(teacher, untrained);
         assert_eq!(
-            part(&model, "Mmin.encoders"),
+            part(&model, ".student.encoders"),
             part(&model, ".teacher.encoders")
         );
         assert_eq!(
-            part(&model, "Mmin.invariant"),
+            part(&model, ".student.invariant"),
             part(&model, ".teacher.invariant")
         );
         for n in 2..5 {
             step(&mut model, &mut optimizer, batch(n));
             assert_eq!(part(&model, ".teacher."), teacher, "step {n}");
             assert_ne!(
-                part(&model, "Mmin.encoders"),
+                part(&model, ".student.encoders"),
                 part(&model, ".teacher.encoders")
             );
         }

@@ -10,6 +10,7 @@ mod impute;
 mod missing;
 mod modulation;
 mod options;
+mod toy;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};

@@ -129,3 +129,49 @@ fn a_step_that_is_not_finite_passes_where_the_check_is_off() {
         }
     }
 }
+
+/// Lengths of the steps that a batch makes with SGD and a learning rate of 1: of each encoder and of the
+/// head.
+fn step_lengths(clip_norm: Option<f64>, device: &Device) -> Vec<f64> {
+    let config = JointConfig::new().with_clip_norm(clip_norm);
+    let mut model = joint(Kind::Concat, 2, config, device);
+    let before = state(&model);
+    let output = model.try_step(batch_of(7, 2, 1, device)).unwrap();
+    let mut optimizer = SgdConfig::new().init();
+    model
+        .try_optimize(&mut optimizer, 1.0, output.grads)
+        .unwrap();
+    let pairs: Vec<_> = before.iter().zip(state(&model)).collect();
+    let length = |network: &str| {
+        let of_network = pairs
+            .iter()
+            .filter(|((path, _), _)| path.starts_with(network));
+        let squares = of_network.flat_map(|((_, before), (_, after))| {
+            let pairs = before.iter().zip(after);
+            pairs.map(|(before, after)| f64::from(before - after).powi(2))
+        });
+        squares.sum::<f64>().sqrt()
+    };
+    ["encoders.0.", "encoders.1.", "head."].map(length).to_vec()
+}
+
+#[test]
+fn gradients_are_clipped_network_by_network() {
+    for device in devices() {
+        let device = device.autodiff();
+        let free = step_lengths(None, &device);
+        let smallest = free.iter().copied().fold(f64::INFINITY, f64::min);
+        let largest = free.iter().copied().fold(0.0, f64::max);
+        for norm in [smallest / 2.0, (smallest + largest) / 2.0, largest * 2.0] {
+            let found = step_lengths(Some(norm), &device);
+            for (found, free) in found.iter().zip(&free) {
+                assert!((found - free.min(norm)).abs() < 1e-4, "{found}, {free}");
+            }
+        }
+    }
+    let head = Kind::Concat.head(&FEATURES[..2], N_CLASSES, &Device::flex());
+    let config = JointConfig::new().with_clip_norm(Some(0.0));
+    let model = config.init(encoders(2, &Device::flex()), head);
+    let error = model.unwrap_err().to_string();
+    assert!(error.starts_with("clip_norm must be"), "{error}");
+}

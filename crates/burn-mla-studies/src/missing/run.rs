@@ -103,8 +103,9 @@ impl Run<'_> {
                 self.imputing(head.with_reconstruction_weight(own()?).init(device)?)
             }
             Method::Cra(target) => {
-                let head = CraConfig::new(d_features(), n_classes).with_impute(impute(target));
-                self.imputing(head.with_reconstruction_weight(own()?).init(device)?)
+                let ae = AeConfig::new(d_features(), n_classes).with_impute(impute(target));
+                let head = CraConfig::new(ae.with_reconstruction_weight(own()?));
+                self.imputing(head.init(device)?)
             }
             Method::Mmin(target) => {
                 let head = MminConfig::new(d_features(), n_classes, self.teacher_steps());

@@ -79,7 +79,8 @@ pub struct CcaConfig {
 /// follows a gradient. Encoders are not trained: freeze them. [`CcaConfig::fit`] fits features directly.
 ///
 /// After GCNet's `cca.py`, with two differences: means come from training rows only (the code takes
-/// validation and test rows too), and features are not scaled. Two modalities that no training row has
+/// validation and test rows too), and features are not scaled:
+/// [`Scaled`](crate::encoder::Scaled) does that, by constants of the training. Two modalities that no training row has
 /// in common correlate by 0 with arbitrary directions, which a warning of the log says.
 #[derive(Module, Debug)]
 pub struct Cca {
@@ -224,6 +225,11 @@ impl Cca {
         let sides = pairs(self.d_features.len()).zip(&self.pairs);
         let sides = sides.flat_map(|((i, j), pair)| [side(&pair.first, i), side(&pair.second, j)]);
         Tensor::cat(sides.collect(), 1)
+    }
+
+    /// The training rows of a pair.
+    pub(in crate::baseline) fn rows(&self) -> PairRows {
+        self.config.rows
     }
 
     /// The samples of two modalities that both have.

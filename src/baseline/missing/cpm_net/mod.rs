@@ -7,7 +7,7 @@ mod latents;
 mod tests;
 
 use burn::config::Config;
-use burn::module::{Module, Param, ParamGroup};
+use burn::module::{Module, Param, ParamGroup, ParamId};
 use burn::nn::Initializer;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
@@ -37,6 +37,7 @@ pub use latents::{DescentStart, TestLatents};
 /// | `margin` | `Misclassified` | margin of the clustering loss | |
 /// | `network_steps` | 5 | updates of the networks, in turn with those of the latent vectors | >= 1 |
 /// | `latent_steps` | 5 | updates of the latent vectors | >= 1 |
+/// | `fine_tune_after` | none | number of updates after which only the networks train | |
 /// | `test_latents` | `ClosedForm`, no ridge | latent vectors of predictions | |
 ///
 /// The defaults are those of GCNet's README, without the closed form. Train as it does by Adam with a
@@ -71,6 +72,8 @@ pub struct CpmNetConfig {
     /// Updates of the latent vectors.
     #[config(default = 5)]
     pub latent_steps: usize,
+    /// Number of updates after which only the networks train.
+    pub fine_tune_after: Option<u64>,
     /// Latent vectors of predictions.
     #[config(default = "TestLatents::ClosedForm { ridge: 0.0 }")]
     pub test_latents: TestLatents,
@@ -102,7 +105,11 @@ pub struct CpmNetConfig {
 /// After the authors' code (hanmenghan/CPM_Nets), with these differences: no dropout with hidden layers
 /// (the code drops outputs too, in predictions as well), no term for the only sample of a class (there
 /// NaN), and predictions that depend neither on chance nor on the number of samples. The paper's
-/// fine-tuning before a prediction, which the code lacks, is not implemented.
+/// fine-tuning before a prediction, which the code lacks, is off by default: after `fine_tune_after` updates
+/// all further ones are of the networks, with the latent vectors fixed and without the clustering loss.
+///
+/// A model file holds the means of the classes and no latent vector of a training sample. Checkpoints hold
+/// both.
 #[derive(Module, Debug)]
 pub struct CpmNet {
     /// `[n_data, d_latent]`
@@ -110,6 +117,10 @@ pub struct CpmNet {
     networks: Vec<Decoder>,
     /// The label of each training sample, -1 where it is unknown, `[n_data]`.
     labels: Buffer<1>,
+    /// The mean latent vector of the training samples of each class, `[n_classes, d_latent]`.
+    means: Buffer<2>,
+    /// The number of training samples of each class, `[n_classes]`.
+    counts: Buffer<1>,
     d_features: Vec<usize>,
     #[module(skip)]
     config: CpmNetConfig,
@@ -153,13 +164,15 @@ impl CpmNetConfig {
             widths.push(width);
             Decoder::new(&widths, self.relu, device)
         };
-        let unknown = Tensor::full([self.n_data], -1.0, (&device.clone().inner(), DType::F32));
+        let options = (&device.clone().inner(), DType::F32);
         let xavier = Initializer::XavierUniform { gain: 1.0 };
         let (fan_in, fan_out) = (Some(self.n_data), Some(self.d_latent));
         Ok(draw_parameters(CpmNet {
             latents: xavier.init_with([self.n_data, self.d_latent], fan_in, fan_out, device),
             networks: self.d_features.iter().map(network).collect(),
-            labels: Buffer::new(unknown),
+            labels: Buffer::new(Tensor::full([self.n_data], -1.0, options)),
+            means: Buffer::new(Tensor::zeros([self.n_classes, self.d_latent], options)),
+            counts: Buffer::new(Tensor::zeros([self.n_classes], options)),
             d_features: self.d_features.clone(),
             config: self.clone(),
         }))
@@ -241,21 +254,18 @@ impl CpmNet {
 
     /// The mean latent vector of the training samples, `[1, d_latent]`.
     fn mean_latent(&self) -> Tensor<2> {
-        let known = self.known_classes().sum_dim(1);
-        let count = known.clone().sum_dim(0).clamp_min(1.0);
-        known.transpose().matmul(self.training_latents()) / count
+        let counts = self.counts.get().unsqueeze_dim::<2>(0);
+        let n_known = counts.clone().sum_dim(1).clamp_min(1.0);
+        counts.matmul(self.means.get()) / n_known
     }
 
     /// The products of latent vectors with the mean of each class, `[n_samples, n_classes]`.
     fn scores(&self, latents: Tensor<2>) -> Tensor<2> {
-        let own = self.known_classes();
-        let counts = own.clone().sum_dim(0);
-        let means = own.transpose().matmul(self.training_latents());
-        let means = means / counts.clone().clamp_min(1.0).transpose();
-        let scores = latents.matmul(means.transpose());
+        let scores = latents.matmul(self.means.get().transpose());
         let shape = scores.dims();
         let lowest = (scores.clone().min_dim(1) - 1.0).expand(shape);
-        scores.mask_where(counts.equal_elem(0.0).expand(shape), lowest)
+        let unknown = self.counts.get().unsqueeze_dim::<2>(0).equal_elem(0.0);
+        scores.mask_where(unknown.expand(shape), lowest)
     }
 
     /// The positions of samples in the table of latent vectors.
@@ -339,6 +349,16 @@ impl JointHead for CpmNet {
         Err(MlaError::NeedsWholeSet { head: "CpmNet" })
     }
 
+    /// Takes the means of the classes.
+    fn after_update(&mut self, _: u64) {
+        let own = self.known_classes();
+        let counts = own.clone().sum_dim(0);
+        let latents = self.training_latents().cast(DType::F32);
+        let means = own.transpose().matmul(latents) / counts.clone().clamp_min(1.0).transpose();
+        self.means.set(means);
+        self.counts.set(counts.squeeze_dim::<1>(0));
+    }
+
     fn n_classes(&self) -> usize {
         self.config.n_classes
     }
@@ -352,6 +372,10 @@ impl JointHead for CpmNet {
             relu, test_latents, ..
         } = &self.config;
         format!("CpmNet, relu {relu}, {test_latents:?}")
+    }
+
+    fn training_only(&self) -> Vec<ParamId> {
+        vec![self.latents.id, self.labels.id()]
     }
 }
 
@@ -383,7 +407,9 @@ impl WholeSetHead for CpmNet {
 
         let (network_steps, latent_steps) = (self.config.network_steps, self.config.latent_steps);
         let turn = samples.step % (network_steps + latent_steps) as u64;
-        let of_networks = turn < network_steps as u64;
+        let tunes = self.config.fine_tune_after;
+        let tunes = tunes.is_some_and(|n_updates| samples.step >= n_updates);
+        let of_networks = tunes || turn < network_steps as u64;
         let nothing = MlaError::NoModalities { what: "the head" };
         let margin = self.config.margin;
         let (loss, scores) = if of_networks {

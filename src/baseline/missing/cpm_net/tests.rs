@@ -120,7 +120,7 @@ fn predictions_are_those_of_the_reference(
     for device in test_devices() {
         let reference = Reference::new(file, &device);
         let (golden, test) = (&reference.golden, &reference.test);
-        let head = reference.fit(0).values.apply(reference.head.clone());
+        let head = updated(reference.head.clone(), reference.fit(0));
         golden.close("h_test_least_norm", head.latents(test).unwrap(), 1e-4);
         let logits = head.fuse(test).logits;
         golden.close("test_class_scores", logits.clone(), 1e-4);
@@ -137,6 +137,13 @@ fn predictions_are_those_of_the_reference(
         let gradient = reconstruction_gradient(&head.networks, test, start);
         golden.close("grad_h_test", gradient, 3e-5);
     }
+}
+
+/// The head with the values of a fit, without a step of the optimizer.
+fn updated(head: CpmNet, fit: Fit) -> CpmNet {
+    let mut head = fit.values.apply(head);
+    head.after_update(1);
+    head
 }
 
 fn config(n: usize) -> CpmNetConfig {
@@ -157,6 +164,7 @@ fn trained(
         let rate = ModuleLearningRate::from(if step % 10 < 5 { 1e-2 } else { 5e-2 });
         head = optimizer.step(rate, head, gradients);
         head = found.values.apply(head);
+        head.after_update(step + 1);
     }
     head
 }
@@ -235,9 +243,10 @@ fn a_rotation_of_the_latent_space_changes_nothing() {
     for step in [0, 5] {
         let (a, b) = (&head, &turned);
         let [a, b] = [a, b].map(|head| fit(head, &features, &targets, step).unwrap());
-        let (x, y): (f32, f32) = (a.loss.into_scalar(), b.loss.into_scalar());
+        let loss = |fit: &Fit| fit.loss.clone().into_scalar::<f32>();
+        let (x, y) = (loss(&a), loss(&b));
         assert!((x - y).abs() < 1e-4 * x, "{x}, {y}");
-        let heads = [a.values.apply(head.clone()), b.values.apply(turned.clone())];
+        let heads = [updated(head.clone(), a), updated(turned.clone(), b)];
         let [a, b] = heads.map(|head| numbers(head.fuse(&features).logits));
         a.iter()
             .zip(b)
@@ -381,12 +390,40 @@ fn an_unknown_class_has_the_lowest_logit() {
     let head = CpmNetConfig::new(vec![4, 3, 5], 3, n)
         .init(&device)
         .unwrap();
-    let head = fit(&head, &features, &targets, 0)
-        .unwrap()
-        .values
-        .apply(head);
-    let logits = numbers(head.fuse(&features).logits);
+    let found = fit(&head, &features, &targets, 0).unwrap();
+    let logits = updated(head, found).fuse(&features).logits;
+    let logits = numbers(logits);
     for logits in logits.chunks(3) {
         assert!(logits[1] < logits[0].min(logits[2]), "{logits:?}");
+    }
+}
+
+/// From that update on latent vectors are fixed.
+#[test]
+fn fine_tuning_changes_the_networks_only() {
+    for device in test_devices() {
+        let device = device.autodiff();
+        let n = 30;
+        let (features, targets) = shared_signal(n, 3, Some(gaps(n)), &device);
+        let head = config(n).with_fine_tune_after(Some(7));
+        let head = head.init(&device).unwrap();
+        let networks = |head: &CpmNet| {
+            let layers = head.networks.iter().map(|network| &network.layers()[0]);
+            let weights = layers.map(|layer| numbers(layer.weight.val()));
+            weights.collect::<Vec<_>>()
+        };
+        let mut at = vec![];
+        for n_updates in [5, 7, 17] {
+            at.push(trained(head.clone(), &features, &targets, n_updates));
+        }
+        let latents = |head: &CpmNet| numbers(head.training_latents());
+        assert_ne!(latents(&at[1]), latents(&at[0]));
+        assert_eq!(networks(&at[1]), networks(&at[0]));
+        assert_eq!(latents(&at[2]), latents(&at[1]));
+        let loss = |head: &CpmNet| {
+            let found = fit(head, &features, &targets, 0).unwrap();
+            found.loss.into_scalar::<f32>()
+        };
+        assert!(loss(&at[2]) < loss(&at[1]));
     }
 }

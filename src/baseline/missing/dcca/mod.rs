@@ -4,14 +4,16 @@ mod correlation;
 mod network;
 #[cfg(all(test, feature = "train"))]
 mod tests;
+mod top;
 
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::baseline::joint::{check_sizes, check_widths};
-use crate::baseline::missing::classifier::{FittedLinear, LinearClassifier, logits};
+use crate::baseline::missing::classifier::LinearClassifier;
 use crate::baseline::missing::dcca::correlation::Correlation;
+use crate::baseline::missing::dcca::top::Top;
 use crate::baseline::missing::pairs::{PairRows, check_means};
 use crate::baseline::missing::whole_set::{
     Fit, FitValues, Moment, PassPlan, WholeSamples, WholeSetHead,
@@ -39,7 +41,8 @@ pub(super) use tests::network_name;
 /// | `rows` | `Imputed` | rows of a batch from which a pair of modalities correlates | |
 /// | `imputing_means` | none | values of missing modalities; the means of the training rows that have them if none | one list per modality, of its width, finite |
 /// | `smallest_batch` | `2 n_components` | number of samples from which a batch makes a step; smaller ones count in fits only | >= 2 |
-/// | `classifier` | `Svm` | classifier on the outputs | |
+/// | `linear_cca` | false | whether a [`Cca`](crate::baseline::Cca) of the outputs, with as many components and the same ridge and rows, projects them before the classifier | |
+/// | `classifier` | `Svm` | classifier on the outputs or projections | |
 /// | `c` | 0.01 | weight of the classifier's losses against its penalty | (0, inf) |
 ///
 /// The defaults are those of GCNet's README. Train as it does by Burn's `Adam` with a learning rate of
@@ -69,7 +72,10 @@ pub struct DccaConfig {
     pub imputing_means: Option<Vec<Vec<f64>>>,
     /// Number of samples from which a batch makes a step.
     pub smallest_batch: Option<usize>,
-    /// Classifier on the outputs.
+    /// Whether a correlation analysis of the outputs projects them before the classifier.
+    #[config(default = false)]
+    pub linear_cca: bool,
+    /// Classifier on the outputs or projections.
     #[config(default = "LinearClassifier::Svm")]
     pub classifier: LinearClassifier,
     /// Weight of the classifier's losses against its penalty.
@@ -99,8 +105,8 @@ pub struct DccaConfig {
 /// missing, and networks learn to correlate that: see [`PairRows`].
 ///
 /// After GCNet's `dcca.py`, which follows Michaelvll's DeepCCA (MIT), with these differences: the code
-/// runs the third modality through the second one's network, and imputes by means of all data. Both fit
-/// no linear CCA on the outputs.
+/// runs the third modality through the second one's network, and imputes by means of all data. GCNet's code
+/// fits no linear CCA on the outputs. Michaelvll's has it as an option, which is `linear_cca`.
 #[derive(Module, Debug)]
 pub struct Dcca {
     networks: Vec<Network>,
@@ -108,7 +114,7 @@ pub struct Dcca {
     imputed: Vec<Buffer<1>>,
     /// 1 after a fit of the imputed values.
     fitted: Buffer<1>,
-    classifier: FittedLinear,
+    top: Top,
     d_features: Vec<usize>,
     #[module(skip)]
     config: DccaConfig,
@@ -143,12 +149,11 @@ impl DccaConfig {
         };
         let options = (&device.clone().inner(), DType::F32);
         let value = |&width: &usize| Buffer::new(Tensor::zeros([width], options));
-        let width = self.n_components * n_modalities;
         Ok(draw_parameters(Dcca {
             networks: self.d_features.iter().map(network).collect(),
             imputed: self.d_features.iter().map(value).collect(),
             fitted: Buffer::new(Tensor::zeros([1], options)),
-            classifier: FittedLinear::zeros(width, self.n_classes, device),
+            top: Top::init(self, device)?,
             d_features: self.d_features.clone(),
             config: self.clone(),
         }))
@@ -250,8 +255,16 @@ impl Dcca {
     }
 
     /// The logits of outputs.
-    pub(super) fn classified(&self, outputs: &[Tensor<2>]) -> Tensor<2> {
-        self.classifier.forward(Tensor::cat(outputs.to_vec(), 1))
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`] for another number of samples than in `presence`.
+    pub(super) fn classified(
+        &self,
+        outputs: &[Tensor<2>],
+        presence: &Presence,
+    ) -> Result<Tensor<2>> {
+        self.top.logits(outputs, presence)
     }
 
     /// The head with imputed values from the samples.
@@ -292,7 +305,8 @@ fn split(all: &Matrix, n: usize) -> Vec<Matrix> {
 impl JointHead for Dcca {
     fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
         let outputs = self.outputs(self.imputed(features));
-        JointLogits::unweighted(self.classified(&outputs))
+        let logits = self.classified(&outputs, features.presence());
+        JointLogits::unweighted(logits.expect("outputs are of the samples of the features"))
     }
 
     /// # Errors
@@ -304,15 +318,12 @@ impl JointHead for Dcca {
         let features = &samples.features;
         let outputs = self.outputs(self.imputed(features));
         let found = self.correlated(outputs, features.presence())?;
-        Ok(JointLoss {
-            logits: self.classified(&found.outputs),
-            loss: found.loss,
-            observed: None,
-        })
+        let logits = self.classified(&found.outputs, features.presence())?;
+        Ok(JointLoss::unobserved(found.loss, logits))
     }
 
     fn n_classes(&self) -> usize {
-        self.classifier.n_classes()
+        self.config.n_classes
     }
 
     fn check(&self, d_features: &[usize]) -> Result<()> {
@@ -333,7 +344,7 @@ impl WholeSetHead for Dcca {
     /// # Errors
     ///
     /// [`MlaError::AbsentModality`] for a modality that no sample has, [`MlaError::TooFewSamples`] for
-    /// fewer than two, [`MlaError::DeviceRead`].
+    /// fewer than two, with `linear_cca` those of [`Cca`](crate::baseline::Cca), [`MlaError::DeviceRead`].
     fn fit(&self, samples: &WholeSamples) -> Result<Fit> {
         let (features, presence) = (&samples.features, samples.features.presence());
         let mut values = FitValues::default();
@@ -344,22 +355,10 @@ impl WholeSetHead for Dcca {
         let outputs = evaluated.outputs(evaluated.imputed(features));
         let found = evaluated.correlated(outputs, presence)?;
         let logits = match samples.moment {
-            Moment::BeforeBatches => evaluated.classified(&found.outputs),
+            Moment::BeforeBatches => evaluated.classified(&found.outputs, presence)?,
             Moment::AfterBatches => {
-                let all = Tensor::cat(found.outputs, 1);
-                let device = all.device();
-                let all = read_columns(all, "outputs of networks")?;
-                if all.iter().any(|x| !x.is_finite()) {
-                    return Err(MlaError::NonFiniteLoss { step: samples.step });
-                }
-                let (weights, _) = self.config.classifier.fit(
-                    &all,
-                    &samples.labels(),
-                    self.n_classes(),
-                    self.config.c,
-                )?;
-                self.classifier.fitted(&weights, &mut values);
-                columns_to_tensor(&logits(&weights, &all), &device)
+                let (config, outputs) = (&self.config, &found.outputs);
+                self.top.fit(config, outputs, samples, &mut values)?
             }
         };
         Ok(Fit {

@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::baseline::CcaConfig;
 use crate::baseline::missing::golden::Golden;
 use crate::baseline::missing::samples::{gaps, numbers, one_each, shared_signal};
 use crate::modality::{SelectRows, Targets};
@@ -94,6 +95,45 @@ fn junk_in_missing_rows_and_the_batch_change_no_prediction(
                 .zip(expected)
                 .for_each(|(a, b)| assert!((a - b).abs() < 1e-5));
         }
+    }
+}
+
+/// With a linear CCA the projections of the outputs are canonical, and only they are classified.
+#[rstest]
+fn a_linear_cca_of_the_outputs_comes_before_the_classifier(
+    #[values(PairRows::Imputed, PairRows::CompletePairs)] rows: PairRows,
+) {
+    for device in test_devices() {
+        let n = 60;
+        let (features, targets) = shared_signal(n, 3, Some(gaps(n)), &device);
+        let config = config().with_rows(rows).with_linear_cca(true);
+        let head = fitted(config.init(&device).unwrap(), &features, &targets);
+        let outputs = head.outputs(head.imputed(&features));
+        let presence = match rows {
+            PairRows::Imputed => Presence::all(n, 3),
+            PairRows::CompletePairs => features.presence().clone(),
+        };
+        let seen = ModalityFeatures::new(outputs, presence).unwrap();
+        let cca = CcaConfig::new(vec![2; 3], 4)
+            .with_ridge(1e-3)
+            .with_rows(rows);
+        let expected = cca.fit(&seen, &targets).unwrap();
+        let expected = numbers(expected.fuse(&seen).logits);
+        let found = numbers(head.fuse(&features).logits);
+        assert!(found.iter().any(|&x| x != 0.0));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-5, "{found}, {expected}");
+        }
+        // Alone as in a batch.
+        let alone = features.restricted(&[7], &[0, 1, 2]).unwrap();
+        let alone = numbers(head.fuse(&alone).logits);
+        for (found, expected) in alone.iter().zip(&expected[28..]) {
+            assert!((found - expected).abs() < 1e-5, "{found}, {expected}");
+        }
+        // A record of it loads.
+        let other = config.init(&device).unwrap();
+        let loaded = other.load_record(head.into_record());
+        assert_eq!(numbers(loaded.fuse(&features).logits), found);
     }
 }
 

@@ -11,23 +11,20 @@ mod stages;
 mod tests;
 
 use burn::config::Config;
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::joint::{check_sizes, check_widths};
-use crate::baseline::missing::stage::Stage;
 use crate::baseline::missing::target::Imputation;
 use crate::baseline::missing::tate::block::Block;
 use crate::baseline::missing::tate::loss::{divergence, tag_loss};
 use crate::baseline::missing::tate::network::{Network, States, tag};
-use crate::baseline::{
-    ImputeConfig, JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures,
-};
+use crate::baseline::missing::taught::{Student, Taught};
+use crate::baseline::{ImputeConfig, JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{MlaError, Result, at_least_one, check_order, fraction, not_negative};
 use crate::modality::Presence;
-use crate::module::{FloatParam, ParamVisitor, draw_parameters, float_params, visit};
-use crate::numeric::widened;
+use crate::module::{draw_parameters, param_ids};
 
 /// The token of a modality that a sample lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -105,20 +102,20 @@ impl TateConfig {
     pub fn init(&self, device: &Device) -> Result<Tate> {
         self.check()?;
         let width = self.tagged_width();
-        Ok(draw_parameters(Tate {
-            teacher: Network::init(self, device),
-            student: Network::init(self, device),
+        let teacher = Network::init(self, device);
+        let student = TateStudent {
+            network: Network::init(self, device),
             decoder: Block::init(width, self.n_heads, self.dropout, self.epsilon, device),
-            stage: Stage::new(self.teacher_steps, device)?,
             config: self.clone(),
-        }))
+        };
+        let head = Taught::new(teacher, student, self.teacher_steps, &self.impute, device)?;
+        Ok(draw_parameters(head))
     }
 
     fn check(&self) -> Result<()> {
         let n_modalities = self.d_features.len();
         check_order("number of d_features", n_modalities, "at least 2", 2)?;
         check_sizes(&self.d_features, self.n_classes)?;
-        self.impute.check()?;
         at_least_one("n_heads", self.n_heads)?;
         at_least_one("d_token", self.d_token)?;
         let requirement = |name, requirement, value| MlaError::HyperParameter {
@@ -170,87 +167,43 @@ impl TateConfig {
 ///
 /// The teacher is another network of the same form without decoder. It trains first, for
 /// [`teacher_steps`](TateConfig::teacher_steps) updates, with the cross-entropy and the squares of all its
-/// parameters. Then it is fixed, and the student trains. Predictions are those of the one that trains.
+/// parameters. Then it is fixed, and the student trains from values of its own: see [`Taught`].
 ///
 /// With [`ImputeTarget::Oracle`](crate::baseline::ImputeTarget::Oracle) the teacher sees the features of
 /// hidden inputs too, as in the paper. With `ObservedOnly` it sees what is observed; the student sees the
 /// same, or less with a [`hide_probability`](ImputeConfig::hide_probability) above 0.
 ///
+/// The norm of a missing modality's token, a row of zeros, has a steep slope: set
+/// [`JointConfig::clip_norm`](crate::baseline::JointConfig::clip_norm) to 5, or use
+/// [`MissingToken::Learned`].
+///
 /// Differences from the authors' code: tokens are vectors, not sequences; the tag is used, which a
 /// comparison that is always false prevents there; all terms are means over the batch, where that code sums
 /// all but the tag's; dropout and the choice of the model never see the test data.
+pub type Tate = Taught<Network, TateStudent>;
+
+/// The network that trains in the second stage, and what only its loss uses.
 #[derive(Module, Debug)]
-pub struct Tate {
-    teacher: Network,
-    student: Network,
+pub struct TateStudent {
+    network: Network,
     decoder: Block,
-    stage: Stage,
     #[module(skip)]
     config: TateConfig,
 }
 
-impl Tate {
-    /// Whether the student trains, and no longer its teacher.
-    pub fn is_student(&self) -> bool {
-        self.stage.is_student()
-    }
-
-    /// Fixes the teacher, and begins with the student. It is also done after
-    /// [`teacher_steps`](TateConfig::teacher_steps) updates.
-    pub fn begin_student(&mut self) {
-        self.stage.pass();
-    }
-
-    /// The network that trains and predicts.
-    fn active(&self) -> &Network {
-        if self.is_student() {
-            &self.student
-        } else {
-            &self.teacher
-        }
-    }
-
-    fn teacher_loss(&self, samples: &JointSamples) -> Result<JointLoss> {
-        let logits = self
-            .teacher
-            .forward(&self.config.impute.known(samples)?)
-            .logits;
-        let mut loss = samples.loss(logits.clone(), samples.targets)?;
-        if self.config.l2 > 0.0 {
-            loss = loss.cast(DType::F32) + squares(&self.teacher) * (self.config.l2 / 2.0);
-        }
-        Ok(JointLoss {
-            loss,
-            logits,
-            observed: None,
-        })
-    }
-
-    fn student_loss(&self, samples: &JointSamples) -> Result<JointLoss> {
-        let has_target = self.config.forward_weight > 0.0;
-        let Imputation { input, known } = self.config.impute.split(samples, has_target)?;
-        let states = self.student.forward(&input);
-        let logits = states.logits.clone();
-        let loss = samples.loss(logits.clone(), samples.targets)?;
-        Ok(JointLoss {
-            loss: loss.cast(DType::F32) + self.auxiliary_loss(states, input.presence(), &known),
-            logits,
-            observed: None,
-        })
-    }
-
-    /// The terms of the student's loss beside the cross-entropy, `[1]`. `taught` are the features that the
-    /// teacher sees.
+impl TateStudent {
+    /// The terms of the loss beside the cross-entropy, `[1]`. `taught` are the features that the teacher
+    /// sees.
     fn auxiliary_loss(
         &self,
+        teacher: &Network,
         states: States,
         presence: &Presence,
         taught: &ModalityFeatures,
     ) -> Tensor<1> {
         let config = &self.config;
-        let mut loss = self.student.classifier_norm() * (config.l2 / 2.0);
+        let mut loss = self.network.classifier_norm() * (config.l2 / 2.0);
         if config.forward_weight > 0.0 {
-            let teacher = self.teacher.valid();
             let target = teacher.encode(&taught.without_autodiff());
             let target = Tensor::from_inner(target);
             let distance = divergence(states.encoded.clone(), target);
@@ -268,39 +221,36 @@ impl Tate {
     }
 }
 
-impl JointHead for Tate {
-    fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
-        JointLogits::unweighted(self.active().forward(features).logits)
+impl Student<Network> for TateStudent {
+    fn start(self, _: &Network) -> Self {
+        self
     }
 
-    /// # Errors
-    ///
-    /// [`MlaError::NothingHidden`] with an oracle for a batch that lacks modalities without hidden inputs.
-    fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
-        if self.is_student() {
-            self.student_loss(samples)
-        } else {
-            self.teacher_loss(samples)
-        }
+    fn logits(&self, features: &ModalityFeatures) -> Tensor<2> {
+        self.network.forward(features).logits
     }
 
-    fn uses_hidden(&self) -> bool {
-        let has_target = self.config.forward_weight > 0.0;
-        self.config.impute.is_oracle() && (!self.is_student() || has_target)
+    fn loss(
+        &self,
+        teacher: &Network,
+        imputation: &Imputation,
+        samples: &JointSamples,
+    ) -> Result<JointLoss> {
+        let Imputation { input, known } = imputation;
+        let states = self.network.forward(input);
+        let logits = states.logits.clone();
+        let loss = samples.loss(logits.clone(), samples.targets)?;
+        let auxiliary = self.auxiliary_loss(teacher, states, input.presence(), known);
+        let loss = loss.cast(DType::F32) + auxiliary;
+        Ok(JointLoss::unobserved(loss, logits))
     }
 
-    fn after_update(&mut self, n_updates: u64) {
-        if self.stage.ends_after(n_updates) {
-            self.begin_student();
-        }
-    }
-
-    fn is_selectable(&self) -> bool {
-        self.is_student()
+    fn has_target(&self) -> bool {
+        self.config.forward_weight > 0.0
     }
 
     fn n_classes(&self) -> usize {
-        self.student.n_classes()
+        self.network.n_classes()
     }
 
     fn check(&self, d_features: &[usize]) -> Result<()> {
@@ -312,21 +262,6 @@ impl JointHead for Tate {
     }
 
     fn training_only(&self) -> Vec<ParamId> {
-        let decoder = float_params(&self.decoder).into_iter();
-        decoder.map(|param| param.id).collect()
+        param_ids(&self.decoder)
     }
-}
-
-/// The sum of the squares of all parameters of a module, `[1]`.
-fn squares<M: Module>(module: &M) -> Tensor<1> {
-    #[derive(Default)]
-    struct Squares(Vec<Tensor<1>>);
-    impl ParamVisitor for Squares {
-        fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
-            self.0.push(widened(param.val()).square().sum());
-        }
-    }
-    let mut squares = Squares::default();
-    visit(module, &mut squares);
-    Tensor::cat(squares.0, 0).sum()
 }

@@ -3,17 +3,21 @@
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::activation::{sigmoid, softmax};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::baseline::ModalityFeatures;
+use crate::baseline::missing::pairs::pairs;
 use crate::baseline::missing::tate::block::{Block, TokenBlock, biased, projection};
 use crate::baseline::missing::tate::{MissingToken, TateConfig};
+use crate::baseline::missing::taught::Teacher;
+use crate::baseline::{JointLoss, JointSamples, ModalityFeatures};
+use crate::error::Result;
 use crate::modality::Presence;
+use crate::module::{FloatParam, ParamVisitor, visit};
 use crate::numeric::widened;
 
-/// The network without its decoder. The teacher is one, and the student is another one.
+/// The network without its decoder. The teacher is one, and the student has another one.
 #[derive(Module, Debug)]
-pub(super) struct Network {
+pub struct Network {
     /// To the width of a token, one per modality.
     token: Vec<Linear>,
     /// The token of a missing modality, `[n_modalities, d]`; zeros without.
@@ -27,6 +31,8 @@ pub(super) struct Network {
     classifier: Linear,
     /// Of a token with its tag.
     width: usize,
+    /// Weight of half the squares of all parameters in the loss of a teacher.
+    l2: f64,
 }
 
 /// What a forward pass computes.
@@ -64,6 +70,7 @@ impl Network {
             project: projection(width, d, device),
             classifier: biased(d, config.n_classes, device),
             width,
+            l2: config.l2,
         }
     }
 
@@ -151,9 +158,33 @@ impl Network {
     }
 }
 
-/// Pairs `i < j` in lexicographic order.
-pub(super) fn pairs(n_modalities: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..n_modalities).flat_map(move |i| (i + 1..n_modalities).map(move |j| (i, j)))
+impl Teacher for Network {
+    fn logits(&self, features: &ModalityFeatures) -> Tensor<2> {
+        self.forward(features).logits
+    }
+
+    fn loss(&self, features: &ModalityFeatures, samples: &JointSamples) -> Result<JointLoss> {
+        let logits = self.logits(features);
+        let mut loss = samples.loss(logits.clone(), samples.targets)?;
+        if self.l2 > 0.0 {
+            loss = loss.cast(DType::F32) + squares(self) * (self.l2 / 2.0);
+        }
+        Ok(JointLoss::unobserved(loss, logits))
+    }
+}
+
+/// The sum of the squares of all parameters of a module, `[1]`.
+fn squares<M: Module>(module: &M) -> Tensor<1> {
+    #[derive(Default)]
+    struct Squares(Vec<Tensor<1>>);
+    impl ParamVisitor for Squares {
+        fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
+            self.0.push(widened(param.val()).square().sum());
+        }
+    }
+    let mut squares = Squares::default();
+    visit(module, &mut squares);
+    Tensor::cat(squares.0, 0).sum()
 }
 
 /// The tag of each sample, `[n_samples, 1 + n_modalities]`: whether it is complete, and whether it lacks

@@ -114,8 +114,8 @@ fn the_teacher_trains_first_and_is_fixed_then() {
             assert!(two.head.is_student() && MultimodalMethod::is_selectable(&two));
             let three = train(two.clone(), &[batch.clone(), batch]);
             assert!(state(&three.head.teacher) == state(&two.head.teacher));
-            assert!(state(&three.head.student) != state(&two.head.student));
-            assert!(state(&three.head.decoder) != state(&two.head.decoder));
+            assert!(state(&three.head.student.network) != state(&two.head.student.network));
+            assert!(state(&three.head.student.decoder) != state(&two.head.student.decoder));
         }
     }
 }
@@ -129,7 +129,7 @@ fn predictions_are_those_of_the_network_that_trains() {
     let fused = |model: &Model| model.head.fuse(&features).logits.into_data();
     fused(&model).assert_eq(&logits(&model.head.teacher), true);
     model.head.begin_student();
-    fused(&model).assert_eq(&logits(&model.head.student), true);
+    fused(&model).assert_eq(&logits(&model.head.student.network), true);
 }
 
 #[test]
@@ -140,17 +140,17 @@ fn a_student_like_its_teacher_has_no_distance_on_complete_input() {
         let features =
             WIDTHS.map(|_| Tensor::random([N, 6], Distribution::Normal(0.0, 1.0), &device));
         let features = ModalityFeatures::complete(features.to_vec()).unwrap();
-        let student = tate.student.forward(&features).encoded;
-        let teacher = tate.student.clone().encode(&features);
+        let student = tate.student.network.forward(&features).encoded;
+        let teacher = tate.student.network.clone().encode(&features);
         let distance = divergence(student, teacher).into_scalar::<f32>();
         assert_eq!(distance, 0.0);
     }
 }
 
 /// `model` with other options.
-fn with(model: &Model, change: impl Fn(&mut TateConfig)) -> Model {
+fn with(model: &Model, change: impl Fn(&mut Tate)) -> Model {
     let mut model = model.clone();
-    change(&mut model.head.config);
+    change(&mut model.head);
     model
 }
 
@@ -163,9 +163,9 @@ fn an_oracle_sees_hidden_features_only_through_its_teacher() {
         let mut start = model(&config(Oracle), &device);
         start.head.begin_student();
         let train = |target, hide, forward_weight| {
-            let model = with(&start, |config| {
-                config.impute.target = target;
-                config.forward_weight = forward_weight;
+            let model = with(&start, |head| {
+                head.impute.target = target;
+                head.student.config.forward_weight = forward_weight;
             });
             let batch = batch(hide, None, &device);
             state(&train(model, &[batch.clone(), batch.clone(), batch]))
@@ -182,8 +182,8 @@ fn observed_only_reads_no_hidden_feature() {
         let start = model(&config(ImputeTarget::ObservedOnly), &device);
         for hide_probability in [0.0, 1.0] {
             let train = |hide, spoiled| {
-                let model = with(&start, |config| {
-                    config.impute.hide_probability = hide_probability;
+                let model = with(&start, |head| {
+                    head.impute.hide_probability = hide_probability;
                 });
                 let batch = batch(hide, spoiled, &device);
                 let batches = [batch.clone(), batch.clone(), batch.clone(), batch];
@@ -205,8 +205,8 @@ fn what_is_hidden_from_the_student_changes_it() {
     let mut start = model(&config(ImputeTarget::ObservedOnly), &device);
     start.head.begin_student();
     let train = |hide_probability| {
-        let model = with(&start, |config| {
-            config.impute.hide_probability = hide_probability;
+        let model = with(&start, |head| {
+            head.impute.hide_probability = hide_probability;
         });
         state(&train(model, &[batch(false, None, &device)]))
     };

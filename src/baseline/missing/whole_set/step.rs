@@ -8,13 +8,14 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
 
+use crate::baseline::joint::joint_method;
 use crate::baseline::missing::whole_set::input::PassLoader;
 use crate::baseline::missing::whole_set::{WholePass, WholeSamples, WholeSet, WholeSetInput};
 use crate::baseline::{ModalityFeatures, WholeSetHead};
 use crate::encoder::Encoders;
 use crate::error::{MlaError, Result, output_shape};
 use crate::loader::{LoaderHandle, SourceLoader};
-use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
+use crate::method::{MultimodalMethod, StepOutput, TrainingLoader};
 use crate::modality::{MultimodalBatch, Presence, Targets};
 use crate::module::unshared;
 
@@ -144,16 +145,9 @@ crate::burn_steps!(
 impl<E: Encoders<Inputs: Clone + Sync> + 'static, H: WholeSetHead> MultimodalMethod
     for WholeSet<E, H>
 {
-    type Inputs = E::Inputs;
     type TrainingInput = WholeSetInput<E::Inputs>;
 
-    fn n_modalities(&self) -> usize {
-        self.joint.n_modalities()
-    }
-
-    fn n_classes(&self) -> usize {
-        self.joint.n_classes()
-    }
+    joint_method!(joint);
 
     /// The inputs of the head's [plan](WholeSetHead::pass).
     ///
@@ -174,28 +168,15 @@ impl<E: Encoders<Inputs: Clone + Sync> + 'static, H: WholeSetHead> MultimodalMet
         })
     }
 
-    fn modality(_: &Self::TrainingInput) -> Option<usize> {
-        None
+    /// One per fit, and one per batch if the head makes steps on batches.
+    fn n_turns(&self, n_batches: usize) -> usize {
+        let plan = self.joint.head.pass();
+        let n_steps = plan.smallest_batch.map_or(0, |_| n_batches);
+        plan.fits_before + n_steps + plan.fits_after
     }
 
     fn targets(input: &Self::TrainingInput) -> &Targets {
         input.targets()
-    }
-
-    fn interruption(&self) -> &Interruption {
-        MultimodalMethod::interruption(&self.joint)
-    }
-
-    fn interruption_mut(&mut self) -> &mut Interruption {
-        MultimodalMethod::interruption_mut(&mut self.joint)
-    }
-
-    fn check_restored(&self) -> Result<()> {
-        MultimodalMethod::check_restored(&self.joint)
-    }
-
-    fn is_selectable(&self) -> bool {
-        self.joint.is_selectable()
     }
 
     fn try_train_step(&self, input: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
@@ -203,27 +184,6 @@ impl<E: Encoders<Inputs: Clone + Sync> + 'static, H: WholeSetHead> MultimodalMet
             WholeSetInput::Batch(batch) => self.try_step(batch),
             WholeSetInput::Whole(whole) => self.try_fit(&whole),
         }
-    }
-
-    fn try_update(
-        &mut self,
-        optimizer: &mut ModuleOptimizer,
-        learning_rate: ModuleLearningRate,
-        gradients: GradientsParams,
-    ) -> Result<()> {
-        self.try_optimize(optimizer, learning_rate, gradients)
-    }
-
-    fn set_temperatures(&mut self, temperatures: &[f64]) -> Result<bool> {
-        MultimodalMethod::set_temperatures(&mut self.joint, temperatures)
-    }
-
-    fn set_fused_temperature(&mut self, temperature: f64) -> Result<bool> {
-        MultimodalMethod::set_fused_temperature(&mut self.joint, temperature)
-    }
-
-    fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
-        self.joint.try_evaluate(batch)
     }
 }
 

@@ -55,6 +55,12 @@ impl FitValues {
         self.set_matrix(buffer, columns_to_tensor(&value.transpose(), &device));
     }
 
+    /// Adds other values.
+    pub(in crate::baseline) fn extend(&mut self, others: Self) {
+        self.vectors.extend(others.vectors);
+        self.matrices.extend(others.matrices);
+    }
+
     /// Writes the values into the buffers of a module.
     pub fn apply<M: Module>(mut self, module: M) -> M {
         module.map(&mut self)
