@@ -19,6 +19,7 @@
 
 mod bigated;
 mod concat;
+mod discrepancy;
 mod features;
 mod film;
 mod head;
@@ -37,12 +38,15 @@ mod sum;
 
 pub use bigated::{BiGated, BiGatedConfig};
 pub use concat::{Concat, ConcatConfig};
+pub(in crate::baseline) use discrepancy::{mean_of_others, ratio_to_others, unimodal_scores};
 pub use features::ModalityFeatures;
 pub use film::{Film, FilmConfig};
 pub use head::{JointHead, JointLogits, JointLoss, JointSamples};
-pub(in crate::baseline) use heads::{check_sizes, check_widths};
+pub(in crate::baseline) use heads::{Heads, check_sizes, check_widths, masked, sum_of};
+pub(in crate::baseline) use late_fusion::unimodal_losses;
 pub use late_fusion::{LateFusion, LateFusionConfig};
 pub use model::{Joint, JointConfig, JointPrediction};
 pub use ogm::OgmConfig;
+pub(in crate::baseline) use ogm::check_steps;
 pub use qmf::{Qmf, QmfConfig};
 pub use sum::{Sum, SumConfig};
