@@ -1,9 +1,17 @@
 //! Baselines to compare MLA with, by what they do with their modalities: `joint` trains all in one
-//! loss, `missing` holds methods for missing modalities.
+//! loss, `balanced` balances the modalities of such a training, `missing` holds methods for missing
+//! modalities.
 
+mod balanced;
 mod joint;
 mod missing;
 
+pub use balanced::{
+    Agm, AgmConfig, Assisted, AssistedConfig, MmPareto, MmParetoConfig, Opm, OpmConfig, Pmr,
+    PmrConfig, ReconBoost, ReconBoostConfig,
+};
+#[cfg(feature = "train")]
+pub use balanced::{DiagnosisData, Relearning, RelearningConfig};
 pub use joint::{
     BiGated, BiGatedConfig, Concat, ConcatConfig, Film, FilmConfig, Joint, JointConfig, JointHead,
     JointLogits, JointLoss, JointPrediction, JointSamples, LateFusion, LateFusionConfig,

@@ -15,6 +15,7 @@ pub use confusion::Confusion;
 #[cfg(feature = "train")]
 pub use evaluate::{Evaluation, evaluate};
 pub use shapley::shapley_values;
+pub(crate) use shapley::shapley_weights;
 #[cfg(feature = "train")]
 pub(crate) use subsets::expected_correct;
 #[cfg(feature = "train")]

@@ -32,7 +32,7 @@ pub fn shapley_values(values: &[f64]) -> Result<Vec<f64>> {
     let n_coalitions = values.len().next_power_of_two();
     same_size("worths of coalitions", n_coalitions, values.len())?;
     let n_players = n_coalitions.trailing_zeros() as usize;
-    let weights = weights(n_players);
+    let weights = shapley_weights(n_players);
     let value = |player: usize| {
         let bit = 1 << player;
         let without = (0..n_coalitions).filter(|coalition| coalition & bit == 0);
@@ -47,7 +47,7 @@ pub fn shapley_values(values: &[f64]) -> Result<Vec<f64>> {
 }
 
 /// `k! (n - k - 1)! / n!` for `k` in `0..n`, which is 1 over `n` times `n - 1` choose `k`.
-fn weights(n: usize) -> Vec<f64> {
+pub(crate) fn shapley_weights(n: usize) -> Vec<f64> {
     let mut binomial = 1.0;
     (0..n)
         .map(|k| {

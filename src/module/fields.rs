@@ -82,3 +82,62 @@ macro_rules! module_fields {
 }
 
 pub(crate) use module_fields;
+
+/// Implements `Module` for a struct around a module, whose parameters keep their paths. The fields in
+/// `others` are copied.
+macro_rules! module_around {
+    (
+        impl[$($generics:tt)*] $name:ident[$($args:tt)*]
+        around: $inner:ident, others: [$($other:ident),*]
+    ) => {
+        impl<$($generics)*> burn::module::Module for $name<$($args)*> {
+            fn collect_devices(&self, devices: burn::module::Devices) -> burn::module::Devices {
+                self.$inner.collect_devices(devices)
+            }
+
+            fn fork(self, device: &burn::tensor::Device) -> Self {
+                let $inner = self.$inner.fork(device);
+                Self { $inner, $($other: self.$other,)* }
+            }
+
+            fn to_device(self, device: &burn::tensor::Device) -> Self {
+                let $inner = self.$inner.to_device(device);
+                Self { $inner, $($other: self.$other,)* }
+            }
+
+            fn train(self) -> Self {
+                let $inner = self.$inner.train();
+                Self { $inner, $($other: self.$other,)* }
+            }
+
+            fn valid(&self) -> Self {
+                let $inner = self.$inner.valid();
+                Self { $inner, $($other: self.$other.clone(),)* }
+            }
+
+            fn materialize(self) -> Self {
+                let $inner = self.$inner.materialize();
+                Self { $inner, $($other: self.$other,)* }
+            }
+
+            fn try_load_record(
+                self,
+                record: burn::store::ModuleRecord,
+            ) -> Result<Self, burn::store::RecordError> {
+                let $inner = self.$inner.try_load_record(record)?;
+                Ok(Self { $inner, $($other: self.$other,)* })
+            }
+
+            fn visit<Visitor: burn::module::ModuleVisitor>(&self, visitor: &mut Visitor) {
+                self.$inner.visit(visitor);
+            }
+
+            fn map<Mapper: burn::module::ModuleMapper>(self, mapper: &mut Mapper) -> Self {
+                let $inner = burn::module::Module::map(self.$inner, mapper);
+                Self { $inner, $($other: self.$other,)* }
+            }
+        }
+    };
+}
+
+pub(crate) use module_around;

@@ -17,7 +17,7 @@ mod visitors;
 pub use buffer::Buffer;
 pub(crate) use copied::with_values_of;
 pub(crate) use counter::Counter;
-pub(crate) use fields::module_fields;
+pub(crate) use fields::{module_around, module_fields};
 #[cfg(feature = "safetensors")]
 pub use model_file::ModelFileConfig;
 #[cfg(feature = "safetensors")]

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::data::dataloader::DataLoaderBuilder;
+use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::InMemDataset;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::optim::AdamWConfig;
-use burn::tensor::Device;
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::{Device, Distribution, Tensor};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Interrupter, SupervisedTraining};
 use burn_mla::baseline::{
-    AeConfig, ConcatConfig, IfMminConfig, ImputeConfig, Joint, JointConfig, JointHead,
-    LateFusionConfig, MminConfig, OgmConfig, QmfConfig, TateConfig,
+    AeConfig, AgmConfig, Assisted, AssistedConfig, Concat, ConcatConfig, DiagnosisData,
+    IfMminConfig, ImputeConfig, Joint, JointConfig, JointHead, LateFusionConfig, MmPareto,
+    MmParetoConfig, MminConfig, OgmConfig, OpmConfig, PmrConfig, QmfConfig, ReconBoostConfig,
+    Relearning, RelearningConfig, TateConfig,
 };
 use burn_mla::checkpoint::ResumableTraining;
 use burn_mla::checkpoint::{CheckpointStore, History};
@@ -48,6 +51,7 @@ impl Outcome {
     }
 }
 
+/// A joint model.
 struct Plan<H, F: Fn(&Device) -> H> {
     head: F,
     config: JointConfig,
@@ -55,7 +59,7 @@ struct Plan<H, F: Fn(&Device) -> H> {
 }
 
 impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
-    fn model(&self, device: &Device) -> Joint<Pair, H> {
+    fn joint(&self, device: &Device) -> Joint<Pair, H> {
         let image = CnnEncoderConfig::new(1, D_FEATURE)
             .with_stages(vec![3])
             .with_dropout(0.3);
@@ -65,6 +69,84 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
         let encoders = (image.init(device).unwrap(), text.init(device).unwrap());
         self.config.init(encoders, (self.head)(device)).unwrap()
     }
+}
+
+impl<H: JointHead, F: Fn(&Device) -> H> Stopped for Plan<H, F> {
+    type Model = Joint<Pair, H>;
+
+    fn model(&self, device: &Device) -> Self::Model {
+        self.joint(device)
+    }
+
+    fn n_updates(model: &Self::Model) -> u64 {
+        model.n_steps()
+    }
+
+    fn accumulation(&self) -> usize {
+        self.accumulation
+    }
+}
+
+/// A joint model with unimodal assistance, whose gradients are combined.
+struct ParetoPlan<F: Fn(&Device) -> Assisted<Concat>>(Plan<Assisted<Concat>, F>);
+
+impl<F: Fn(&Device) -> Assisted<Concat>> Stopped for ParetoPlan<F> {
+    type Model = MmPareto<Pair, Concat>;
+
+    fn model(&self, device: &Device) -> Self::Model {
+        let joint = self.0.joint(device);
+        MmParetoConfig::new().init(joint).unwrap()
+    }
+
+    fn n_updates(model: &Self::Model) -> u64 {
+        model.joint.n_steps()
+    }
+
+    fn accumulation(&self) -> usize {
+        self.0.accumulation
+    }
+}
+
+/// A joint model whose encoders are diagnosed in each epoch.
+struct RelearningPlan<F: Fn(&Device) -> Concat>(Plan<Concat, F>);
+
+impl<F: Fn(&Device) -> Concat> Stopped for RelearningPlan<F> {
+    type Model = Relearning<Pair, Concat>;
+
+    fn model(&self, device: &Device) -> Self::Model {
+        let loader = |samples: std::ops::Range<usize>| {
+            DataLoaderBuilder::new(Samples)
+                .batch_size(8)
+                .set_device(device.clone().inner())
+                .build(InMemDataset::new(samples.collect()))
+        };
+        let data = DiagnosisData {
+            train: loader(0..N_TRAIN),
+            validation: loader(100..120),
+        };
+        let config = RelearningConfig::new(4);
+        config.init(self.0.joint(device), data).unwrap()
+    }
+
+    fn n_updates(model: &Self::Model) -> u64 {
+        model.joint.n_steps()
+    }
+
+    fn accumulation(&self) -> usize {
+        self.0.accumulation
+    }
+}
+
+/// A training that is stopped and resumed.
+trait Stopped {
+    type Model: MultimodalMethod<Inputs = Inputs, TrainingInput = MultimodalBatch<Inputs>>;
+
+    fn model(&self, device: &Device) -> Self::Model;
+
+    fn n_updates(model: &Self::Model) -> u64;
+
+    /// Number of steps per update.
+    fn accumulation(&self) -> usize;
 
     /// Starts a training, or resumes from the checkpoints in `folder`, until a number of steps.
     fn run(&self, folder: &Path, stop_after: Option<u64>, device: &Device) -> Outcome {
@@ -107,8 +189,8 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
             .with_interrupter(interrupter)
             .metrics((LossMetric::new(), AccuracyMetric::new()))
             .num_epochs(EPOCHS);
-        if self.accumulation > 1 {
-            training = training.grads_accumulation(self.accumulation);
+        if self.accumulation() > 1 {
+            training = training.grads_accumulation(self.accumulation());
         }
         let schedule = CosineAnnealingLrSchedulerConfig::new(0.02, 20);
         let (optimizer, schedule) = (AdamWConfig::new().init(), schedule.init().unwrap());
@@ -117,7 +199,7 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
         assert!(result.error.is_none(), "{:?}", result.error);
         Outcome {
             state: state(&result.model),
-            updates: result.model.n_steps(),
+            updates: Self::n_updates(&result.model),
             history,
             interrupted: result.interrupted.is_some(),
         }
@@ -133,7 +215,7 @@ impl<H: JointHead, F: Fn(&Device) -> H> Plan<H, F> {
             let folder = tempfile::tempdir().unwrap();
             let expected = self.run(folder.path(), None, &device);
             assert!(!expected.interrupted);
-            let per_update = self.accumulation as u64;
+            let per_update = self.accumulation() as u64;
             let updates = EPOCHS as u64 * STEPS_PER_EPOCH.div_ceil(per_update);
             assert_eq!(expected.updates, updates);
             self.check_history(&expected.history);
@@ -302,4 +384,129 @@ fn tate_resumes_in_each_stage() {
         accumulation: 1,
     };
     plan.assert_stops_at(&[2, 7]);
+}
+
+fn concat(device: &Device) -> Concat {
+    let config = ConcatConfig::new(vec![D_FEATURE, 4], N_CLASSES);
+    config.init(device).unwrap()
+}
+
+/// What it drops.
+#[test]
+fn opm_resumes() {
+    let plan = Plan {
+        head: |device: &Device| OpmConfig::new().init(concat(device)).unwrap(),
+        config: JointConfig::new(),
+        accumulation: 1,
+    };
+    plan.assert_stops_at(&[3]);
+}
+
+/// The running means, of one pass and of two per update.
+#[test]
+fn agm_resumes_with_its_means() {
+    for accumulation in [1, 2] {
+        let plan = Plan {
+            head: |device: &Device| AgmConfig::new(2, 0.5).init(concat(device)).unwrap(),
+            config: JointConfig::new(),
+            accumulation,
+        };
+        plan.assert_stops_at(&[3, 6]);
+    }
+}
+
+/// Sums within an epoch, and prototypes between two.
+#[test]
+fn pmr_resumes_with_its_prototypes() {
+    let plan = Plan {
+        head: |device: &Device| {
+            let config = PmrConfig::new(vec![D_FEATURE, 4], 3).with_entropy_steps(6);
+            config.init(concat(device)).unwrap()
+        },
+        config: JointConfig::new(),
+        accumulation: 1,
+    };
+    plan.assert_stops_at(&[2, 3, 7]);
+}
+
+/// Stops within a stage and at the end of one.
+#[test]
+fn recon_boost_resumes_in_each_stage() {
+    let plan = Plan {
+        head: |device: &Device| {
+            let config = ReconBoostConfig::new(vec![D_FEATURE, 4], N_CLASSES, 2);
+            let config = config.with_rectification_steps(Some(1));
+            config.init(device).unwrap()
+        },
+        config: JointConfig::new(),
+        accumulation: 1,
+    };
+    plan.assert_stops_at(&[1, 2, 5]);
+}
+
+/// The seed of both passes.
+#[test]
+fn mm_pareto_resumes() {
+    for accumulation in [1, 2] {
+        let head = |device: &Device| {
+            let config = AssistedConfig::new(vec![D_FEATURE, 4]);
+            config.init(concat(device)).unwrap()
+        };
+        let plan = ParetoPlan(Plan {
+            head,
+            config: JointConfig::new(),
+            accumulation,
+        });
+        plan.assert_stops_at(&[3]);
+    }
+}
+
+/// The initial values, before and after they are used.
+#[test]
+fn relearning_resumes() {
+    let plan = RelearningPlan(Plan {
+        head: concat,
+        config: JointConfig::new(),
+        accumulation: 1,
+    });
+    plan.assert_stops_at(&[3, 5]);
+}
+
+/// Both passes of MMPareto drop the same inputs: the gradient of the head is that of one pass for the sum of
+/// the losses.
+#[test]
+fn both_losses_see_the_same_dropout() {
+    let _alone = alone();
+    for device in devices() {
+        let training = device.clone().autodiff();
+        device.seed(3);
+        let plan = Plan {
+            head: |device: &Device| {
+                let config = AssistedConfig::new(vec![D_FEATURE, 4]);
+                config.init(concat(device)).unwrap()
+            },
+            config: JointConfig::new(),
+            accumulation: 1,
+        };
+        let uniform = plan.joint(&training);
+        let pareto = MmParetoConfig::new().init(uniform.clone()).unwrap();
+        let batch = || Samples.batch((0..8).collect(), &training);
+        device.seed(5);
+        let found = pareto.try_step(batch()).unwrap().grads;
+        device.seed(5);
+        let drawn = Tensor::<1>::random([1], Distribution::Uniform(0.0, 16_777_216.0), &device);
+        device.seed(drawn.into_scalar::<f64>() as u64);
+        let expected = uniform.try_step(batch()).unwrap().grads;
+        device.seed(6);
+        let other = uniform.try_step(batch()).unwrap().grads;
+        let weights = |gradients: &GradientsParams| -> Vec<f32> {
+            let ids = burn::module::list_param_ids(&uniform.head);
+            let each = ids.into_iter().filter_map(|id| gradients.get::<2>(id));
+            each.flat_map(values).collect()
+        };
+        let numbers: Vec<f64> = weights(&expected).into_iter().map(f64::from).collect();
+        assert!(!numbers.is_empty());
+        close(&weights(&found), &numbers, 1e-5, "head");
+        assert_ne!(weights(&other), weights(&expected));
+    }
 }

@@ -10,12 +10,16 @@ use crate::module::draw_parameters;
 
 /// One linear layer per modality.
 #[derive(Module, Debug)]
-pub(super) struct Heads {
+pub(in crate::baseline) struct Heads {
     layers: Vec<Linear>,
 }
 
 impl Heads {
-    pub(super) fn init(d_features: &[usize], n_outputs: usize, device: &Device) -> Result<Self> {
+    pub(in crate::baseline) fn init(
+        d_features: &[usize],
+        n_outputs: usize,
+        device: &Device,
+    ) -> Result<Self> {
         check_sizes(d_features, n_outputs)?;
         let layers = d_features.iter();
         Ok(draw_parameters(Self {
@@ -26,22 +30,26 @@ impl Heads {
     }
 
     /// The output of each layer for the features of its modality, `[n_samples, n_outputs]`.
-    pub(super) fn each(&self, features: &ModalityFeatures) -> Vec<Tensor<2>> {
+    pub(in crate::baseline) fn each(&self, features: &ModalityFeatures) -> Vec<Tensor<2>> {
         let pairs = self.layers.iter().zip(features.all());
         pairs
             .map(|(layer, features)| layer.forward(features.clone()))
             .collect()
     }
 
-    pub(super) fn of(&self, modality: usize, features: &ModalityFeatures) -> Tensor<2> {
+    pub(in crate::baseline) fn of(
+        &self,
+        modality: usize,
+        features: &ModalityFeatures,
+    ) -> Tensor<2> {
         self.layers[modality].forward(features.modality(modality))
     }
 
-    pub(super) fn n_outputs(&self) -> usize {
+    pub(in crate::baseline) fn n_outputs(&self) -> usize {
         self.layers[0].weight.lazy_shape()[1]
     }
 
-    pub(super) fn check(&self, d_features: &[usize]) -> Result<()> {
+    pub(in crate::baseline) fn check(&self, d_features: &[usize]) -> Result<()> {
         let expected = self.layers.iter().map(|layer| layer.weight.lazy_shape()[0]);
         check_widths(&expected.collect::<Vec<_>>(), d_features)
     }
@@ -104,7 +112,10 @@ pub(super) fn mean_of_present(each: Vec<Tensor<2>>, features: &ModalityFeatures)
 }
 
 /// Returns `each` with 0 in the rows of samples that lack the modality.
-pub(super) fn masked(each: Vec<Tensor<2>>, features: &ModalityFeatures) -> Vec<Tensor<2>> {
+pub(in crate::baseline) fn masked(
+    each: Vec<Tensor<2>>,
+    features: &ModalityFeatures,
+) -> Vec<Tensor<2>> {
     let masked = |(modality, values): (usize, Tensor<2>)| match features.present(modality) {
         None => values,
         Some(present) => values * present,
@@ -112,7 +123,7 @@ pub(super) fn masked(each: Vec<Tensor<2>>, features: &ModalityFeatures) -> Vec<T
     each.into_iter().enumerate().map(masked).collect()
 }
 
-pub(super) fn sum_of(each: Vec<Tensor<2>>) -> Tensor<2> {
+pub(in crate::baseline) fn sum_of(each: Vec<Tensor<2>>) -> Tensor<2> {
     let sum = each.into_iter().reduce(|sum, term| sum + term);
     sum.expect("a joint head has at least one modality")
 }

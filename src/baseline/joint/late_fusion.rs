@@ -113,7 +113,10 @@ impl JointHead for LateFusion {
 }
 
 /// Sum of the mean losses of the modalities, each over the samples that have the modality.
-pub(super) fn unimodal_losses(each: &[Tensor<2>], samples: &JointSamples) -> Result<Tensor<1>> {
+pub(in crate::baseline) fn unimodal_losses(
+    each: &[Tensor<2>],
+    samples: &JointSamples,
+) -> Result<Tensor<1>> {
     let presence = samples.features.presence();
     let mut sum: Option<Tensor<1>> = None;
     for (modality, logits) in each.iter().enumerate() {

@@ -21,6 +21,7 @@ mod bigated;
 #[cfg(feature = "train")]
 mod clip;
 mod concat;
+mod discrepancy;
 mod features;
 mod film;
 mod head;
@@ -39,13 +40,16 @@ mod sum;
 
 pub use bigated::{BiGated, BiGatedConfig};
 pub use concat::{Concat, ConcatConfig};
+pub(in crate::baseline) use discrepancy::{mean_of_others, ratio_to_others, unimodal_scores};
 pub use features::ModalityFeatures;
 pub use film::{Film, FilmConfig};
 pub use head::{JointHead, JointLogits, JointLoss, JointSamples};
-pub(in crate::baseline) use heads::{check_sizes, check_widths};
+pub(in crate::baseline) use heads::{Heads, check_sizes, check_widths, masked, sum_of};
+pub(in crate::baseline) use late_fusion::unimodal_losses;
 pub use late_fusion::{LateFusion, LateFusionConfig};
 pub use model::{Joint, JointConfig, JointPrediction};
 pub use ogm::OgmConfig;
+pub(in crate::baseline) use ogm::check_steps;
 pub use qmf::{Qmf, QmfConfig};
 #[cfg(feature = "train")]
 pub(in crate::baseline) use step::joint_method;

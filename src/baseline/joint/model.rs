@@ -209,6 +209,37 @@ impl JointConfig {
     }
 }
 
+impl<E: Module, H: Module> Joint<E, H> {
+    /// The same model with another head. Parameters that both have keep their ids.
+    #[cfg(feature = "train")]
+    pub(in crate::baseline) fn with_head<G>(&self, head: G) -> Joint<E, G> {
+        let Self {
+            encoders,
+            weight,
+            temperature,
+            n_steps,
+            observed,
+            config,
+            loss,
+            names,
+            interruption,
+            ..
+        } = self.clone();
+        Joint {
+            encoders,
+            head,
+            weight,
+            temperature,
+            n_steps,
+            observed,
+            config,
+            loss,
+            names,
+            interruption,
+        }
+    }
+}
+
 impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// Trains with `loss` instead of the cross-entropy of the options.
     ///

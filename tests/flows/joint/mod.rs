@@ -1,6 +1,7 @@
 //! The joint baselines: every head, on two and on three modalities of different widths.
 
 mod accumulation;
+mod balanced;
 mod edges;
 mod evaluation;
 mod formulas;

@@ -115,6 +115,12 @@ impl Run<'_> {
                     config.with_ranking_weight(weight).init(d)
                 })
             }
+            Method::Assisted
+            | Method::MmPareto
+            | Method::Opm
+            | Method::Agm
+            | Method::Pmr
+            | Method::ReconBoost => self.balanced(),
             Method::MlaWithoutHgm => self.mla(IdentityProjector),
             Method::Mla => self.mla(RlsProjectorConfig::new().with_alpha(own()?).init()?),
             Method::MlaDefault => {
@@ -126,7 +132,7 @@ impl Run<'_> {
         Ok(outcome)
     }
 
-    fn joint<H: JointHead>(
+    pub(super) fn joint<H: JointHead>(
         &self,
         modulation: Option<OgmConfig>,
         head: impl Fn(&Device) -> burn_mla::Result<H>,
@@ -185,7 +191,7 @@ impl Run<'_> {
         })
     }
 
-    fn encoders(&self, device: &Device) -> burn_mla::Result<Vec<EmojiEncoder>> {
+    pub(super) fn encoders(&self, device: &Device) -> burn_mla::Result<Vec<EmojiEncoder>> {
         EmojiEncoder::init_all(&self.key.modalities, &self.budget.sizes, device)
     }
 
@@ -223,13 +229,13 @@ impl Run<'_> {
         Ok(self.batches(split)?.in_order(indices, self.device)?)
     }
 
-    fn n_batches(&self) -> u64 {
+    pub(super) fn n_batches(&self) -> u64 {
         let n = self.emoji.indices(Split::Train).len();
         n.div_ceil(self.budget.batch_size) as u64
     }
 
     /// Trains on the training split, or resumes the last checkpoint of an interrupted run.
-    fn fit<M: MultimodalMethod<Inputs = EmojiInputs>>(
+    pub(super) fn fit<M: MultimodalMethod<Inputs = EmojiInputs>>(
         &self,
         model: impl Fn(&Device) -> burn_mla::Result<M>,
     ) -> Result<Fit<M>, Box<dyn Error>> {
@@ -276,7 +282,7 @@ impl Run<'_> {
         Ok((result.model, accuracies.collect()))
     }
 
-    fn row<M>(&self, name: &str, model: &M) -> Result<Row, Box<dyn Error>>
+    pub(super) fn row<M>(&self, name: &str, model: &M) -> Result<Row, Box<dyn Error>>
     where
         M: MultimodalMethod<Inputs = EmojiInputs>,
     {
@@ -291,7 +297,7 @@ impl Run<'_> {
     }
 
     /// Measures the modality gap of the first seed without missing modalities.
-    fn gap(
+    pub(super) fn gap(
         &self,
         features: impl Fn(EmojiBatch) -> burn_mla::Result<Vec<burn::tensor::Tensor<2>>>,
     ) -> Result<Option<Gap>, Box<dyn Error>> {
@@ -307,7 +313,7 @@ impl Run<'_> {
     }
 }
 
-fn encode<H: JointHead>(
+pub(super) fn encode<H: JointHead>(
     model: &Joint<Vec<EmojiEncoder>, H>,
     batch: EmojiBatch,
 ) -> burn_mla::Result<Vec<burn::tensor::Tensor<2>>> {

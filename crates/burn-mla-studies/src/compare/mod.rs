@@ -1,4 +1,4 @@
-//! MLA against the paper's baselines, its ablation and the crate's default, on emoji.
+//! MLA against the paper's baselines, later balanced methods, its ablation and the default, on emoji.
 //!
 //! ```sh
 //! cargo run --release -p burn-mla-studies -- compare
@@ -10,6 +10,7 @@
 //! tables, figures and every run to `target/compare`. Finished runs are not repeated, and an
 //! interrupted run resumes from its last epoch.
 
+mod balanced;
 mod cell;
 mod figures;
 mod fit;

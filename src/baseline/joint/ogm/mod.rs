@@ -62,18 +62,23 @@ impl OgmConfig {
 
     pub(super) fn check(&self) -> Result<()> {
         positive("alpha", self.alpha)?;
-        match self.end_step {
-            Some(end) if end <= self.first_step => Err(MlaError::HyperParameter {
-                name: "end_step",
-                requirement: "above first_step",
-                value: end as f64,
-            }),
-            _ => Ok(()),
-        }
+        check_steps(self.first_step, self.end_step)
     }
 
     /// Whether gradients are modulated at a step.
     pub fn is_active(&self, step: u64) -> bool {
         step >= self.first_step && self.end_step.is_none_or(|end| step < end)
+    }
+}
+
+/// Checks the steps between which a method is active.
+pub(in crate::baseline) fn check_steps(first: u64, end: Option<u64>) -> Result<()> {
+    match end {
+        Some(end) if end <= first => Err(MlaError::HyperParameter {
+            name: "end_step",
+            requirement: "above first_step",
+            value: end as f64,
+        }),
+        _ => Ok(()),
     }
 }

@@ -2,9 +2,9 @@
 
 use burn::module::Param;
 use burn::optim::GradientsParams;
-use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Distribution, Tensor};
 
+use crate::baseline::joint::{ratio_to_others, unimodal_scores};
 use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::Encoders;
 use crate::error::Result;
@@ -21,38 +21,14 @@ pub(in crate::baseline::joint) fn coefficients<H: JointHead>(
     features: &ModalityFeatures,
     targets: &Targets,
 ) -> Result<Vec<Option<Tensor<1>>>> {
-    let n_modalities = features.n_modalities();
-    let mut scores: Vec<Option<Tensor<1>>> = Vec::with_capacity(n_modalities);
-    for modality in 0..n_modalities {
-        let rows = features.presence().rows(modality);
-        if rows.is_empty() {
-            scores.push(None);
-            continue;
-        }
-        let alone = features.restricted(&rows, &[modality])?;
-        let logits = head.unimodal(&alone, modality).cast(DType::F32);
-        let labels = if rows.len() == targets.len() {
-            targets.clone()
-        } else {
-            targets.select(&rows)
-        };
-        let labels = labels.tensor().without_autodiff().unsqueeze_dim::<2>(1);
-        scores.push(Some(softmax(logits, 1).gather(1, labels).mean()));
-    }
-    let coefficient = |(modality, score): (usize, &Option<Tensor<1>>)| {
-        let others = scores.iter().enumerate();
-        let others: Vec<_> = others
-            .filter(|(m, _)| *m != modality)
-            .filter_map(|(_, score)| score.clone())
-            .collect();
-        let (score, n_others) = (score.clone()?, others.len() as f64);
-        let sum = others.into_iter().reduce(|sum, score| sum + score)?;
-        let ratio = score / (sum / n_others).clamp_min(f32::MIN_POSITIVE);
+    let scores = unimodal_scores(head, features, targets)?;
+    let coefficient = |modality| {
+        let ratio = ratio_to_others(&scores, modality)?;
         let held_back = (ratio.clone() * config.alpha).tanh().neg() + 1.0;
         let not_ahead = ratio.lower_equal_elem(1.0);
         Some(held_back.mask_fill(not_ahead, 1.0))
     };
-    Ok(scores.iter().enumerate().map(coefficient).collect())
+    Ok((0..scores.len()).map(coefficient).collect())
 }
 
 /// Scales the gradients of each encoder by its coefficient, and adds noise with OGM-GE.

@@ -2,16 +2,13 @@
 
 use std::fmt;
 
-use burn::module::{
-    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
-};
-use burn::store::{ModuleRecord, RecordError};
-use burn::tensor::Device;
+use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault};
 
 use crate::baseline::{Joint, JointPrediction, WholeSetHead};
 use crate::encoder::Encoders;
 use crate::error::Result;
 use crate::modality::MultimodalBatch;
+use crate::module::module_around;
 
 /// A [`Joint`] model whose head is fitted to the whole training set.
 ///
@@ -50,50 +47,9 @@ pub struct WholeSet<E, H> {
     pub joint: Joint<E, H>,
 }
 
-/// That of the [`Joint`], whose parameters have the same paths here.
-impl<E: Module, H: Module> Module for WholeSet<E, H> {
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        self.joint.collect_devices(devices)
-    }
-
-    fn fork(self, device: &Device) -> Self {
-        let joint = self.joint.fork(device);
-        Self { joint }
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        let joint = self.joint.to_device(device);
-        Self { joint }
-    }
-
-    fn train(self) -> Self {
-        let joint = self.joint.train();
-        Self { joint }
-    }
-
-    fn valid(&self) -> Self {
-        let joint = self.joint.valid();
-        Self { joint }
-    }
-
-    fn materialize(self) -> Self {
-        let joint = self.joint.materialize();
-        Self { joint }
-    }
-
-    fn try_load_record(self, record: ModuleRecord) -> Result<Self, RecordError> {
-        let joint = self.joint.try_load_record(record)?;
-        Ok(Self { joint })
-    }
-
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        self.joint.visit(visitor);
-    }
-
-    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        let joint = self.joint.map(mapper);
-        Self { joint }
-    }
+module_around! {
+    impl[E: Module, H: Module] WholeSet[E, H]
+    around: joint, others: []
 }
 
 /// As [`Joint`], clones share no running statistics.
