@@ -35,4 +35,5 @@ mod snapshot;
 mod spoiled;
 mod statistics;
 mod table_log;
+mod weight_average;
 mod whole_set;
