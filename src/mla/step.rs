@@ -90,7 +90,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         // Forward passes change the running statistics of these copies only.
         let (encoders, head) = (unshared(&self.encoders), unshared(&self.head));
         let features = encode(&encoders, input, targets.len())?;
-        let output = head.forward(features.clone());
+        let output = head.forward_of(modality, features.clone());
         let shape = [targets.len(), self.n_classes()];
         output_shape("the logits of the head", shape, output.logits.dims())?;
         let errors = self.errors(&output);

@@ -1,5 +1,6 @@
 //! Flows through the public API, on flex and on ndarray.
 
+mod adapters;
 mod averages;
 mod burn_loop;
 #[path = "../golden/checks.rs"]
