@@ -522,6 +522,12 @@ pub enum MlaError {
         /// Another one.
         second: usize,
     },
+    /// Accumulated gradients of fused and of unimodal turns.
+    #[error(
+        "gradients of a fused turn and of a turn of one modality were accumulated together: an update \
+         must come from one kind"
+    )]
+    MixedTurns,
     /// A model file that could not be written or read, or does not match the model.
     #[error("{path}: {message}")]
     ModelFile {

@@ -4,6 +4,8 @@ mod carried;
 #[cfg(feature = "train")]
 mod evaluate;
 #[cfg(feature = "train")]
+mod fused;
+#[cfg(feature = "train")]
 mod groups;
 #[cfg(feature = "train")]
 mod health;
@@ -20,6 +22,8 @@ mod safetensors;
 #[cfg(feature = "train")]
 mod step;
 
+#[cfg(feature = "train")]
+pub use fused::{FusedLogits, FusedTurnConfig, FusedTurns};
 #[cfg(feature = "train")]
 pub use groups::{encoder_group, head_group};
 #[cfg(feature = "train")]

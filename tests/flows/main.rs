@@ -12,6 +12,7 @@ mod edges;
 mod factors;
 mod fit;
 mod frozen;
+mod fused;
 mod fusion_laws;
 mod golden;
 mod health;
