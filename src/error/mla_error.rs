@@ -528,6 +528,12 @@ pub enum MlaError {
          must come from one kind"
     )]
     MixedTurns,
+    /// Encoders given with a new one that are not those of the model.
+    #[error(
+        "the encoders before the new one are not those of the model: keep them in their order and add the \
+         new one at the end"
+    )]
+    OtherEncoders,
     /// A model file that could not be written or read, or does not match the model.
     #[error("{path}: {message}")]
     ModelFile {

@@ -179,6 +179,19 @@ impl<H: SharedHead> SharedHead for AdaptedHead<H> {
         self.shared.n_classes()
     }
 
+    /// The new adapter has the parts of the others.
+    fn with_modality(mut self) -> Self {
+        self.shared = self.shared.with_modality();
+        let sizes = [self.d_feature(), self.n_classes()];
+        let device = self.devices().into_iter().next().unwrap_or_default();
+        if let Some(like) = self.adapters.first() {
+            let rank = like.down.as_ref().map(|down| down.lazy_shape()[1]);
+            let adapter = Adapter::new(sizes, like.scale.is_some(), rank, &device);
+            self.adapters.push(draw_parameters(adapter));
+        }
+        self
+    }
+
     fn check(&self, n_modalities: usize) -> Result<()> {
         self.shared.check(n_modalities)?;
         let expected = self.adapters.len();

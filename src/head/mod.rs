@@ -134,6 +134,12 @@ pub trait SharedHead: Module + ModuleDisplay {
     /// Number of classes.
     fn n_classes(&self) -> usize;
 
+    /// The head with a part for one more modality. A head with parts per modality overrides it; the default
+    /// changes nothing.
+    fn with_modality(self) -> Self {
+        self
+    }
+
     /// Checks that the head was made for this number of modalities. The default accepts any.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The model of the paper: encoders, shared head, projector and fusion, and how they are trained.
 
+mod arriving;
 mod carried;
 #[cfg(feature = "train")]
 mod evaluate;

@@ -291,7 +291,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     }
 }
 
-fn check_widths(d_features: &[usize], d_head: usize) -> Result<()> {
+pub(super) fn check_widths(d_features: &[usize], d_head: usize) -> Result<()> {
     let Some(&d_first) = d_features.first() else {
         return Err(MlaError::NoModalities { what: "the model" });
     };

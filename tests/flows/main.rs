@@ -1,6 +1,7 @@
 //! Flows through the public API, on flex and on ndarray.
 
 mod adapters;
+mod arriving;
 mod averages;
 mod burn_loop;
 #[path = "../golden/checks.rs"]
