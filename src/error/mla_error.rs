@@ -522,6 +522,18 @@ pub enum MlaError {
         /// Another one.
         second: usize,
     },
+    /// Accumulated gradients of fused and of unimodal turns.
+    #[error(
+        "gradients of a fused turn and of a turn of one modality were accumulated together: an update \
+         must come from one kind"
+    )]
+    MixedTurns,
+    /// Encoders given with a new one that are not those of the model.
+    #[error(
+        "the encoders before the new one are not those of the model: keep them in their order and add the \
+         new one at the end"
+    )]
+    OtherEncoders,
     /// A model file that could not be written or read, or does not match the model.
     #[error("{path}: {message}")]
     ModelFile {

@@ -6,6 +6,8 @@ mod confusion;
 mod evaluate;
 mod shapley;
 #[cfg(feature = "train")]
+mod stacking;
+#[cfg(feature = "train")]
 mod subsets;
 #[cfg(feature = "train")]
 mod temperatures;
@@ -16,6 +18,8 @@ pub use confusion::Confusion;
 pub use evaluate::{Evaluation, evaluate};
 pub use shapley::shapley_values;
 pub(crate) use shapley::shapley_weights;
+#[cfg(feature = "train")]
+pub use stacking::{Stacking, StackingConfig, StackingWeights};
 #[cfg(feature = "train")]
 pub(crate) use subsets::expected_correct;
 #[cfg(feature = "train")]

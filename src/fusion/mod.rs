@@ -96,11 +96,8 @@ pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
     /// documented.
     fn fuse(&self, logits: &ModalityLogits) -> Fused {
         let weights = self.weights(logits);
-        let calibrated = (0..logits.n_modalities())
-            .map(|m| self.calibrated(m, logits.present_logits(m)))
-            .collect();
         Fused {
-            logits: weighted_sum(calibrated, weights.clone()),
+            logits: fused_by(self, logits, weights.clone()),
             weights,
         }
     }
@@ -134,6 +131,18 @@ pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
         let _ = n_modalities;
         Ok(())
     }
+}
+
+/// Eq. 6 with given weights, `[n_samples, n_modalities]`.
+pub(crate) fn fused_by<F: UncertaintyFusion>(
+    fusion: &F,
+    logits: &ModalityLogits,
+    weights: Tensor<2>,
+) -> Tensor<2> {
+    let calibrated = (0..logits.n_modalities())
+        .map(|m| fusion.calibrated(m, logits.present_logits(m)))
+        .collect();
+    weighted_sum(calibrated, weights)
 }
 
 #[cfg(test)]

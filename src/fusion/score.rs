@@ -177,6 +177,15 @@ impl ScoreFusion {
         Ok(self)
     }
 
+    /// The rule for one more modality, whose temperature is 1.
+    pub fn with_modality(&self) -> Self {
+        let mut rule = self.clone();
+        let one = self.calibration.get().slice([0..1]).ones_like();
+        let all = Tensor::cat(vec![self.calibration.get(), one], 0);
+        rule.calibration.set(all);
+        rule
+    }
+
     /// The calibration temperature of each modality, `[n_modalities]`.
     pub fn calibration(&self) -> Tensor<1> {
         self.calibration.get()

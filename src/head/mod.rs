@@ -1,11 +1,13 @@
 //! The shared head `g`, one classifier for the features of all modalities.
 
+mod adapted;
 mod linear;
 mod mlp;
 
 use burn::module::{Module, ModuleDisplay, ParamId};
 use burn::tensor::Tensor;
 
+pub use adapted::{AdaptedHead, AdapterConfig};
 pub use linear::{LinearHead, LinearHeadConfig};
 pub use mlp::{MlpHead, MlpHeadConfig};
 
@@ -114,6 +116,13 @@ pub trait SharedHead: Module + ModuleDisplay {
     /// An implementation may panic on another shape of `features`.
     fn forward(&self, features: Tensor<2>) -> HeadOutput;
 
+    /// As [`forward`](Self::forward), for features of a modality. A head with parts per modality overrides
+    /// it; the default is the same for all modalities.
+    fn forward_of(&self, modality: usize, features: Tensor<2>) -> HeadOutput {
+        let _ = modality;
+        self.forward(features)
+    }
+
     /// The layers to protect, from first to last. May be empty.
     ///
     /// Called at every step, since loading a record changes the ids of parameters.
@@ -124,4 +133,20 @@ pub trait SharedHead: Module + ModuleDisplay {
 
     /// Number of classes.
     fn n_classes(&self) -> usize;
+
+    /// The head with a part for one more modality. A head with parts per modality overrides it; the default
+    /// changes nothing.
+    fn with_modality(self) -> Self {
+        self
+    }
+
+    /// Checks that the head was made for this number of modalities. The default accepts any.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError`](crate::MlaError) if it was made for another number.
+    fn check(&self, n_modalities: usize) -> crate::Result<()> {
+        let _ = n_modalities;
+        Ok(())
+    }
 }

@@ -1,6 +1,7 @@
 //! Data loaders: alternating turns (Eq. 1), seeded order, modality masks.
 
 mod alternating;
+mod fused;
 mod masked;
 mod occurring;
 mod position;
@@ -12,6 +13,7 @@ mod training_data;
 mod unpaired;
 
 pub use alternating::{AlternatingLoader, EpochLength};
+pub use fused::{FusedTurnLoader, UnimodalThenFused};
 pub use masked::{IndexedBatch, MappedLoader, WithIndex};
 pub(crate) use occurring::Occurring;
 pub use position::{LoaderHandle, LoaderPosition, SourcePosition};

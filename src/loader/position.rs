@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::{Difference, MlaError, Result};
 use crate::loader::LoaderSource;
@@ -59,6 +59,16 @@ impl LoaderHandle {
     /// [sources](crate::loader::SourceLoader::sources).
     pub fn of_sources(sources: Option<Vec<LoaderSource>>) -> Self {
         Self::new(Arc::default(), Value::Null, sources)
+    }
+
+    /// The handle to a loader that adds turns on batches of further sources.
+    pub(super) fn with_fused(self, fused: Value, sources: Option<Vec<LoaderSource>>) -> Self {
+        let sources = self.sources.zip(sources);
+        Self {
+            counts: self.counts,
+            schedule: json!({"turns": self.schedule, "fused": fused}),
+            sources: sources.map(|(turns, batches)| [turns, batches].concat()),
+        }
     }
 
     fn sources(&self) -> Result<&[LoaderSource]> {

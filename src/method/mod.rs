@@ -9,6 +9,7 @@ mod multimodal_method;
 mod output;
 mod parameters;
 mod steps;
+mod weight_average;
 
 pub use branch::Branch;
 pub use evaluated::{EvaluatedBatch, SubsetPrediction, SubsetPredictor};
@@ -19,3 +20,4 @@ pub use output::{EvaluationOutput, StepOutput};
 pub(crate) use parameters::Parameters;
 #[doc(hidden)]
 pub use steps::{inference_step, optimize, optimize_multi, train_step};
+pub use weight_average::{WeightAverage, WeightAverageConfig};

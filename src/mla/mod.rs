@@ -1,8 +1,11 @@
 //! The model of the paper: encoders, shared head, projector and fusion, and how they are trained.
 
+mod arriving;
 mod carried;
 #[cfg(feature = "train")]
 mod evaluate;
+#[cfg(feature = "train")]
+mod fused;
 #[cfg(feature = "train")]
 mod groups;
 #[cfg(feature = "train")]
@@ -20,6 +23,8 @@ mod safetensors;
 #[cfg(feature = "train")]
 mod step;
 
+#[cfg(feature = "train")]
+pub use fused::{FusedLogits, FusedTurnConfig, FusedTurns};
 #[cfg(feature = "train")]
 pub use groups::{encoder_group, head_group};
 #[cfg(feature = "train")]

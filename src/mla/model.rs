@@ -158,7 +158,7 @@ impl MlaConfig {
     /// - [`MlaError::ProtectedLayer`] when the head names a protected parameter that it does not have;
     /// - [`MlaError::HyperParameter`] for a value outside of the ranges above;
     /// - [`MlaError::Size`] for another number of class weights than classes;
-    /// - [`MlaError::ModalityCount`] for a fusion made for another number of modalities.
+    /// - [`MlaError::ModalityCount`] for a fusion or a head made for another number of modalities.
     pub fn init<E, H, P, F>(
         &self,
         encoders: E,
@@ -175,6 +175,7 @@ impl MlaConfig {
         self.cross_entropy()?.check(head.n_classes())?;
         check_widths(&encoders.d_features(), head.d_feature())?;
         fusion.check(encoders.n_modalities())?;
+        head.check(encoders.n_modalities())?;
         check_distinct(&encoders, &head)?;
         let protected = head.protected();
         check_protected(&head, &protected)?;
@@ -290,7 +291,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     }
 }
 
-fn check_widths(d_features: &[usize], d_head: usize) -> Result<()> {
+pub(super) fn check_widths(d_features: &[usize], d_head: usize) -> Result<()> {
     let Some(&d_first) = d_features.first() else {
         return Err(MlaError::NoModalities { what: "the model" });
     };

@@ -1,5 +1,7 @@
 //! The update of a step: Eq. 3 to 5, then the optimizer.
 
+use std::ops::Range;
+
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
@@ -85,13 +87,13 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             ProjectionTarget::Update => {
                 let before = Layers::of(&self.head, &protected);
                 self.step_optimizer(optimizer, learning_rate, gradients);
-                self.project_update(&protected, modality, before);
+                self.project_update(&protected, modality..modality + 1, before);
             }
         }
         Ok(())
     }
 
-    fn step_optimizer(
+    pub(super) fn step_optimizer(
         &mut self,
         optimizer: &mut ModuleOptimizer,
         learning_rate: ModuleLearningRate,
@@ -103,7 +105,11 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         self.head = parameters.head;
     }
 
-    fn check_gradients(&self, gradients: &GradientsParams, modality: Option<usize>) -> Result<()> {
+    pub(super) fn check_gradients(
+        &self,
+        gradients: &GradientsParams,
+        modality: Option<usize>,
+    ) -> Result<()> {
         if !self.config.finite_check {
             return Ok(());
         }
@@ -118,7 +124,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
     }
 
-    fn check_head_gradients(
+    pub(super) fn check_head_gradients(
         &self,
         protected: &[ProtectedLayer],
         gradients: &GradientsParams,
@@ -143,7 +149,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         Ok(())
     }
 
-    fn project_gradients(
+    pub(super) fn project_gradients(
         &self,
         protected: &[ProtectedLayer],
         modality: usize,
@@ -166,7 +172,13 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         }
     }
 
-    fn project_update(&mut self, protected: &[ProtectedLayer], modality: usize, before: Layers) {
+    /// Projects the change since `before`, by the mean of the projections of several modalities.
+    pub(super) fn project_update(
+        &mut self,
+        protected: &[ProtectedLayer],
+        modalities: Range<usize>,
+        before: Layers,
+    ) {
         let after = Layers::of(&self.head, protected);
         let mut replaced = ParamValues::default();
         let pairs = before.0.into_iter().zip(after.0);
@@ -177,7 +189,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
                 weight: weights.map(|(old, new)| new - old),
                 bias: biases.map(|(old, new)| new - old),
             };
-            let change = self.projection.project(layer, modality, change, None);
+            let change = self
+                .projection
+                .project_mean(layer, modalities.clone(), change);
             if let Some((old, change)) = before.weight.zip(change.weight) {
                 replaced.set(named.weight, old + change);
             }
@@ -194,10 +208,10 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
 }
 
 /// The trainable values of the protected layers, off the tape.
-struct Layers(Vec<LayerChange>);
+pub(super) struct Layers(Vec<LayerChange>);
 
 impl Layers {
-    fn of<H: SharedHead>(head: &H, protected: &[ProtectedLayer]) -> Self {
+    pub(super) fn of<H: SharedHead>(head: &H, protected: &[ProtectedLayer]) -> Self {
         let values = ParamValues::read(head, |param| param.requires_grad);
         let layers = protected.iter().map(|named| LayerChange {
             weight: values.get(named.weight).map(Tensor::without_autodiff),

@@ -33,7 +33,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// When the encoder panics for an input that its [`check`](crate::encoder::Encoder::check)
     /// refuses; [`predict`](Self::predict) returns an error instead.
     pub fn forward(&self, input: <E::Inputs as ModalityInputs>::One) -> HeadOutput {
-        self.head.forward(self.encoders.encode(input))
+        let modality = E::Inputs::modality(&input);
+        let features = self.encoders.encode(input);
+        self.head.forward_of(modality, features)
     }
 
     /// Predicts the samples of a batch from their present modalities. The targets are ignored.
@@ -61,8 +63,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
 
     fn predict_batch(&self, batch: MultimodalBatch<E::Inputs>) -> Result<Prediction> {
         let (computed, presence) = run_placed(batch, self.n_modalities(), |input, n_samples| {
+            let modality = E::Inputs::modality(&input);
             let features = encode(&self.encoders, input, n_samples)?;
-            let logits = self.head.forward(features).logits;
+            let logits = self.head.forward_of(modality, features).logits;
             let expected = [n_samples, self.n_classes()];
             output_shape("the logits of the head", expected, logits.dims())?;
             Ok(logits)

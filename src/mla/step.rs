@@ -90,7 +90,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         // Forward passes change the running statistics of these copies only.
         let (encoders, head) = (unshared(&self.encoders), unshared(&self.head));
         let features = encode(&encoders, input, targets.len())?;
-        let output = head.forward(features.clone());
+        let output = head.forward_of(modality, features.clone());
         let shape = [targets.len(), self.n_classes()];
         output_shape("the logits of the head", shape, output.logits.dims())?;
         let errors = self.errors(&output);
@@ -132,7 +132,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     }
 
     /// The loss of the turn, `[1]`.
-    fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<Tensor<1>> {
+    pub(super) fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<Tensor<1>> {
         match &self.loss {
             Some(loss) => loss.loss(logits, targets),
             None => self.config.cross_entropy()?.loss(logits, targets),
@@ -140,7 +140,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     }
 
     /// The total weight of the targets in the loss.
-    fn weight(&self, targets: &Targets) -> Result<f64> {
+    pub(super) fn weight(&self, targets: &Targets) -> Result<f64> {
         let weight = match &self.loss {
             Some(loss) => loss.weight(targets),
             None => self.config.cross_entropy()?.weight(targets),

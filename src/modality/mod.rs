@@ -16,6 +16,8 @@ mod missing_rate;
 pub(crate) mod one_of;
 mod presence;
 mod rows;
+#[cfg(feature = "train")]
+mod scheduled;
 mod targets;
 mod tokens;
 mod turn;
@@ -35,6 +37,8 @@ pub(crate) use rows::are_all;
 #[cfg(feature = "train")]
 pub(crate) use rows::check_rows;
 pub use rows::{SelectRows, ZeroRows};
+#[cfg(feature = "train")]
+pub use scheduled::ScheduledTurn;
 pub use targets::Targets;
 pub use tokens::TokenBatch;
 pub use turn::{Indexed, Turn};

@@ -1,6 +1,8 @@
 //! What Burn's `Module` lacks: buffers, counters, generic fields, running statistics of one's own,
 //! model files, and traversals.
 
+#[cfg(feature = "train")]
+mod around;
 mod buffer;
 mod copied;
 mod counter;
@@ -14,6 +16,8 @@ mod running_state;
 mod values;
 mod visitors;
 
+#[cfg(feature = "train")]
+pub(crate) use around::module_around_model;
 pub use buffer::Buffer;
 pub(crate) use copied::with_values_of;
 pub(crate) use counter::Counter;

@@ -5,6 +5,7 @@ mod dense;
 mod eye;
 mod finite;
 mod host;
+mod multinomial;
 mod precision;
 mod product;
 mod random;
@@ -22,6 +23,9 @@ pub(crate) use eye::eye;
 pub(crate) use finite::{culprit, finite_probe, first_failed};
 pub(crate) use finite::{first_not_finite, not_finite_rows};
 pub(crate) use host::{Numbers, add_scaled, dot, is_flex, is_host, largest, sum};
+#[cfg(feature = "train")]
+pub(crate) use multinomial::softmax_columns;
+pub(crate) use multinomial::{Design, fit_multinomial};
 pub(crate) use precision::widened;
 pub(crate) use product::product;
 pub(crate) use random::{generator, uniform};

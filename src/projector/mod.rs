@@ -110,6 +110,12 @@ pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// Projects a gradient of `modality`, `[d_input, d_output]`. Linear in the gradient.
     fn project(&self, gradient: Tensor<2>, modality: usize, state: &Self::State) -> Tensor<2>;
 
+    /// The state for one more modality, which protects the features so far from its gradients. A rule with
+    /// state per modality overrides it; the default changes nothing.
+    fn with_modality(&self, state: Self::State) -> Self::State {
+        state
+    }
+
     /// Checks that the numbers in a loaded state agree with each other. The default accepts every
     /// state.
     ///

@@ -204,13 +204,27 @@ impl SubspaceProjector {
         &self.config
     }
 
+    fn modality(&self, d_input: usize, device: &Device) -> ModalitySubspace {
+        let zeros = || {
+            let shape = [self.config.max_rank, d_input];
+            Buffer::new(Tensor::zeros(shape, (device, DType::F32)))
+        };
+        ModalitySubspace {
+            recent: PendingRows::new(self.config.refresh_every, d_input, device),
+            directions: zeros(),
+            removed: zeros(),
+        }
+    }
+
     fn refresh(&self, modality: usize, mut state: SubspaceState) -> SubspaceState {
         let max_rank = self.config.max_rank;
         let own = state.modalities.remove(modality);
 
         let mut rows = read(own.directions.get());
         scale(&mut rows, self.config.memory.sqrt());
-        rows.extend(read(own.recent.rows()));
+        if !own.recent.is_empty() {
+            rows.extend(read(own.recent.rows()));
+        }
         let known = Principal::of(&rows, max_rank).scaled();
 
         let mut others: Rows = vec![];
@@ -244,15 +258,7 @@ impl OrthogonalProjector for SubspaceProjector {
 
     fn init(&self, d_input: usize, n_modalities: usize, device: &Device) -> Result<SubspaceState> {
         at_least_one("d_input", d_input)?;
-        let zeros = || {
-            let shape = [self.config.max_rank, d_input];
-            Buffer::new(Tensor::zeros(shape, (device, DType::F32)))
-        };
-        let modality = |_| ModalitySubspace {
-            recent: PendingRows::new(self.config.refresh_every, d_input, device),
-            directions: zeros(),
-            removed: zeros(),
-        };
+        let modality = |_| self.modality(d_input, device);
         Ok(SubspaceState {
             modalities: (0..n_modalities).map(modality).collect(),
         })
@@ -277,6 +283,17 @@ impl OrthogonalProjector for SubspaceProjector {
         } else {
             state
         }
+    }
+
+    /// The directions of all others are removed from gradients of the new modality at once.
+    fn with_modality(&self, mut state: SubspaceState) -> SubspaceState {
+        let Some(first) = state.modalities.first() else {
+            return state;
+        };
+        let like = first.directions.get();
+        let new = self.modality(like.dims()[1], &like.device());
+        state.modalities.push(new);
+        self.refresh(state.modalities.len() - 1, state)
     }
 
     fn check(&self, state: &SubspaceState) -> Result<()> {

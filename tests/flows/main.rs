@@ -1,5 +1,7 @@
 //! Flows through the public API, on flex and on ndarray.
 
+mod adapters;
+mod arriving;
 mod averages;
 mod burn_loop;
 #[path = "../golden/checks.rs"]
@@ -11,6 +13,7 @@ mod edges;
 mod factors;
 mod fit;
 mod frozen;
+mod fused;
 mod fusion_laws;
 mod golden;
 mod health;
@@ -35,4 +38,5 @@ mod snapshot;
 mod spoiled;
 mod statistics;
 mod table_log;
+mod weight_average;
 mod whole_set;

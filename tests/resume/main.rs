@@ -8,10 +8,12 @@
 #[allow(dead_code)]
 mod common;
 
+mod fused;
 mod joint;
 mod options;
 mod reproducible;
 mod training;
+mod watched;
 mod whole_set;
 
 use std::io::{BufRead, BufReader};

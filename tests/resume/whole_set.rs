@@ -3,10 +3,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use burn::data::dataloader::{DataLoaderBuilder, DataLoaderIterator, Progress};
-use burn::data::dataset::{DatasetError, InMemDataset};
+use burn::data::dataloader::DataLoaderBuilder;
+use burn::data::dataset::InMemDataset;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::AdamConfig;
 use burn::tensor::Device;
@@ -14,7 +13,6 @@ use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Interrupter, SupervisedTraining};
 use burn_mla::baseline::{
     CcaConfig, CpmNet, CpmNetConfig, DccaConfig, DccaeConfig, JointConfig, WholeSet, WholeSetHead,
-    WholeSetInput,
 };
 use burn_mla::checkpoint::ResumableTraining;
 use burn_mla::checkpoint::{CheckpointStore, History};
@@ -25,6 +23,7 @@ use burn_mla::prelude::*;
 use crate::alone;
 use crate::common::*;
 use crate::training::{Inputs, N_TRAIN, Samples};
+use crate::watched::Watched;
 
 const EPOCHS: usize = 2;
 
@@ -35,65 +34,6 @@ struct Outcome {
     history: History,
     updates: u64,
     interrupted: bool,
-}
-
-/// Interrupts the training after a number of inputs.
-struct Watched {
-    loader: Arc<dyn DataLoader<WholeSetInput<Inputs>>>,
-    read: Arc<AtomicU64>,
-    stop_after: Option<u64>,
-    interrupter: Interrupter,
-}
-
-struct WatchedIter<'a> {
-    inputs: Box<dyn DataLoaderIterator<WholeSetInput<Inputs>> + 'a>,
-    loader: &'a Watched,
-}
-
-impl Iterator for WatchedIter<'_> {
-    type Item = Result<WholeSetInput<Inputs>, DatasetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let next = self.inputs.next()?;
-        let n = self.loader.read.fetch_add(1, Ordering::Relaxed) + 1;
-        // The loop reads one input ahead.
-        if self.loader.stop_after.is_some_and(|after| n == after + 1) {
-            self.loader.interrupter.stop(Some("enough"));
-        }
-        Some(next)
-    }
-}
-
-impl DataLoaderIterator<WholeSetInput<Inputs>> for WatchedIter<'_> {
-    fn progress(&self) -> Progress {
-        self.inputs.progress()
-    }
-}
-
-impl DataLoader<WholeSetInput<Inputs>> for Watched {
-    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<WholeSetInput<Inputs>> + 'a> {
-        Box::new(WatchedIter {
-            inputs: self.loader.iter(),
-            loader: self,
-        })
-    }
-
-    fn num_items(&self) -> usize {
-        self.loader.num_items()
-    }
-
-    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<WholeSetInput<Inputs>>> {
-        Arc::new(Self {
-            loader: self.loader.to_device(device),
-            read: self.read.clone(),
-            stop_after: self.stop_after,
-            interrupter: self.interrupter.clone(),
-        })
-    }
-
-    fn slice(&self, _: usize, _: usize) -> Arc<dyn DataLoader<WholeSetInput<Inputs>>> {
-        unreachable!("one device")
-    }
 }
 
 struct Plan<H, F: Fn(&Device) -> H> {

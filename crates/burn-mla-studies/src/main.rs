@@ -1,5 +1,6 @@
 //! The programs behind the numbers in `docs/`: one subcommand per study.
 
+mod ahead;
 mod calibration;
 mod cells;
 mod charts;
@@ -39,6 +40,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Study {
+    /// Parts that may put MLA ahead on the fused prediction, chosen and confirmed
+    Ahead(ahead::Arguments),
     /// MLA and the baselines as trained and calibrated, on views of digits
     Calibration(calibration::Arguments),
     /// MLA, its ablation and the baselines on four sets of emoji modalities
@@ -57,6 +60,7 @@ enum Study {
 
 fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match Cli::parse().study {
+        Study::Ahead(arguments) => ahead::main(arguments),
         Study::Calibration(arguments) => calibration::main(arguments),
         Study::Compare(arguments) => compare::main(arguments),
         Study::Emoji(arguments) => return emoji::main(arguments),

@@ -118,6 +118,29 @@ impl<P: OrthogonalProjector> Projection<P> {
         &self.layers[layer].state
     }
 
+    /// The projection for one more modality.
+    pub(in crate::mla) fn with_modality(self) -> Self {
+        let Self { rule, layers, .. } = self;
+        let layers = layers.into_iter().map(|mut layer| {
+            layer.state = rule.with_modality(layer.state);
+            layer.running = layer.running.map(|running| {
+                running.replace(|rows| {
+                    let row = rows.clone().slice([0..1]).zeros_like();
+                    Tensor::cat(vec![rows, row], 0)
+                })
+            });
+            let device = layer.carriers.first().map(|carrier| carrier.val().device());
+            let device = device.unwrap_or_default();
+            layer.carriers.push(carrier(layer.d_input, &device));
+            layer
+        });
+        Self {
+            layers: layers.collect(),
+            rule,
+            ..self
+        }
+    }
+
     /// Checks the counts of a loaded state, and that its last modality exists.
     #[cfg(feature = "train")]
     pub(in crate::mla) fn check(&self) -> Result<()> {

@@ -1,5 +1,7 @@
 //! A projection during a step: the update by the feature (Eq. 4, 5) and Eq. 3.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Tensor};
 
 use crate::mla::Projection;
@@ -96,6 +98,29 @@ impl<P: OrthogonalProjector> Projection<P> {
         LayerChange {
             weight: has_weight.then(|| projected.slice([0..of.width])),
             bias: has_bias.then(|| row.squeeze_dim(0)),
+        }
+    }
+
+    /// The mean of [`project`](Self::project) over modalities. It is the projection for any of them if
+    /// the rule does not depend on the modality.
+    pub(in crate::mla) fn project_mean(
+        &self,
+        layer: usize,
+        modalities: Range<usize>,
+        change: LayerChange,
+    ) -> LayerChange {
+        let n = modalities.len() as f32;
+        let each = modalities.map(|m| self.project(layer, m, change.clone(), None));
+        let sum = each.reduce(|sum, next| LayerChange {
+            weight: sum.weight.zip(next.weight).map(|(a, b)| a + b),
+            bias: sum.bias.zip(next.bias).map(|(a, b)| a + b),
+        });
+        match sum {
+            Some(LayerChange { weight, bias }) if n > 1.0 => LayerChange {
+                weight: weight.map(|weight| weight / n),
+                bias: bias.map(|bias| bias / n),
+            },
+            sum => sum.unwrap_or_default(),
         }
     }
 }

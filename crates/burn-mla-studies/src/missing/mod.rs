@@ -25,7 +25,7 @@ mod plan;
 mod results;
 mod run;
 mod tables;
-mod training;
+pub mod training;
 
 use std::error::Error;
 use std::path::PathBuf;

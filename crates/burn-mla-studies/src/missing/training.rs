@@ -35,6 +35,26 @@ impl<M: MultimodalMethod> Training<M> {
         })
     }
 
+    pub fn with_learning_rates(self, learning_rates: impl Into<ModuleLrScheduler>) -> Self {
+        Self {
+            learning_rates: learning_rates.into(),
+            ..self
+        }
+    }
+
+    pub fn with_weight_decay(self, weight_decay: f32) -> Self {
+        let optimizer = AdamWConfig::new().with_weight_decay(weight_decay);
+        Self {
+            optimizer: optimizer.init(),
+            ..self
+        }
+    }
+
+    /// Number of items of a pass, as the loader of the method counts them.
+    pub fn n_items(&self) -> usize {
+        self.loader.num_items()
+    }
+
     /// Trains on all batches once.
     pub fn pass(&mut self) -> Result<(), Box<dyn Error>> {
         for input in self.loader.iter() {

@@ -1,0 +1,176 @@
+//! One run: a method trained on a set, and scored with every fusion.
+
+use std::error::Error;
+use std::time::Instant;
+
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::tensor::Device;
+use burn_mla::baseline::{ConcatConfig, JointConfig, JointHead, LateFusionConfig, QmfConfig};
+use burn_mla::encoder::Encoders;
+use burn_mla::head::AdapterConfig;
+use burn_mla::method::MultimodalMethod;
+use burn_mla::mla::FusedTurnConfig;
+use burn_mla::prelude::*;
+use burn_mla::projector::LeakyRlsProjectorConfig;
+
+use crate::ahead::cell::{Key, Outcome, Row};
+use crate::ahead::data::{Inputs, Set};
+use crate::ahead::methods::{Adapters, Method, Parts, RANK};
+use crate::ahead::score::{Score, Scoring};
+use crate::missing::training::Training;
+
+/// Trains and scores a method.
+pub fn outcome<S: Set>(set: &S, key: &Key, device: &Device) -> Result<Outcome, Box<dyn Error>> {
+    device.seed(key.group.seed);
+    let start = Instant::now();
+    let run = Run {
+        set,
+        key,
+        device,
+        training_device: device.clone().autodiff(),
+    };
+    let mut outcome = run.method()?;
+    outcome.seconds = start.elapsed().as_secs_f64();
+    Ok(outcome)
+}
+
+struct Run<'a, S> {
+    set: &'a S,
+    key: &'a Key,
+    device: &'a Device,
+    training_device: Device,
+}
+
+impl<S: Set> Run<'_, S> {
+    fn method(&self) -> Result<Outcome, Box<dyn Error>> {
+        let device = &self.training_device;
+        let n_classes = self.set.n_classes();
+        let encoders = self.set.encoders(device)?;
+        let n_modalities = encoders.n_modalities();
+        let widths = || vec![self.set.d_feature(); n_modalities];
+        let own = self.key.trial.own;
+        let own = || own.ok_or("the trial lacks the hyper-parameter of the method");
+        let head = || LinearHeadConfig::new(self.set.d_feature(), n_classes).init(device);
+        let fusion = || EntropyFusionConfig::new(n_modalities).init(device);
+        let config = MlaConfig::new().with_label_smoothing(self.set.label_smoothing());
+        match self.key.method {
+            Method::Concat => self.joint(
+                encoders,
+                ConcatConfig::new(widths(), n_classes).init(device)?,
+            ),
+            Method::Ensemble => {
+                let head = LateFusionConfig::new(widths(), n_classes);
+                self.joint(encoders, head.with_unimodal_losses(true).init(device)?)
+            }
+            Method::Qmf => {
+                let head = QmfConfig::new(widths(), n_classes, self.set.n_data());
+                self.joint(encoders, head.with_ranking_weight(own()?).init(device)?)
+            }
+            Method::Mla => {
+                let rule = RlsProjectorConfig::new().with_alpha(own()?).init()?;
+                self.fit(config.init(encoders, head()?, rule, fusion()?)?)
+            }
+            Method::MlaDefault => {
+                let rule = LeakyRlsProjectorConfig::new().with_leak(own()?).init()?;
+                self.fit(config.init(encoders, head()?, rule, fusion()?)?)
+            }
+            Method::MlaWith(parts) => {
+                let leak = match (parts.fused, parts.adapters) {
+                    (None, Some(Adapters::ScaleAndBias) | None) => own()?,
+                    _ => LeakyRlsProjectorConfig::new().leak,
+                };
+                let rule = LeakyRlsProjectorConfig::new().with_leak(leak).init()?;
+                match parts.adapters {
+                    None => {
+                        let model = config.init(encoders, head()?, rule, fusion()?)?;
+                        self.with_fused_turns(model, parts)
+                    }
+                    Some(adapters) => {
+                        let rank = match (adapters, parts.fused) {
+                            (Adapters::ScaleAndBias, _) => None,
+                            (Adapters::LowRank, None) => Some(own()? as usize),
+                            (Adapters::LowRank, Some(_)) => Some(RANK),
+                        };
+                        let adapters = AdapterConfig::new(n_modalities).with_rank(rank);
+                        let head = adapters.init(head()?, device)?;
+                        let model = config.init(encoders, head, rule, fusion()?)?;
+                        self.with_fused_turns(model, parts)
+                    }
+                }
+            }
+        }
+    }
+
+    fn with_fused_turns<H, P, F>(
+        &self,
+        model: Mla<S::Encoders, H, P, F>,
+        parts: Parts,
+    ) -> Result<Outcome, Box<dyn Error>>
+    where
+        H: SharedHead + 'static,
+        P: OrthogonalProjector + 'static,
+        F: UncertaintyFusion + 'static,
+    {
+        let Some(fused) = parts.fused else {
+            return self.fit(model);
+        };
+        let share = self.key.trial.own.ok_or("the trial lacks the share")?;
+        let config = FusedTurnConfig::new().with_logits(fused.logits());
+        self.fit(config.with_encoder_share(share).init(model)?)
+    }
+
+    fn joint<H: JointHead>(
+        &self,
+        encoders: S::Encoders,
+        head: H,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        let config = JointConfig::new().with_label_smoothing(self.set.label_smoothing());
+        self.fit(config.init(encoders, head)?)
+    }
+
+    /// Trains for all epochs, without selecting one.
+    fn fit<M: MultimodalMethod<Inputs = Inputs<S>>>(
+        &self,
+        model: M,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        let train = self.set.train(&self.training_device)?;
+        let (n_batches, n_samples) = (train.n_batches, train.batches.loader.num_items());
+        let rate = self.key.trial.learning_rate;
+        let mut training = Training::new(model, train, rate)?;
+        let per_epoch = n_batches * training.n_items() / n_samples;
+        let schedule: ModuleLrScheduler =
+            CosineAnnealingLrSchedulerConfig::new(rate, per_epoch * self.key.epochs).init()?;
+        training = training
+            .with_learning_rates(schedule)
+            .with_weight_decay(self.set.weight_decay());
+        for epoch in 1..=self.key.epochs {
+            training
+                .pass()
+                .map_err(|error| format!("{}, epoch {epoch}: {error}", self.key))?;
+        }
+        self.score(training.model.valid())
+    }
+
+    fn score<M: MultimodalMethod<Inputs = Inputs<S>>>(
+        &self,
+        model: M,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        let [a, b, valid, test] = self.set.held_out(self.device)?;
+        let rows = Scoring::ALL.map(|scoring| -> Result<Row, Box<dyn Error>> {
+            let on_a = scoring.score(&model, &*b, &*a)?;
+            let on_b = scoring.score(&model, &*a, &*b)?;
+            Ok(Row {
+                scoring,
+                valid: Score::mean(on_a, on_b),
+                test: scoring.score(&model, &*valid, &*test)?,
+            })
+        });
+        let each = evaluate(&model, &*test)?.modalities;
+        Ok(Outcome {
+            rows: rows.into_iter().collect::<Result<_, _>>()?,
+            modalities: each.iter().map(|confusion| confusion.accuracy()).collect(),
+            seconds: 0.0,
+        })
+    }
+}

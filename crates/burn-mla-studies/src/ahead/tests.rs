@@ -1,0 +1,119 @@
+//! The plan of the study, its selection, and a run of every method.
+
+use burn::tensor::Device;
+
+use crate::ahead::cell::{Cell, Cells, Key, Outcome, Row};
+use crate::ahead::data::{DataName, Sources};
+use crate::ahead::methods::ALL;
+use crate::ahead::plan::Plan;
+use crate::ahead::score::{Score, Scoring};
+use crate::ahead::{results, tables};
+
+fn add(cells: &mut Cells, key: Key, accuracy: impl Fn(Scoring) -> f64) {
+    let score = |accuracy| Score {
+        accuracy,
+        loss: 1.0,
+        calibration_error: 0.1,
+    };
+    let rows = Scoring::ALL.map(|scoring| Row {
+        scoring,
+        valid: score(accuracy(scoring)),
+        test: score(accuracy(scoring) - 0.1),
+    });
+    let outcome = Outcome {
+        rows: rows.to_vec(),
+        modalities: vec![0.5, 0.4],
+        seconds: 1.0,
+    };
+    cells.add(Cell { key, outcome }).unwrap();
+}
+
+#[test]
+fn every_method_has_the_same_number_of_trials() {
+    let mut names = vec![];
+    for method in ALL {
+        let trials = method.trials();
+        assert_eq!(trials.len(), 4, "{}", method.name());
+        for (at, trial) in trials.iter().enumerate() {
+            assert!(!trials[..at].contains(trial), "{}", method.name());
+        }
+        assert!(!names.contains(&method.name()));
+        names.push(method.name());
+    }
+    let plan = Plan::new(DataName::CONFIRM.to_vec(), 8, 2, 10);
+    assert_eq!(plan.search().len(), 2 * 2 * 4 * ALL.len());
+    assert_eq!(plan.confirm.len(), 7 + 3);
+}
+
+/// Trials and fusions are chosen on the sets of the search, and the tables need no other runs.
+#[test]
+fn the_best_variant_on_validation_is_tested_against_each_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cells = Cells::open(folder.path().join("cells.jsonl")).unwrap();
+    let plan = Plan::new(
+        vec![DataName::NotoLabelDe, DataName::FluentLabelTags],
+        3,
+        1,
+        10,
+    );
+    let accuracy = |key: &Key, scoring: Scoring| {
+        let method = ALL.iter().position(|&method| method == key.method).unwrap();
+        let trials = plan.trials(key.method);
+        let trial = trials.iter().position(|&trial| trial == key.trial).unwrap();
+        // The second trial is the best one, and stacking the best fusion of even methods.
+        let stacked = scoring == Scoring::Stacked && method % 2 == 0;
+        let noise = 0.003 * ((key.group.seed * 7 + method as u64) % 5) as f64;
+        0.5 + 0.01 * method as f64
+            + 0.05 * f64::from(u8::from(trial == 1))
+            + 0.02 * f64::from(u8::from(stacked))
+            + noise
+    };
+    assert!(results::search(&plan, &cells).is_none() && plan.tables(&cells).is_none());
+    for key in plan.search() {
+        add(&mut cells, key, |scoring| accuracy(&key, scoring));
+    }
+    let search = results::search(&plan, &cells).unwrap();
+    assert_eq!(search.rows.len(), ALL.len() * Scoring::ALL.len());
+    let keys = plan.tables(&cells).unwrap();
+    assert_eq!(
+        keys.len(),
+        3 * 3 * ALL.len(),
+        "one trial wins for all fusions"
+    );
+    assert!(results::collect(&plan, &cells).is_none());
+    for key in keys {
+        add(&mut cells, key, |scoring| accuracy(&key, scoring));
+    }
+    let results = results::collect(&plan, &cells).unwrap();
+    assert_eq!(results.search.chosen.1, "stacked");
+    let n_baselines = ALL.iter().filter(|method| !method.is_ours()).count();
+    for set in &results.sets {
+        assert_eq!(set.rows.len(), ALL.len() * Scoring::ALL.len());
+        assert_eq!(set.paired_tests.len(), n_baselines);
+    }
+    let text = tables::markdown(&results);
+    assert!(
+        text.contains("## fluent+label+tags, 30 % missing"),
+        "{text}"
+    );
+    assert!(text.contains("| QMF | stacked |"), "{text}");
+}
+
+/// Two runs that use every part, on the smallest encoders.
+#[test]
+fn methods_train_and_are_scored_with_every_fusion() {
+    let plan = Plan::quick();
+    let sources = Sources::open(&plan.all_data(), None).unwrap();
+    let keys = plan.search();
+    assert_eq!(keys.len(), ALL.len());
+    let last = *keys.last().unwrap();
+    let mut missing = last;
+    missing.group.rate = 0.3;
+    let outcome = sources.outcome(&missing, &Device::flex()).unwrap();
+    assert_eq!(outcome.rows.len(), Scoring::ALL.len());
+    assert_eq!(outcome.modalities.len(), 3);
+    for row in &outcome.rows {
+        let scores = [row.valid, row.test];
+        assert!(scores.iter().all(|score| score.loss.is_finite()));
+    }
+}
