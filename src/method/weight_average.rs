@@ -13,9 +13,7 @@ use crate::error::{Result, between_0_and_1};
 use crate::loader::SourceLoader;
 use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
 use crate::modality::{MultimodalBatch, Targets};
-use crate::module::{
-    Buffer, Counter, FloatParam, ParamValues, ParamVisitor, module_around_model, visit,
-};
+use crate::module::{Buffer, Counter, FloatParam, ParamValues, ParamVisitor, module_around, visit};
 
 /// Configuration of a [`WeightAverage`].
 ///
@@ -77,9 +75,9 @@ pub struct WeightAverage<M> {
     trainable: Vec<usize>,
 }
 
-module_around_model! {
+module_around! {
     impl[M: Module] WeightAverage[M]
-    modules: [averages as "averages", n_updates as "n_averaged_updates"],
+    around: model, modules: [averages as "averages", n_updates as "n_averaged_updates"],
     others: [config, trainable]
 }
 

@@ -1,18 +1,19 @@
-//! Burn's `Module` for a type around a model, which adds state to it.
+//! Burn's `Module` for a struct around a module.
 
-/// Implements `Module` for a type with a field `model` whose paths are those of the model itself. The fields
+/// Implements `Module` and `Clone` for a struct around a module, whose parameters keep their paths. The fields
 /// in `modules` are added under the names given; those in `others` are copied.
 ///
-/// Parameter groups for the model therefore hold for the type around it.
-macro_rules! module_around_model {
+/// Parameter groups for the inner module therefore hold for the struct around it, and clones share no more
+/// than those of the inner module do.
+macro_rules! module_around {
     (
         impl[$($generics:tt)*] $name:ident[$($args:tt)*]
-        modules: [$($field:ident as $path:literal),*], others: [$($other:ident),*]
+        around: $inner:ident, modules: [$($field:ident as $path:literal),*], others: [$($other:ident),*]
     ) => {
         impl<$($generics)*> Clone for $name<$($args)*> {
             fn clone(&self) -> Self {
                 Self {
-                    model: self.model.clone(),
+                    $inner: self.$inner.clone(),
                     $($field: self.$field.clone(),)*
                     $($other: self.$other.clone(),)*
                 }
@@ -21,14 +22,14 @@ macro_rules! module_around_model {
 
         impl<$($generics)*> burn::module::Module for $name<$($args)*> {
             fn collect_devices(&self, devices: burn::module::Devices) -> burn::module::Devices {
-                let devices = self.model.collect_devices(devices);
+                let devices = self.$inner.collect_devices(devices);
                 $(let devices = self.$field.collect_devices(devices);)*
                 devices
             }
 
             fn fork(self, device: &burn::tensor::Device) -> Self {
                 Self {
-                    model: self.model.fork(device),
+                    $inner: self.$inner.fork(device),
                     $($field: self.$field.fork(device),)*
                     $($other: self.$other,)*
                 }
@@ -36,7 +37,7 @@ macro_rules! module_around_model {
 
             fn to_device(self, device: &burn::tensor::Device) -> Self {
                 Self {
-                    model: self.model.to_device(device),
+                    $inner: self.$inner.to_device(device),
                     $($field: self.$field.to_device(device),)*
                     $($other: self.$other,)*
                 }
@@ -44,7 +45,7 @@ macro_rules! module_around_model {
 
             fn train(self) -> Self {
                 Self {
-                    model: self.model.train(),
+                    $inner: self.$inner.train(),
                     $($field: self.$field.train(),)*
                     $($other: self.$other,)*
                 }
@@ -52,7 +53,7 @@ macro_rules! module_around_model {
 
             fn valid(&self) -> Self {
                 Self {
-                    model: self.model.valid(),
+                    $inner: self.$inner.valid(),
                     $($field: self.$field.valid(),)*
                     $($other: self.$other.clone(),)*
                 }
@@ -60,7 +61,7 @@ macro_rules! module_around_model {
 
             fn materialize(self) -> Self {
                 Self {
-                    model: self.model.materialize(),
+                    $inner: self.$inner.materialize(),
                     $($field: self.$field.materialize(),)*
                     $($other: self.$other,)*
                 }
@@ -74,27 +75,25 @@ macro_rules! module_around_model {
             }
 
             fn visit<Visitor: burn::module::ModuleVisitor>(&self, visitor: &mut Visitor) {
-                const CONTAINER: &str = concat!("Struct:", stringify!($name));
-                self.model.visit(visitor);
+                self.$inner.visit(visitor);
                 $(
-                    visitor.enter_module($path, CONTAINER);
+                    visitor.enter_module($path, concat!("Struct:", stringify!($name)));
                     self.$field.visit(visitor);
-                    visitor.exit_module($path, CONTAINER);
+                    visitor.exit_module($path, concat!("Struct:", stringify!($name)));
                 )*
             }
 
             fn map<Mapper: burn::module::ModuleMapper>(self, mapper: &mut Mapper) -> Self {
-                const CONTAINER: &str = concat!("Struct:", stringify!($name));
-                let model = burn::module::Module::map(self.model, mapper);
+                let $inner = burn::module::Module::map(self.$inner, mapper);
                 $(
-                    mapper.enter_module($path, CONTAINER);
+                    mapper.enter_module($path, concat!("Struct:", stringify!($name)));
                     let $field = burn::module::Module::map(self.$field, mapper);
-                    mapper.exit_module($path, CONTAINER);
+                    mapper.exit_module($path, concat!("Struct:", stringify!($name)));
                 )*
-                Self { model, $($field,)* $($other: self.$other,)* }
+                Self { $inner, $($field,)* $($other: self.$other,)* }
             }
         }
     };
 }
 
-pub(crate) use module_around_model;
+pub(crate) use module_around;

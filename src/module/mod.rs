@@ -1,7 +1,6 @@
 //! What Burn's `Module` lacks: buffers, counters, generic fields, running statistics of one's own,
 //! model files, and traversals.
 
-#[cfg(feature = "train")]
 mod around;
 mod buffer;
 mod copied;
@@ -16,12 +15,11 @@ mod running_state;
 mod values;
 mod visitors;
 
-#[cfg(feature = "train")]
-pub(crate) use around::module_around_model;
+pub(crate) use around::module_around;
 pub use buffer::Buffer;
 pub(crate) use copied::with_values_of;
 pub(crate) use counter::Counter;
-pub(crate) use fields::{module_around, module_fields};
+pub(crate) use fields::module_fields;
 #[cfg(feature = "safetensors")]
 pub use model_file::ModelFileConfig;
 #[cfg(feature = "safetensors")]

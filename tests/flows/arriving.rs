@@ -27,14 +27,10 @@ fn third_turn(seed: u64, device: &Device) -> Turn<OneOf3<Tensor<2>, Tensor<2>, T
     )
 }
 
+type Vectors = Option<ModalityInput<Tensor<2>>>;
+
 /// A batch whose samples lack the third modality.
-fn without_third(
-    device: &Device,
-) -> MultimodalBatch<(
-    Option<ModalityInput<Tensor<2>>>,
-    Option<ModalityInput<Tensor<2>>>,
-    Option<ModalityInput<Tensor<2>>>,
-)> {
+fn without_third(device: &Device) -> MultimodalBatch<(Vectors, Vectors, Vectors)> {
     let MultimodalBatch {
         inputs, targets, ..
     } = batch(6, 40, device);

@@ -15,7 +15,7 @@ use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
 use crate::loader::UnimodalThenFused;
 use crate::mla::Mla;
-use crate::module::{Buffer, module_around_model};
+use crate::module::{Buffer, module_around};
 use crate::projector::OrthogonalProjector;
 
 /// The fused logits whose loss a fused turn minimizes.
@@ -129,9 +129,9 @@ pub struct FusedTurns<E, H, P: OrthogonalProjector, F> {
     weight: Buffer<1>,
 }
 
-module_around_model! {
+module_around! {
     impl[E: Module, H: Module, P: OrthogonalProjector, F: Module] FusedTurns[E, H, P, F]
-    modules: [weight as "fused_weight"], others: [config]
+    around: model, modules: [weight as "fused_weight"], others: [config]
 }
 
 impl<E, H, P: OrthogonalProjector, F> FusedTurns<E, H, P, F> {

@@ -81,17 +81,7 @@ pub struct MmPareto<E, H: Module> {
 
 module_around! {
     impl[E: Module, H: Module + ModuleDisplay] MmPareto[E, H]
-    around: joint, others: [config]
-}
-
-/// As [`Joint`], clones share no running statistics.
-impl<E: Module, H: Module + ModuleDisplay> Clone for MmPareto<E, H> {
-    fn clone(&self) -> Self {
-        Self {
-            joint: self.joint.clone(),
-            config: self.config.clone(),
-        }
-    }
+    around: joint, modules: [], others: [config]
 }
 
 impl<E: ModuleDisplay, H: Module + ModuleDisplay> ModuleDisplayDefault for MmPareto<E, H> {

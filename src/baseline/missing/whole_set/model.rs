@@ -49,15 +49,7 @@ pub struct WholeSet<E, H> {
 
 module_around! {
     impl[E: Module, H: Module] WholeSet[E, H]
-    around: joint, others: []
-}
-
-/// As [`Joint`], clones share no running statistics.
-impl<E: Module, H: Module> Clone for WholeSet<E, H> {
-    fn clone(&self) -> Self {
-        let joint = self.joint.clone();
-        Self { joint }
-    }
+    around: joint, modules: [], others: []
 }
 
 impl<E: ModuleDisplay, H: ModuleDisplay> ModuleDisplayDefault for WholeSet<E, H> {
