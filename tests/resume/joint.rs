@@ -500,8 +500,10 @@ fn both_losses_see_the_same_dropout() {
         device.seed(6);
         let other = uniform.try_step(batch()).unwrap().grads;
         let weights = |gradients: &GradientsParams| -> Vec<f32> {
+            // Each layer is a weight and a bias.
             let ids = burn::module::list_param_ids(&uniform.head);
-            let each = ids.into_iter().filter_map(|id| gradients.get::<2>(id));
+            let weights = ids.into_iter().step_by(2);
+            let each = weights.filter_map(|id| gradients.get::<2>(id));
             each.flat_map(values).collect()
         };
         let numbers: Vec<f64> = weights(&expected).into_iter().map(f64::from).collect();
