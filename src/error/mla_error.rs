@@ -458,6 +458,12 @@ pub enum MlaError {
          accumulation, on one device"
     )]
     FitAccumulated,
+    /// A method whose weights cannot be averaged.
+    #[error(
+        "the weights of the method cannot be averaged: it fits values to the outputs of its current weights, \
+         which do not match averages"
+    )]
+    NotAverageable,
     /// A training set that is not the one that a model was fitted to, by the label of a sample.
     #[error(
         "sample {sample} of the data set has the label {label}, but {known} in the training set of the \

@@ -153,7 +153,7 @@ pub trait MultimodalMethod:
 
     /// Number of turns of a pass over `n_batches` batches: training inputs of
     /// [`training_loader`](Self::training_loader), with those that are skipped. Learning-rate schedules
-    /// [count](crate::fit::Turns) them. The default is one per batch.
+    /// [count](crate::fit::Turns) them. The default is one per batch; a wrapper forwards that of its method.
     fn n_turns(&self, n_batches: usize) -> usize {
         n_batches
     }
@@ -186,6 +186,13 @@ pub trait MultimodalMethod:
     /// which they are not, neither selects the best epoch nor counts for the patience. The default is
     /// true.
     fn is_selectable(&self) -> bool {
+        true
+    }
+
+    /// Whether the method can predict with averages of its weights, as
+    /// [`WeightAverage`](crate::method::WeightAverage) does. A method that fits values to the outputs of its
+    /// current weights cannot: the fitted values do not match the averages. The default is true.
+    fn is_averageable(&self) -> bool {
         true
     }
 

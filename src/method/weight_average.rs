@@ -9,7 +9,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, Tensor};
 use burn::train::TrainOutput;
 
-use crate::error::{Result, between_0_and_1};
+use crate::error::{MlaError, Result, between_0_and_1};
 use crate::loader::SourceLoader;
 use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
 use crate::modality::{MultimodalBatch, Targets};
@@ -39,6 +39,10 @@ pub struct WeightAverageConfig {
 /// The first average is the initial weight; the growing `d` makes it fade. An update is a turn of one modality
 /// in alternating training, and the averages of the other encoders approach their weights meanwhile. Running
 /// statistics, those of batch normalization, are not averaged.
+///
+/// A method that trains in stages, such as [`Tate`](crate::baseline::Tate), has averages of its last stage only:
+/// they restart at the current weights, with `t = 0`, when the method becomes
+/// [selectable](MultimodalMethod::is_selectable).
 ///
 /// Validation, calibration and checkpoints use the averages, which are part of the record. Paths and groups of
 /// parameters are those of the method.
@@ -86,9 +90,14 @@ impl WeightAverageConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a decay outside of its range.
+    /// - [`MlaError::HyperParameter`] for a decay outside of its range;
+    /// - [`MlaError::NotAverageable`] for a method whose weights [cannot be
+    ///   averaged](MultimodalMethod::is_averageable), such as a [`WholeSet`](crate::baseline::WholeSet).
     pub fn init<M: MultimodalMethod>(&self, model: M) -> Result<WeightAverage<M>> {
         between_0_and_1("decay", self.decay)?;
+        if !model.is_averageable() {
+            return Err(MlaError::NotAverageable);
+        }
         let devices = model.devices();
         // Only a model in training tells what trains.
         let training = if devices.iter().any(Device::is_autodiff) {
@@ -152,6 +161,9 @@ impl ParamVisitor for Move<'_> {
             let (weight, keep) = (flat(param), self.keep);
             average.update(|average| {
                 let weight = weight.to_device(&average.device());
+                if keep == 0.0 {
+                    return weight;
+                }
                 average.clone() + (weight - average) * (1.0 - keep)
             });
             self.next = self.averages.next();
@@ -205,7 +217,16 @@ impl<M: MultimodalMethod> WeightAverage<M> {
     fn advance(&mut self) {
         let t = self.n_updates.get() + 1;
         self.n_updates.set(t);
-        let keep = self.config.decay.min(t as f64 / (t as f64 + 9.0));
+        self.move_averages(self.config.decay.min(t as f64 / (t as f64 + 9.0)));
+    }
+
+    /// Replaces the averages by the weights.
+    fn restart(&mut self) {
+        self.n_updates.set(0);
+        self.move_averages(0.0);
+    }
+
+    fn move_averages(&mut self, keep: f64) {
         let mut averages = self.trainable.iter().zip(self.averages.iter_mut());
         let mut moved = Move {
             n_seen: 0,
@@ -261,6 +282,10 @@ impl<M: MultimodalMethod> MultimodalMethod for WeightAverage<M> {
         self.model.training_loader(batches)
     }
 
+    fn n_turns(&self, n_batches: usize) -> usize {
+        self.model.n_turns(n_batches)
+    }
+
     fn modality(input: &M::TrainingInput) -> Option<usize> {
         M::modality(input)
     }
@@ -286,6 +311,10 @@ impl<M: MultimodalMethod> MultimodalMethod for WeightAverage<M> {
         self.model.is_selectable()
     }
 
+    fn is_averageable(&self) -> bool {
+        self.model.is_averageable()
+    }
+
     fn try_train_step(&self, input: M::TrainingInput) -> Result<TrainOutput<StepOutput>> {
         self.model.try_train_step(input)
     }
@@ -296,8 +325,13 @@ impl<M: MultimodalMethod> MultimodalMethod for WeightAverage<M> {
         learning_rate: ModuleLearningRate,
         gradients: GradientsParams,
     ) -> Result<()> {
+        let was_selectable = self.model.is_selectable();
         self.model.try_update(optimizer, learning_rate, gradients)?;
-        self.advance();
+        if !was_selectable && self.model.is_selectable() {
+            self.restart();
+        } else {
+            self.advance();
+        }
         Ok(())
     }
 

@@ -1,8 +1,10 @@
 //! Averages of weights: the formula, and what uses them.
 
 use burn::module::Module;
+use burn::optim::AdamConfig;
+use burn_mla::baseline::{Joint, JointConfig, Tate, TateConfig};
 use burn_mla::dataset::InMemory;
-use burn_mla::method::{MultimodalMethod, WeightAverageConfig};
+use burn_mla::method::{MultimodalMethod, WeightAverage, WeightAverageConfig};
 use burn_mla::prelude::*;
 use rstest::rstest;
 
@@ -74,6 +76,54 @@ fn a_model_in_training_and_one_that_is_not_have_the_same_averages() {
         let found = averages(state(&plain));
         assert!(!found.is_empty());
         assert_eq!(found, averages(state(&training)));
+    }
+}
+
+type Staged = WeightAverage<Joint<(MlpEncoder, MlpEncoder), Tate>>;
+
+/// The initial values of a student that starts late are in no average.
+#[test]
+fn averages_restart_with_the_last_stage() {
+    for device in devices() {
+        let device = device.autodiff();
+        let head = TateConfig::new(vec![D_FEATURE; 2], N_CLASSES, 2)
+            .with_d_token(8)
+            .with_n_heads(2)
+            .with_dropout(0.0)
+            .init(&device)
+            .unwrap();
+        let model = JointConfig::new().init(mlps(&device), head).unwrap();
+        let model = set_parameters(model, 1);
+        let mut model: Staged = WeightAverageConfig::new().init(model).unwrap();
+        let mut optimizer = AdamConfig::new().init();
+        let mut update = |model: &mut Staged, seed: u64| {
+            let output = model.try_train_step(batch(8, seed, &device)).unwrap();
+            let rate = 0.05.into();
+            model
+                .try_update(&mut optimizer, rate, output.grads)
+                .unwrap();
+        };
+        update(&mut model, 1);
+        assert!(!model.is_selectable());
+        assert_ne!(state(&model.averaged()), state(model.model()));
+        update(&mut model, 2);
+        assert!(model.is_selectable());
+        assert_eq!(state(&model.averaged()), state(model.model()));
+
+        // The next update is the first one of new averages.
+        let encoders = |model: &Joint<(MlpEncoder, MlpEncoder), Tate>| {
+            let all = state(&model.encoders).into_iter();
+            all.flat_map(|(_, values)| values).collect::<Vec<f32>>()
+        };
+        let before = encoders(model.model());
+        update(&mut model, 3);
+        let now = encoders(model.model());
+        let expected = before.iter().zip(&now);
+        let expected =
+            expected.map(|(&before, &now)| 0.1 * f64::from(before) + 0.9 * f64::from(now));
+        let expected: Vec<f64> = expected.collect();
+        close(&encoders(&model.averaged()), &expected, 1e-5, "averages");
+        assert_ne!(before, now);
     }
 }
 

@@ -14,7 +14,7 @@ use burn_mla::checkpoint::CheckpointStore;
 use burn_mla::dataset::InMemory;
 use burn_mla::evaluation::evaluate_subsets;
 use burn_mla::loader::TrainingData;
-use burn_mla::method::MultimodalMethod;
+use burn_mla::method::{MultimodalMethod, WeightAverageConfig};
 use burn_mla::modality::{MissingRate, Presence};
 use burn_mla::prelude::*;
 
@@ -210,6 +210,19 @@ fn a_joint_model_alone_refuses_to_train_them() {
         error.err().unwrap(),
         MlaError::NeedsWholeSet { head: "Dcca" }
     );
+}
+
+/// What is fitted belongs to the weights of the fit, not to their averages.
+#[test]
+fn weights_are_not_averaged() {
+    fn refused<H: WholeSetHead>(head: H, device: &Device) {
+        let model = WeightAverageConfig::new().init(whole_set(head, device));
+        assert_eq!(model.err().unwrap(), MlaError::NotAverageable);
+    }
+    let device = Device::flex().autodiff();
+    refused(cca(&device), &device);
+    refused(dcca().init(&device).unwrap(), &device);
+    refused(cpm_net(&device), &device);
 }
 
 /// Errors of a fit stop the training and name the place in the data set.

@@ -20,6 +20,7 @@ use crate::module::module_around;
 /// - The inputs of a whole pass are in memory at the same time. Use
 ///   [`Frozen`](crate::encoder::Frozen) encoders and cached features where that is too much.
 /// - A fit cannot be part of a sum of gradients: train without accumulation, on one device.
+/// - What is fitted belongs to the weights of the fit: a `WeightAverage` around it is refused.
 /// - A turn of the training, as schedules and checkpoints count them, is a fit or a step on a batch.
 /// - Class weights, label smoothing and another loss of the [`Joint`] have no effect where the head
 ///   has a loss of its own.

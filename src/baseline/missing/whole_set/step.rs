@@ -175,6 +175,11 @@ impl<E: Encoders<Inputs: Clone + Sync> + 'static, H: WholeSetHead> MultimodalMet
         plan.fits_before + n_steps + plan.fits_after
     }
 
+    /// False: the head is fitted to features of the current weights.
+    fn is_averageable(&self) -> bool {
+        false
+    }
+
     fn targets(input: &Self::TrainingInput) -> &Targets {
         input.targets()
     }
