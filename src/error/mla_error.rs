@@ -534,6 +534,17 @@ pub enum MlaError {
          must come from one kind"
     )]
     MixedTurns,
+    /// A pass over the data that was too short for a fused turn.
+    #[error(
+        "the pass ended after {turns} unimodal turns, before the first fused turn, which comes after {needed}: \
+         choose a smaller every or block, or smaller batches"
+    )]
+    NoFusedTurn {
+        /// Number of unimodal turns of the pass.
+        turns: usize,
+        /// Number of unimodal turns before the first fused turn.
+        needed: usize,
+    },
     /// Encoders given with a new one that are not those of the model.
     #[error(
         "the encoders before the new one are not those of the model: keep them in their order and add the \

@@ -15,7 +15,8 @@ use crate::modality::{ModalityInputs, MultimodalBatch, ScheduledTurn, Turn};
 /// The schedule of fused turns among unimodal turns.
 ///
 /// A cycle has `every * block * n_modalities` unimodal turns, in the order of their own loader, and then
-/// `block` fused turns. Each epoch starts with a new cycle.
+/// `block` fused turns. Each epoch starts with a new cycle; an epoch that is shorter than a cycle ends with
+/// [`MlaError::NoFusedTurn`].
 ///
 /// | Name | Default | Purpose | Range |
 /// |---|---|---|---|
@@ -55,6 +56,9 @@ impl UnimodalThenFused {
 /// fused turns from a loader of batches, which starts again when it ends before the epoch does. The epoch
 /// ends with the epoch of the alternating loader. Fused turns therefore see other batches than the turns
 /// around them, unless neither loader shuffles.
+///
+/// An epoch that ends before its first fused turn yields [`MlaError::NoFusedTurn`] at its end: the number of
+/// batches of a loader is not known earlier.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -175,7 +179,7 @@ impl<In: ModalityInputs> DataLoader<ScheduledTurn<In>> for FusedTurnLoader<In> {
 struct FusedTurnIter<'a, In: ModalityInputs> {
     loader: &'a FusedTurnLoader<In>,
     turns: Box<dyn DataLoaderIterator<Turn<In::One>> + 'a>,
-    /// `None` before the first fused turn and between two passes.
+    /// `None` before the first fused turn.
     batches: Option<Box<dyn DataLoaderIterator<MultimodalBatch<In>> + 'a>>,
     /// Unimodal turns of the cycle so far.
     unimodal: usize,
@@ -199,18 +203,35 @@ impl<In: ModalityInputs> FusedTurnIter<'_, In> {
         next.unwrap_or_else(|| Err(DatasetError::new(MlaError::NoSamples { what: NO_SAMPLES })))
     }
 
+    /// Number of unimodal turns of a cycle.
+    fn unimodal_turns(&self) -> usize {
+        self.loader
+            .schedule
+            .unimodal_turns(self.loader.n_modalities)
+    }
+
+    /// The end of the epoch, an error if there were turns but no fused one.
+    fn end(&self) -> Result<Option<ScheduledTurn<In>>, DatasetError> {
+        if self.batches.is_none() && self.unimodal > 0 {
+            return Err(DatasetError::new(MlaError::NoFusedTurn {
+                turns: self.unimodal,
+                needed: self.unimodal_turns(),
+            }));
+        }
+        Ok(None)
+    }
+
     fn try_next(&mut self) -> Result<Option<ScheduledTurn<In>>, DatasetError> {
         if self.fused > 0 {
             self.fused -= 1;
             return self.batch().map(ScheduledTurn::Fused).map(Some);
         }
         let Some(turn) = self.turns.next().transpose()? else {
-            return Ok(None);
+            return self.end();
         };
-        let schedule = self.loader.schedule;
         self.unimodal += 1;
-        if self.unimodal == schedule.unimodal_turns(self.loader.n_modalities) {
-            (self.unimodal, self.fused) = (0, schedule.block);
+        if self.unimodal == self.unimodal_turns() {
+            (self.unimodal, self.fused) = (0, self.loader.schedule.block);
         }
         Ok(Some(ScheduledTurn::Unimodal(turn)))
     }
@@ -275,7 +296,6 @@ mod tests {
     #[case::each_round(1, 1, "01f01f01f")]
     #[case::every_other_round(2, 1, "0101f01")]
     #[case::blocks(1, 2, "0101ff01")]
-    #[case::longer_than_an_epoch(4, 1, "010101")]
     fn fused_turns_follow_rounds(
         #[case] every: usize,
         #[case] block: usize,
@@ -285,6 +305,25 @@ mod tests {
         let loader = loader(6, schedule);
         assert_eq!(pattern(&loader), expected);
         assert_eq!(pattern(&loader), expected, "the next epoch");
+    }
+
+    #[rstest]
+    #[case(4, 1, 8)]
+    #[case(2, 2, 8)]
+    fn an_epoch_without_a_fused_turn_ends_with_an_error(
+        #[case] every: usize,
+        #[case] block: usize,
+        #[case] needed: usize,
+    ) {
+        let loader = loader(6, UnimodalThenFused { every, block });
+        for _ in 0..2 {
+            let mut turns = loader.iter();
+            assert!(turns.by_ref().take(6).all(|turn| turn.is_ok()));
+            let error = turns.next().unwrap().err().unwrap().to_string();
+            let expected = MlaError::NoFusedTurn { turns: 6, needed }.to_string();
+            assert!(error.contains(&expected), "{error}");
+            assert!(turns.next().is_none());
+        }
     }
 
     #[test]

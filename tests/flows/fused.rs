@@ -1,11 +1,15 @@
 //! Fused turns: their gradients against those of one tape, their projection, and their update.
 
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
+use burn_mla::checkpoint::CheckpointStore;
+use burn_mla::dataset::InMemory;
 use burn_mla::fusion::{Fused, MeanFusion, ModalityLogits};
 use burn_mla::loader::UnimodalThenFused;
+use burn_mla::method::{MultimodalMethod, WeightAverageConfig};
 use burn_mla::mla::{FusedLogits, FusedTurnConfig, FusedTurns, ProjectionConfig, ProjectionTarget};
 use burn_mla::modality::{OneOf2, Presence, ZeroRows};
 use burn_mla::prelude::*;
@@ -284,6 +288,76 @@ fn gradients_of_both_kinds_are_not_mixed() {
         assert_eq!(error, Err(MlaError::MixedTurns));
         assert_eq!(state(&model), before);
     }
+}
+
+/// Three batches, 44 samples in batches of 16.
+fn batches(device: &Device) -> InMemory<MlpInputs> {
+    let (labels, a, b) = samples(44, 3);
+    InMemory::paired((matrix(a, D_A, device), matrix(b, D_B, device)), labels).unwrap()
+}
+
+/// A schedule ends with the training, also around a method that averages weights.
+#[rstest]
+#[case(1, 1, 9)]
+#[case(2, 1, 7)]
+#[case(1, 2, 8)]
+#[case(1, 3, 9)]
+fn turns_are_those_of_modalities_and_fused_ones(
+    #[case] every: usize,
+    #[case] block: usize,
+    #[case] per_epoch: usize,
+) {
+    fn turns<M: MultimodalMethod<Inputs = MlpInputs>>(method: M, per_epoch: usize) {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let config = FitConfig::new(2)
+            .with_progress(false)
+            .with_directory(folder.path())
+            .with_schedule(move |turns| {
+                assert_eq!((turns.per_epoch, turns.total), (per_epoch, 2 * per_epoch));
+                CosineAnnealingLrSchedulerConfig::new(0.02, turns.total).init()
+            });
+        let train = batches(&device).shuffled(16, 5, &device.clone().autodiff());
+        let valid = batches(&device).in_order(16, &device).unwrap();
+        fit(method, train.unwrap(), valid, &config).unwrap();
+        let store = CheckpointStore::open(folder.path()).unwrap();
+        let latest = store.latest().unwrap().unwrap();
+        assert_eq!(latest.progress.turns, 2 * per_epoch as u64);
+    }
+    let device = Device::flex().autodiff();
+    let mla = || mlp_mla(MlaConfig::new(), rls(0.1), &device);
+    let schedule = UnimodalThenFused { every, block };
+    let config = FusedTurnConfig::new().with_schedule(schedule);
+    let average = WeightAverageConfig::new();
+    turns(config.init(mla()).unwrap(), per_epoch);
+    turns(
+        average.init(config.init(mla()).unwrap()).unwrap(),
+        per_epoch,
+    );
+    turns(average.init(mla()).unwrap(), 6);
+}
+
+/// Three batches are fewer than four.
+#[test]
+fn a_schedule_without_a_fused_turn_stops_the_training() {
+    let device = Device::flex();
+    let schedule = UnimodalThenFused::new().with_every(4);
+    let config = FusedTurnConfig::new().with_schedule(schedule);
+    let model = mlp_mla(MlaConfig::new(), rls(0.1), &device.clone().autodiff());
+    let model = config.init(model).unwrap();
+    let train = batches(&device).shuffled(16, 5, &device.clone().autodiff());
+    let valid = batches(&device).in_order(16, &device).unwrap();
+    let config = FitConfig::new(1).with_progress(false);
+    let error = fit(model, train.unwrap(), valid, &config).err().unwrap();
+    let (turns, needed) = (6, 8);
+    let expected = MlaError::NoFusedTurn { turns, needed }.to_string();
+    let mut found = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(error) = source {
+        found += &error.to_string();
+        source = error.source();
+    }
+    assert!(found.contains(&expected), "{found}");
 }
 
 #[test]

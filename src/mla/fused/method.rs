@@ -10,7 +10,9 @@ use crate::encoder::Encoders;
 use crate::error::Result;
 use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
-use crate::loader::{AlternatingLoader, FusedTurnLoader, RoundRobin, SourceLoader};
+use crate::loader::{
+    AlternatingLoader, FusedTurnLoader, RoundRobin, SourceLoader, UnimodalThenFused,
+};
 use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
 use crate::mla::FusedTurns;
 use crate::modality::{MultimodalBatch, ScheduledTurn, Targets};
@@ -59,6 +61,12 @@ where
             handle: loader.handle(),
             loader: Arc::new(loader),
         })
+    }
+
+    /// One per batch and modality, and the fused turns of all cycles that are complete.
+    fn n_turns(&self, n_batches: usize) -> usize {
+        let UnimodalThenFused { every, block } = self.config.schedule;
+        self.model.n_turns(n_batches) + n_batches / (every * block) * block
     }
 
     fn modality(turn: &Self::TrainingInput) -> Option<usize> {
