@@ -43,7 +43,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ///
     /// - [`MlaError::ModalityCount`] when `add` does not add exactly one encoder, or for a fusion or a head of
     ///   another number of modalities;
-    /// - [`MlaError::OtherEncoders`] when the encoders before the last one are not those of the model;
+    /// - [`MlaError::OtherEncoders`] when the encoders before the last one are not those of the model, by their
+    ///   feature widths and parameters. Encoders without parameters and with the same width cannot be told
+    ///   apart;
     /// - [`MlaError::FeatureWidths`] and [`MlaError::SharedParameter`] for the new encoder.
     pub fn with_modality<G: Encoders, K: UncertaintyFusion>(
         self,
@@ -52,6 +54,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     ) -> Result<Mla<G, H, P, K>> {
         let n_modalities = self.n_modalities();
         let before = float_params(&self.encoders);
+        let widths = self.encoders.d_features();
         let encoders = add(self.encoders);
         let got = encoders.n_modalities();
         if got != n_modalities + 1 {
@@ -60,6 +63,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
                 expected: n_modalities + 1,
                 got,
             });
+        }
+        if encoders.d_features()[..n_modalities] != widths {
+            return Err(MlaError::OtherEncoders);
         }
         check_kept(&before, &float_params(&encoders), n_modalities)?;
         let head = self.head.with_modality();

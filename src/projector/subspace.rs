@@ -285,12 +285,18 @@ impl OrthogonalProjector for SubspaceProjector {
         }
     }
 
-    /// The directions of all others are removed from gradients of the new modality at once.
+    /// The directions of all others are removed from gradients of the new modality at once, those of features
+    /// since their last refresh included.
     fn with_modality(&self, mut state: SubspaceState) -> SubspaceState {
         let Some(first) = state.modalities.first() else {
             return state;
         };
         let like = first.directions.get();
+        for modality in 0..state.modalities.len() {
+            if !state.modalities[modality].recent.is_empty() {
+                state = self.refresh(modality, state);
+            }
+        }
         let new = self.modality(like.dims()[1], &like.device());
         state.modalities.push(new);
         self.refresh(state.modalities.len() - 1, state)

@@ -3,12 +3,14 @@
 use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::{Device, Tensor};
+use burn_mla::encoder::Precomputed;
 use burn_mla::fusion::MeanFusion;
 use burn_mla::head::AdapterConfig;
 use burn_mla::mla::{FeatureMean, ProjectionConfig};
 use burn_mla::modality::OneOf3;
 use burn_mla::prelude::*;
 use burn_mla::projector::{LeakyRlsProjector, SubspaceProjectorConfig};
+use rstest::rstest;
 
 use crate::common::*;
 
@@ -98,12 +100,15 @@ fn old_modalities_keep_their_predictions_and_encoders() {
     }
 }
 
-/// The rule that keeps directions per modality protects the old ones from the first turn on.
-#[test]
-fn the_subspace_rule_protects_from_a_new_modality_at_once() {
+/// The rule that keeps directions per modality protects the old ones from the first turn on, even if none of
+/// them was refreshed.
+#[rstest]
+#[case(1)]
+#[case(32)]
+fn the_subspace_rule_protects_from_a_new_modality_at_once(#[case] refresh_every: usize) {
     for device in devices() {
         let device = device.autodiff();
-        let rule = SubspaceProjectorConfig::new().with_refresh_every(1);
+        let rule = SubspaceProjectorConfig::new().with_refresh_every(refresh_every);
         let model = mlp_mla(MlaConfig::new(), rule.init().unwrap(), &device);
         let model = train(model, 6, &mut sgd(), &device);
         let new = third(&device);
@@ -188,4 +193,25 @@ fn other_encoders_and_other_numbers_are_refused() {
         two,
     );
     assert!(matches!(error.unwrap_err(), MlaError::ModalityCount { .. }));
+}
+
+/// Encoders without parameters differ by their width.
+#[test]
+fn another_encoder_without_parameters_is_refused() {
+    let device = Device::flex();
+    let encoder = || Precomputed::new(D_FEATURE).unwrap();
+    let with = |first: usize| {
+        let encoders = vec![encoder(), encoder()];
+        let model = Mla::new(encoders, linear_head(&device), rls(0.1), MeanFusion).unwrap();
+        model.with_modality(
+            |mut all| {
+                all[0] = Precomputed::new(first).unwrap();
+                all.push(encoder());
+                all
+            },
+            MeanFusion,
+        )
+    };
+    assert!(with(D_FEATURE).is_ok());
+    assert_eq!(with(D_FEATURE - 1).unwrap_err(), MlaError::OtherEncoders);
 }
