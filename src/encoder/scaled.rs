@@ -67,16 +67,20 @@ impl<E: Encoder> Scaled<E> {
                 sample,
             });
         }
+        // The mean of differences from a sample is exact for a constant, unlike that of large values.
         let (shift, scale) = match scaling {
             Scaling::Columns => {
-                let mean = features.clone().mean_dim(0);
+                let first = features.clone().slice([0..1, 0..width]);
+                let mean = first.clone() + (features.clone() - first).mean_dim(0);
                 let variance = (features - mean.clone()).square().mean_dim(0);
                 (mean, variance.sqrt())
             }
             Scaling::Range => {
                 let all = |value: Tensor<1>| value.reshape([1, 1]).expand([1, width]);
                 let range = features.clone().max() - features.clone().min();
-                (all(features.mean()), all(range))
+                let first = features.clone().slice([0..1, 0..1]);
+                let mean = first.clone().reshape([1]) + (features - first).mean();
+                (all(mean), all(range))
             }
         };
         Ok(Self {
@@ -152,6 +156,20 @@ mod tests {
             let loaded = other.load_record(scaled.into_record());
             let one = Tensor::<2>::from_floats([[3.0, 5.0]], &device);
             assert_eq!(numbers(loaded.encode(one)), expected[2..]);
+        }
+    }
+
+    /// The sum of seven such values is rounded.
+    #[rstest]
+    fn constant_features_become_0(
+        #[values(Scaling::Columns, Scaling::Range)] scaling: Scaling,
+        #[values(0.1, 1234.567, -3e7)] value: f32,
+    ) {
+        for device in test_devices() {
+            let train = Tensor::<2>::full([7, 2], value, &device);
+            let encoder = Precomputed::new(2).unwrap();
+            let scaled = Scaled::new(encoder, &train, scaling).unwrap();
+            assert_eq!(numbers(scaled.encode(train)), [0.0; 14]);
         }
     }
 
