@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Result, same_size};
 use crate::evaluation::stacking::StackingWeights;
 use crate::evaluation::stacking::samples::Samples;
 use crate::numeric::{Design, Matrix};
@@ -132,6 +133,25 @@ impl Residual {
             }
             StackingWeights::Full => Self::Full(fit(&Full::new(samples), offset, labels, strength)),
         }
+    }
+
+    /// Checks the number of parameters.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`](crate::MlaError::Size) for another one.
+    pub(super) fn check(&self, n_sources: usize, n_classes: usize) -> Result<()> {
+        let (per_class, parameters) = match self {
+            Self::Nothing => return Ok(()),
+            Self::PerClass(parameters) => (n_sources.saturating_mul(2), parameters),
+            Self::Full(parameters) => {
+                let of_source = n_classes.saturating_add(2);
+                (n_sources.saturating_mul(of_source), parameters)
+            }
+        };
+        let expected = per_class.saturating_mul(n_classes);
+        let what = "parameters of a stored fusion";
+        same_size(what, expected, parameters.len())
     }
 
     /// Adds the residual of samples to their scores.

@@ -3,6 +3,7 @@
 mod design;
 mod fit;
 mod samples;
+mod stored;
 
 use burn::config::Config;
 use burn::data::dataloader::DataLoader;
@@ -97,6 +98,7 @@ pub struct StackingConfig {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "stored::Stored")]
 pub struct Stacking {
     n_modalities: usize,
     n_classes: usize,
@@ -188,12 +190,15 @@ impl Stacking {
     ///
     /// # Errors
     ///
-    /// As [`evaluate`](crate::evaluation::evaluate) and [`predict`](Self::predict).
+    /// As [`evaluate`](crate::evaluation::evaluate) and [`predict`](Self::predict), and [`MlaError::Size`] for a
+    /// model of another number of modalities or classes.
     pub fn evaluate<M: MultimodalMethod>(
         &self,
         model: &M,
         loader: &dyn DataLoader<<M as InferenceStep>::Input>,
     ) -> Result<Evaluation> {
+        let expected = [self.n_modalities, self.n_classes];
+        check_sizes(expected, [model.n_modalities(), model.n_classes()])?;
         let mut evaluation = Evaluation::new(self.n_modalities, self.n_classes);
         for_each_output(model, loader, |output| {
             evaluation.add_output(&self.output(output)?)

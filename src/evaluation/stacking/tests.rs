@@ -208,6 +208,49 @@ fn a_fitted_fusion_is_saved_exactly_and_replaces_logits_and_loss() {
     assert_eq!(stacked.logits.dims(), [40, N_CLASSES]);
 }
 
+#[rstest]
+#[case(StackingWeights::PerClass, "PerClass")]
+#[case(StackingWeights::Full, "Full")]
+fn a_stored_fusion_with_other_lengths_is_refused(
+    #[case] weights: StackingWeights,
+    #[case] name: &str,
+) {
+    let samples = samples(&[output(90, 0, 1, false, &Device::flex())], true);
+    let stacking = Stacking {
+        n_modalities: 2,
+        n_classes: N_CLASSES,
+        fused: true,
+        weights: vec![0.0, 0.0, 1.0],
+        residual: Residual::fit(weights, &samples, &samples.weighted(&[0.0, 0.0, 1.0]), 0.1),
+        strength: 0.1,
+    };
+    let refused = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut value = serde_json::to_value(&stacking).unwrap();
+        change(&mut value);
+        let found: std::result::Result<Stacking, _> = serde_json::from_value(value);
+        found.unwrap_err().to_string()
+    };
+    let error = refused(&|value| value["weights"] = vec![1.0, 0.0].into());
+    let expected = "weights of a stored fusion (one per source): expected 3, got 2";
+    assert_eq!(error, expected);
+    let error = refused(&|value| value["fused"] = false.into());
+    assert!(error.contains("expected 2, got 3"), "{error}");
+    let error = refused(&|value| value["residual"][name] = vec![0.5; 3].into());
+    assert!(
+        error.starts_with("parameters of a stored fusion"),
+        "{error}"
+    );
+    for classes in [N_CLASSES + 1, usize::MAX] {
+        let error = refused(&|value| value["n_classes"] = classes.into());
+        assert!(
+            error.starts_with("parameters of a stored fusion"),
+            "{error}"
+        );
+    }
+    let error = refused(&|value| value["n_classes"] = 0.into());
+    assert!(error.contains("n_classes must be at least 1"), "{error}");
+}
+
 #[test]
 fn bad_options_and_outputs_are_refused() {
     let device = Device::flex();
