@@ -28,14 +28,25 @@ pub struct Key {
     pub epochs: usize,
 }
 
+/// The first seed of the search. The tables use smaller ones.
+pub const SEARCH_SEED: u64 = 1000;
+
+impl Group {
+    /// Whether the run belongs to the search, which never scores the test part.
+    pub fn is_search(&self) -> bool {
+        self.seed >= SEARCH_SEED
+    }
+}
+
 /// The scores of a trained model with one fusion.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
     pub scoring: Scoring,
     /// The mean over both halves of the validation part, each with what is fitted to the other.
     pub valid: Score,
-    /// With what is fitted to the whole validation part.
-    pub test: Score,
+    /// With what is fitted to the whole validation part. `None` in the search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Score>,
 }
 
 /// Results of a run.
@@ -43,7 +54,7 @@ pub struct Row {
 pub struct Outcome {
     /// In the order of [`Scoring::ALL`].
     pub rows: Vec<Row>,
-    /// Test accuracy of each modality alone, over the samples that have it.
+    /// Test accuracy of each modality alone, over the samples that have it. Empty in the search.
     pub modalities: Vec<f64>,
     pub seconds: f64,
 }

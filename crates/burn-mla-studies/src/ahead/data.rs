@@ -261,10 +261,9 @@ impl Digits {
         let whole = mfeat.data_set(views, &all, &all, &device)?;
         let (rest, test) = whole.stratified_split(0.3, group.seed)?;
         let (train, valid) = rest.stratified_split(1.0 / 7.0, group.seed)?;
-        let mut whole = mfeat.data_set(views, &all, train.origins(), &device)?;
-        if let Some(presence) = mask(&group, mfeat.len(), views.len())? {
-            whole = whole.with_presence(&presence)?;
-        }
+        let presence = mask(&group, mfeat.len(), views.len())?;
+        let presence = presence.unwrap_or_else(|| Presence::all(mfeat.len(), views.len()));
+        let whole = standardized(mfeat, views, train.origins(), &presence)?;
         let [a, b] = halves(valid.origins());
         Ok(Self {
             views,
@@ -278,6 +277,27 @@ impl Digits {
             test: whole.select(test.origins())?,
         })
     }
+}
+
+/// All digits, each column standardized by the training samples that have its view.
+fn standardized(
+    mfeat: &Mfeat,
+    views: &[MfeatView],
+    train: &[usize],
+    presence: &Presence,
+) -> burn_mla::Result<Data> {
+    let device = Device::flex();
+    let all: Vec<usize> = (0..mfeat.len()).collect();
+    let mut inputs = vec![];
+    for (modality, &view) in views.iter().enumerate() {
+        let observed = train.iter().copied();
+        let observed = observed.filter(|&sample| presence.is_present(sample, modality));
+        let observed: Vec<usize> = observed.collect();
+        let data = mfeat.data_set(&[view], &all, &observed, &device)?;
+        inputs.extend(data.batch(&all, &device)?.inputs);
+    }
+    let whole = InMemory::new(inputs, mfeat.labels().iter().copied())?;
+    whole.with_presence(presence)
 }
 
 impl Set for Digits {
@@ -319,5 +339,42 @@ impl Set for Digits {
         let loader = |data: &Data| data.in_order(EVALUATION_BATCH, device);
         let [a, b, valid] = &self.valid;
         Ok([loader(a)?, loader(b)?, loader(valid)?, loader(&self.test)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feature `i` of digit `d` is `d * i`.
+    fn mfeat() -> Mfeat {
+        let folder = tempfile::tempdir().unwrap();
+        for view in MfeatView::ALL {
+            let width = view.width();
+            let header: Vec<String> = (0..=width).map(|i| i.to_string()).collect();
+            let mut text = header.join(",") + "\n";
+            for digit in 0..3 {
+                let values: Vec<String> = (0..width).map(|i| (digit * i).to_string()).collect();
+                text += &format!("{},{digit}\n", values.join(","));
+            }
+            std::fs::write(folder.path().join(format!("mfeat-{view}.csv")), text).unwrap();
+        }
+        Mfeat::open(folder.path()).unwrap()
+    }
+
+    #[test]
+    fn digits_are_standardized_by_what_the_training_has() {
+        let views = [MfeatView::Mor, MfeatView::Zer];
+        // The second training digit lacks the first view.
+        let presence = Presence::from_mask(vec![true, true, false, true, true, true], 2).unwrap();
+        let whole = standardized(&mfeat(), &views, &[0, 1], &presence).unwrap();
+        let batch = whole.batch(&[2], &Device::flex()).unwrap();
+        let values = |modality: usize| -> Vec<f32> {
+            let input = batch.inputs[modality].as_ref().unwrap().input.clone();
+            input.into_data().iter().collect()
+        };
+        assert_eq!(values(0), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
+        // Mean i / 2, deviation i / 2; feature 0 is constant.
+        assert!(values(1)[1..].iter().all(|&value| value == 3.0));
     }
 }

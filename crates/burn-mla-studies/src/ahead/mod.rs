@@ -10,7 +10,7 @@
 //! method is chosen for each of these by the validation accuracy of both sets: the validation part is halved,
 //! and each half is scored with what is fitted to the other. The tables are on sets that the search never saw,
 //! besides these two; there, temperatures and fusions are fitted to the whole validation part, and the test
-//! part is scored once.
+//! part is scored once. Runs of the search do not score it.
 //!
 //! The variant of MLA with the best validation accuracy is tested against every baseline, each with its own
 //! best fusion: paired t-tests by seed, with Holm's correction within a set. Finished runs are not repeated.
@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use cell::{Cell, Cells, Key};
+use cell::{Cell, Cells, Key, SEARCH_SEED};
 use clap::Args;
 use data::{DataName, Sources};
 use plan::Plan;
@@ -50,7 +50,7 @@ pub struct Arguments {
     data: Vec<DataName>,
 
     /// Seeds of the tables
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(..=SEARCH_SEED))]
     seeds: u64,
 
     /// Seeds of the search

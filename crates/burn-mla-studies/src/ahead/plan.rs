@@ -1,6 +1,6 @@
 //! The runs of the study, and the trials and fusions that the search selects.
 
-use crate::ahead::cell::{Cells, Group, Key};
+use crate::ahead::cell::{Cells, Group, Key, SEARCH_SEED};
 use crate::ahead::data::DataName;
 use crate::ahead::methods::{ALL, Method, Trial};
 use crate::ahead::score::Scoring;
@@ -16,9 +16,6 @@ pub struct Plan {
     pub epochs: usize,
     n_trials: usize,
 }
-
-/// The first seed of the search. The tables use smaller ones.
-const SEARCH_SEED: u64 = 1000;
 
 /// The missing rate of further tables, on the sets with three or more modalities.
 const MISSING: f64 = 0.3;

@@ -98,9 +98,7 @@ pub fn collect(plan: &Plan, cells: &Cells) -> Option<Results> {
         };
         let scores = |method, scoring| -> Option<Vec<Score>> {
             let outcomes = outcomes(method, scoring)?.into_iter();
-            outcomes
-                .map(|outcome| Some(outcome.row(scoring)?.test))
-                .collect()
+            outcomes.map(|outcome| outcome.row(scoring)?.test).collect()
         };
         let mut rows = vec![];
         for method in ALL {

@@ -157,16 +157,22 @@ impl<S: Set> Run<'_, S> {
         model: M,
     ) -> Result<Outcome, Box<dyn Error>> {
         let [a, b, valid, test] = self.set.held_out(self.device)?;
+        let tested = Some(&test).filter(|_| !self.key.group.is_search());
         let rows = Scoring::ALL.map(|scoring| -> Result<Row, Box<dyn Error>> {
             let on_a = scoring.score(&model, &*b, &*a)?;
             let on_b = scoring.score(&model, &*a, &*b)?;
             Ok(Row {
                 scoring,
                 valid: Score::mean(on_a, on_b),
-                test: scoring.score(&model, &*valid, &*test)?,
+                test: tested
+                    .map(|test| scoring.score(&model, &*valid, &**test))
+                    .transpose()?,
             })
         });
-        let each = evaluate(&model, &*test)?.modalities;
+        let each = match tested {
+            Some(test) => evaluate(&model, &**test)?.modalities,
+            None => vec![],
+        };
         Ok(Outcome {
             rows: rows.into_iter().collect::<Result<_, _>>()?,
             modalities: each.iter().map(|confusion| confusion.accuracy()).collect(),
