@@ -479,6 +479,111 @@ fn encoders_relearn_by_the_gap_of_their_purities() {
     }
 }
 
+/// Six samples with the same features, of which training samples have one class and validation samples several.
+struct Blank {
+    n_classes: usize,
+}
+
+impl Batcher<u64, Batch> for Blank {
+    fn batch(&self, items: Vec<u64>, device: &Device) -> Batch {
+        let batch = batch_of(6, 2, items[0], device);
+        let labels = batch.targets.labels().iter();
+        let labels = labels.map(|label| label % self.n_classes as i64).collect();
+        let inputs = batch.inputs.into_iter().flatten();
+        let inputs = inputs.map(|part| part.input * 0.0).collect::<Vec<_>>();
+        MultimodalBatch::paired(inputs, Targets::from_labels(labels, device))
+    }
+}
+
+/// Data on which each encoder of two has a gap.
+fn gap(device: &Device) -> DiagnosisData<Inputs> {
+    let loader = |n_classes| {
+        DataLoaderBuilder::new(Blank { n_classes })
+            .batch_size(1)
+            .set_device(device.clone())
+            .build(InMemDataset::new(vec![0]))
+    };
+    DiagnosisData {
+        train: loader(1),
+        validation: loader(N_CLASSES),
+    }
+}
+
+/// A model that is wrapped off autodiff re-learns, and parameters that are frozen by then or later stay.
+#[test]
+fn a_model_that_is_wrapped_on_a_plain_device_relearns() {
+    for device in devices() {
+        let training = device.clone().autodiff();
+        let plain = model(concat(&FEATURES[..2], N_CLASSES, &training), 2, &training).valid();
+        let config = RelearningConfig::new(1).with_lambda(0.5);
+        for is_frozen_before in [true, false] {
+            let mut plain = plain.clone();
+            if is_frozen_before {
+                plain.encoders[0] = plain.encoders[0].clone().freeze();
+            }
+            let mut relearning = config.init(plain, gap(&device)).unwrap().train();
+            if !is_frozen_before {
+                let first = &mut relearning.joint.encoders[0];
+                *first = first.clone().freeze();
+            }
+            let initial = state(&relearning.joint.encoders);
+            let mut joint = relearning.joint.clone();
+            let shares = relearning.diagnose().unwrap();
+            assert!(shares.iter().all(|&share| share > 0.1), "{shares:?}");
+            let batch = || batch_of(6, 2, 0, &training);
+            train(&mut joint, batch());
+            train(&mut relearning, batch());
+            let stepped = state(&joint.encoders);
+            let found = state(&relearning.joint.encoders);
+            for (((path, initial), (_, stepped)), (_, found)) in
+                initial.iter().zip(&stepped).zip(&found)
+            {
+                if path.starts_with("0.") {
+                    assert_eq!(found, initial, "{path}");
+                    continue;
+                }
+                assert_ne!(stepped, initial, "{path}");
+                let mix = |(new, old): (&f32, &f32)| {
+                    (1.0 - shares[1]) * f64::from(*new) + shares[1] * f64::from(*old)
+                };
+                let expected: Vec<f64> = stepped.iter().zip(initial).map(mix).collect();
+                close(found, &expected, 1e-5, path);
+            }
+        }
+    }
+}
+
+/// A diagnosis names the sample of its set.
+#[test]
+fn a_diagnosis_refuses_features_that_are_not_finite() {
+    let device = Device::flex().autodiff();
+    let broken = model(concat(&FEATURES[..2], N_CLASSES, &device), 2, &device);
+    let broken = with_nan(broken);
+    let data = diagnosis(2, N_CLASSES, &device);
+    let relearning = RelearningConfig::new(1).init(broken, data).unwrap();
+    assert!(matches!(
+        relearning.diagnose(),
+        Err(MlaError::NonFiniteFeatures {
+            modality: Some(0),
+            sample: 0
+        })
+    ));
+}
+
+fn with_nan(mut model: Joint<Vec<MlpEncoder>, Concat>) -> Joint<Vec<MlpEncoder>, Concat> {
+    let values: BTreeMap<String, Vec<f32>> = state(&model.encoders).into_iter().collect();
+    let broken = |path: &str| {
+        let scale = if path.starts_with("0.") {
+            f32::NAN
+        } else {
+            1.0
+        };
+        values[path].iter().map(|x| x * scale).collect()
+    };
+    model.encoders = with_values(model.encoders, broken);
+    model
+}
+
 /// A model file holds what predictions need, and no state of the training.
 #[test]
 fn model_files_predict_the_same() {
