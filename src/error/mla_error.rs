@@ -446,6 +446,16 @@ pub enum MlaError {
         /// Number of components.
         n_components: usize,
     },
+    /// A head that a balanced method cannot wrap.
+    #[error("{method} cannot wrap {head}, which {problem}")]
+    WrappedHead {
+        /// The method.
+        method: &'static str,
+        /// The [description](crate::baseline::JointHead::describe) of the head.
+        head: String,
+        /// What the method cannot support.
+        problem: &'static str,
+    },
     /// A head that is fitted to a whole training set, in a model that trains on batches.
     #[error("{head} is fitted to the whole training set: train it as a WholeSet")]
     NeedsWholeSet {

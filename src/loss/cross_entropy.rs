@@ -78,6 +78,12 @@ impl TrainingLoss for CrossEntropy {
         targets.labels().iter().map(weight).sum()
     }
 
+    /// The share of the true class in the smoothed label.
+    fn cross_entropy_share(&self, n_classes: usize) -> f64 {
+        let smoothing = self.inner.smoothing.map_or(0.0, f64::from);
+        1.0 - smoothing + smoothing / n_classes.max(1) as f64
+    }
+
     fn check(&self, n_classes: usize) -> Result<()> {
         match &self.inner.weights {
             Some(weights) => same_size("class weights (one per class)", n_classes, weights.len()),

@@ -74,6 +74,14 @@ pub trait TrainingLoss: Debug + Send + Sync + 'static {
         targets.len() as f64
     }
 
+    /// The largest `a` for which the loss of a sample minus `a` times its cross-entropy has a lower bound over all
+    /// logits, 1 by default. [`ReconBoost`](crate::baseline::ReconBoost), which subtracts a share of the
+    /// cross-entropy, refuses a loss that grows too slowly.
+    fn cross_entropy_share(&self, n_classes: usize) -> f64 {
+        let _ = n_classes;
+        1.0
+    }
+
     /// Checks that the loss fits a number of classes. The default accepts all.
     ///
     /// # Errors

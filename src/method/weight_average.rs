@@ -6,14 +6,16 @@ use burn::config::Config;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 use burn::train::TrainOutput;
 
 use crate::error::{MlaError, Result, between_0_and_1};
 use crate::loader::SourceLoader;
 use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
 use crate::modality::{MultimodalBatch, Targets};
-use crate::module::{Buffer, Counter, FloatParam, ParamValues, ParamVisitor, module_around, visit};
+use crate::module::{
+    Buffer, Counter, FloatParam, ParamValues, ParamVisitor, in_training, module_around, visit,
+};
 
 /// Configuration of a [`WeightAverage`].
 ///
@@ -98,16 +100,9 @@ impl WeightAverageConfig {
         if !model.is_averageable() {
             return Err(MlaError::NotAverageable);
         }
-        let devices = model.devices();
-        // Only a model in training tells what trains.
-        let training = if devices.iter().any(Device::is_autodiff) {
-            model.clone()
-        } else {
-            model.clone().train()
-        };
         let mut weights = Weights::default();
-        visit(&training, &mut weights);
-        let device = devices.into_iter().next().unwrap_or_default();
+        visit(&in_training(&model), &mut weights);
+        let device = model.devices().into_iter().next().unwrap_or_default();
         Ok(WeightAverage {
             model,
             trainable: weights.positions,

@@ -34,13 +34,13 @@ pub(crate) use running_state::{carry_updates, take_pending_updates, take_updates
 #[cfg(feature = "train")]
 pub(crate) use values::ParamValues;
 pub use visitors::draw_parameters;
-#[cfg(feature = "train")]
-pub(crate) use visitors::is_on_tape;
 #[cfg(feature = "safetensors")]
 pub(crate) use visitors::tensor_paths;
 pub(crate) use visitors::{
     FloatParam, ParamVisitor, check_distinct, float_params, param_ids, visit,
 };
+#[cfg(feature = "train")]
+pub(crate) use visitors::{in_training, is_on_tape};
 
 /// The name of a type without its path and its parameters, as files and messages write it.
 pub(crate) fn type_name<T: ?Sized>() -> String {

@@ -84,6 +84,17 @@ pub(crate) fn is_on_tape<M: Module>(module: &M) -> bool {
     on_tape.0
 }
 
+/// A copy of a module in training. Off autodiff, no parameter shows whether it trains.
+#[cfg(feature = "train")]
+pub(crate) fn in_training<M: Module>(module: &M) -> M {
+    let copy = module.clone();
+    if is_on_tape(module) {
+        copy
+    } else {
+        copy.train()
+    }
+}
+
 /// The ids and paths of all tensors of a module.
 #[cfg(feature = "safetensors")]
 pub(crate) fn tensor_paths<M: Module>(module: &M) -> Vec<(ParamId, String)> {

@@ -42,7 +42,7 @@ pub struct AgmConfig {
 /// v(S)  = logits of H from the modalities S alone, v({}) = 0
 /// phi_m = sum over S without m of |S|! (M - |S| - 1)! / M! (v(S + m) - v(S))      logits = sum_m phi_m
 /// s_m   = mean CE(phi_m)                  over the samples that have the modality, at most ln 1e8 each
-/// S_m  <- S_m + (s_m - S_m) / t           at update t = 1, 2, .., from S_m = 0
+/// S_m  <- S_m + (s_m - S_m) / t           at update t = 1, 2, .. with the modality, from S_m = 0
 /// r_m   = exp(mean of the others' s_j - s_m)
 /// tau_m = exp(mean of the others' S_j - S_m)               of S before this update
 /// k_m   = exp(alpha min(tau_m - r_m, 10))
@@ -53,14 +53,17 @@ pub struct AgmConfig {
 /// than it did so far, compared with the others, is held back; one that falls behind is accelerated. The loss
 /// is the model's loss of the fused prediction; a loss of its own that `H` may have is not used. A missing
 /// modality contributes nothing to any coalition, and its value is 0. A modality that is absent in the batch
-/// or alone in it has `k_m = 1`, and the `S_m` of an absent one stays.
+/// or alone in it has `k_m = 1`, and the `S_m` of an absent one stays. `CE` is the plain cross-entropy in `s_m`, and the
+/// loss of the model in the last line. A head whose training has stages is refused, because its own loss and its
+/// stages do not run.
 ///
-/// The head runs on `2^M - 1` sets of modalities per step, the encoders once. The means `S` are part of the
-/// record, in the precision of the model.
+/// The head runs on `2^M - 1` sets of modalities per step, the encoders once. The means `S` and the counts `t` are
+/// part of the record, in the precision of the model: in half precision `t` ends at 2048 (f16) or 256 (bf16).
 #[derive(Module, Debug)]
 pub struct Agm<H: Module> {
     inner: H,
-    means: RunningState<Tensor<1>>,
+    /// The mean loss of each modality, and the number of updates that had it, `[n_modalities, 2]`.
+    means: RunningState<Tensor<2>>,
     n_modalities: usize,
     alpha: f64,
     steps: Steps,
@@ -77,13 +80,21 @@ impl AgmConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    /// [`MlaError::HyperParameter`] for a value outside of the ranges above, and [`MlaError::WrappedHead`] for a
+    /// head that is not [selectable](JointHead::is_selectable).
     pub fn init<H: JointHead>(&self, inner: H) -> Result<Agm<H>> {
         at_least_one("n_modalities", self.n_modalities)?;
+        if !inner.is_selectable() {
+            return Err(MlaError::WrappedHead {
+                method: "AGM",
+                head: inner.describe(),
+                problem: "trains in stages",
+            });
+        }
         let device = inner.devices().into_iter().next().unwrap_or_default();
         Ok(Agm {
             inner,
-            means: RunningState::new(Tensor::zeros([self.n_modalities], &device)),
+            means: RunningState::new(Tensor::zeros([self.n_modalities, 2], &device)),
             n_modalities: self.n_modalities,
             alpha: positive("alpha", self.alpha)?,
             steps: Steps::new(self.first_step, self.end_step)?,
@@ -186,14 +197,20 @@ impl<H: JointHead> Agm<H> {
     }
 }
 
-/// The running means after an update.
-fn after(means: Tensor<1>, losses: &[Option<Tensor<1>>], update: u64) -> Tensor<1> {
+/// The running means and counts after an update, `[n_modalities, 2]`.
+fn after(means: Tensor<2>, losses: &[Option<Tensor<1>>]) -> Tensor<2> {
     let each = losses.iter().enumerate().map(|(modality, loss)| {
-        let mean = means.clone().slice([modality..modality + 1]);
-        match loss {
-            None => mean,
-            Some(loss) => mean.clone() + (loss.clone() - mean) / update as f64,
-        }
+        let entry = |column: usize| {
+            let entry = means.clone();
+            entry.slice([modality..modality + 1, column..column + 1])
+        };
+        let (mean, count) = (entry(0), entry(1));
+        let Some(loss) = loss.clone() else {
+            return Tensor::cat(vec![mean, count], 1);
+        };
+        let count = count + 1.0;
+        let difference = loss.unsqueeze_dim::<2>(0) - mean.clone();
+        Tensor::cat(vec![mean + difference / count.clone(), count], 1)
     });
     Tensor::cat(each.collect(), 0)
 }
@@ -214,11 +231,12 @@ impl<H: JointHead> JointHead for Agm<H> {
         let dtype = means.dtype();
         let means = means.to_device(&features.device()).cast(DType::F32);
         let coefficients = if self.steps.contain(samples.step) {
-            self.coefficients(&losses, &means)
+            let column = means.clone().slice([0..losses.len(), 0..1]);
+            self.coefficients(&losses, &column.squeeze_dim::<1>(1))
         } else {
             vec![None; losses.len()]
         };
-        let means = after(means, &losses, samples.step + 1);
+        let means = after(means, &losses);
         self.means.update(means.detach().cast(dtype));
 
         let scaled = values.into_iter().zip(coefficients);
@@ -240,6 +258,10 @@ impl<H: JointHead> JointHead for Agm<H> {
             logits,
             observed: None,
         })
+    }
+
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        self.inner.networks()
     }
 
     fn check(&self, d_features: &[usize]) -> Result<()> {
@@ -269,7 +291,7 @@ mod tests {
 
     use super::*;
     use crate::baseline::balanced::testing::{Echo, Labelled, echoed, host, numbers};
-    use crate::baseline::{ConcatConfig, FilmConfig};
+    use crate::baseline::{ConcatConfig, FilmConfig, MminConfig};
     use crate::evaluation::shapley_values;
     use crate::modality::Presence;
     use crate::test_devices;
@@ -340,8 +362,10 @@ mod tests {
             for (found, expected) in found.into_iter().flatten().zip(expected) {
                 assert!((host(found)[0] - expected).abs() < 1e-6);
             }
-            let after = host(after(means.clone(), &losses, 5));
-            let expected = [0.5 + (0.4 - 0.5) / 5.0, 0.2 + (0.8 - 0.2) / 5.0, 0.9];
+            // Each mean is over the updates that had the modality.
+            let counted = Tensor::from_floats([[0.5, 4.0], [0.2, 0.0], [0.9, 7.0]], &device);
+            let after = host(after(counted, &losses));
+            let expected = [0.5 + (0.4 - 0.5) / 5.0, 5.0, 0.8, 1.0, 0.9, 7.0];
             for (found, expected) in after.iter().zip(expected) {
                 assert!((found - expected).abs() < 1e-6);
             }
@@ -371,7 +395,38 @@ mod tests {
             for (found, expected) in found.into_iter().zip(expected) {
                 assert!((host(found.unwrap())[0] - expected).abs() < 1e-4);
             }
+            // The first sample lacks the second modality, the third one the first.
+            let logits = [[0.3, 1.0], [-0.2, 0.7], [0.9, 0.1]];
+            let mask = [true, false, true, true, false, true];
+            let labels = [0, 1, 0];
+            let each = vec![Tensor::<2>::from_floats(logits, &device); 2];
+            let presence = Presence::from_mask(mask.to_vec(), 2).unwrap();
+            let features = ModalityFeatures::new(each, presence).unwrap();
+            let batch = Labelled::new(features, &labels, &device);
+            let values = shapley_logits(&Echo::new(2), &batch.features).unwrap();
+            let found = losses(&values, &batch.features, &batch.targets);
+            for (modality, found) in found.into_iter().enumerate() {
+                let there = (0..3).filter(|sample| mask[2 * sample + modality]);
+                let each = there.map(|sample| {
+                    let (z, label) = (logits[sample].map(f64::from), labels[sample]);
+                    (z[0].exp() + z[1].exp()).ln() - z[label]
+                });
+                let expected = each.sum::<f64>() / 2.0;
+                let found = host(found.unwrap())[0];
+                assert!((found - expected).abs() < 1e-5, "{found}, {expected}");
+            }
         }
+    }
+
+    #[test]
+    fn a_head_that_trains_in_stages_is_refused() {
+        let device = Device::flex();
+        let staged = MminConfig::new(vec![3, 4], 2, 1).init(&device).unwrap();
+        let refused = AgmConfig::new(2, 0.5).init(staged).map(|_| ());
+        assert!(matches!(
+            refused,
+            Err(MlaError::WrappedHead { method: "AGM", .. })
+        ));
     }
 
     /// The gradient into an encoder of a concatenation is `k` times the plain one.

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::baseline::joint::{Heads, unimodal_losses};
 use crate::baseline::{JointHead, JointLoss, JointSamples, ModalityFeatures};
 use crate::error::Result;
+use crate::module::param_ids;
 
 /// Configuration of [`Assisted`].
 ///
@@ -75,6 +76,13 @@ impl<H: JointHead> JointHead for Assisted<H> {
 
     fn after_update(&mut self, n_updates: u64) {
         self.inner.after_update(n_updates);
+    }
+
+    /// Those of the head, and the classifiers.
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        let mut networks = self.inner.networks();
+        networks.push(param_ids(&self.classifiers));
+        networks
     }
 
     fn check(&self, d_features: &[usize]) -> Result<()> {

@@ -50,7 +50,8 @@ pub struct OpmConfig {
 /// ```
 ///
 /// over the modalities that the batch has, where `d_m` is the width of `h_m`. A dropped modality is missing
-/// for the head, which then computes its own loss. A sample whose modalities would all be dropped keeps them.
+/// for the head, which then computes its own loss. A sample whose modalities would all be dropped keeps them. A head
+/// that trains on hidden inputs is refused: they would stay where the modality is dropped.
 ///
 /// Random numbers come from the device. A step reads the drawn mask back once.
 #[derive(Module, Debug)]
@@ -67,8 +68,16 @@ impl OpmConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`] for a value outside of the ranges above.
+    /// [`MlaError::HyperParameter`] for a value outside of the ranges above, and [`MlaError::WrappedHead`] for a
+    /// head that [uses](JointHead::uses_hidden) hidden inputs.
     pub fn init<H: JointHead>(&self, inner: H) -> Result<Opm<H>> {
+        if inner.uses_hidden() {
+            return Err(MlaError::WrappedHead {
+                method: "OPM",
+                head: inner.describe(),
+                problem: "trains on hidden inputs, which OPM does not drop",
+            });
+        }
         share("base_rate", self.base_rate)?;
         share("batch_rate", self.batch_rate)?;
         Ok(Opm {
@@ -176,6 +185,10 @@ impl<H: JointHead> JointHead for Opm<H> {
         self.inner.after_update(n_updates);
     }
 
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        self.inner.networks()
+    }
+
     fn check(&self, d_features: &[usize]) -> Result<()> {
         self.inner.check(d_features)
     }
@@ -191,8 +204,11 @@ impl<H: JointHead> JointHead for Opm<H> {
 
 #[cfg(all(test, feature = "train"))]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
     use crate::baseline::balanced::testing::{Echo, echoed, host};
+    use crate::baseline::{AeConfig, ImputeConfig, ImputeTarget};
     use crate::test_devices;
 
     #[test]
@@ -250,6 +266,40 @@ mod tests {
             let found = head.drop_from(&features, rates.to_vec()).unwrap();
             assert!(found.presence().is_complete());
         }
+    }
+
+    /// With a rate of 1 for the modality that is ahead, every sample loses it, and the other one counts twice.
+    #[test]
+    fn the_loss_is_modulated_in_its_steps() {
+        for device in test_devices() {
+            let config = OpmConfig::new().with_base_rate(1.0).with_slope(0.0);
+            let config = config.with_batch_rate(1.0).with_first_step(2);
+            let head = config.with_end_step(Some(4)).init(Echo::new(2)).unwrap();
+            let batch = echoed(&[0.8, 0.2], &device);
+            for step in 0..6 {
+                let found = head.loss(&batch.samples(step)).unwrap();
+                // Logits of ln 4 and -ln 4 for class 1, of which the sum is 0.
+                let expected = if (2..4).contains(&step) {
+                    17.0_f64.ln()
+                } else {
+                    2.0_f64.ln()
+                };
+                let found = host(found.loss)[0];
+                assert!((found - expected).abs() < 1e-5, "{step}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_that_trains_on_hidden_inputs_is_refused() {
+        let device = Device::flex();
+        let impute = ImputeConfig::new().with_target(ImputeTarget::Oracle);
+        let oracle = AeConfig::new(vec![3, 4], 2).with_impute(impute);
+        let refused = OpmConfig::new().init(oracle.init(&device).unwrap());
+        assert!(matches!(
+            refused.map(|_| ()),
+            Err(MlaError::WrappedHead { method: "OPM", .. })
+        ));
     }
 
     #[test]

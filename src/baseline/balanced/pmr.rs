@@ -6,7 +6,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::baseline::balanced::steps::Steps;
-use crate::baseline::joint::{check_sizes, check_widths, mean_of_others, ratio_to_others};
+use crate::baseline::joint::{check_sizes, check_widths};
 use crate::baseline::{JointHead, JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{Result, at_least_one, fraction, not_negative};
 use crate::module::{Buffer, float_params};
@@ -62,12 +62,16 @@ pub struct PmrConfig {
 /// ```
 ///
 /// with the mean `s_others` of the other modalities' scores, and means over the samples that have the modality
-/// and whose class has a prototype. The entropy term ends after `entropy_steps` updates. Prototypes and weights
-/// are constants.
+/// and whose class has a prototype. A modality without such samples in the batch has no score: it has no terms and
+/// does not count for the others. The entropy term ends after `entropy_steps` updates. Prototypes and weights are
+/// constants.
 ///
 /// Prototypes are computed every `steps_per_epoch` updates from the features that the steps saw, including
 /// their dropout. The first epoch therefore has the loss `L_H` only. The authors run the encoders in evaluation
 /// mode on a tenth of the data before the first epoch and after each; here no pass over the data is needed.
+///
+/// In a sum of gradients the sums are means over the parts of an update, weighted by their numbers of samples.
+/// Prototypes are those of the whole batch for parts of equal size. Of others, a sample of a larger part counts more.
 ///
 /// Sums and prototypes are part of the record. The sums have the precision of the model: in half precision they
 /// count up to 2048 samples of a class per epoch (f16) or 256 (bf16).
@@ -131,8 +135,10 @@ impl PmrConfig {
 
 /// What the prototypes of a modality make of its features.
 struct Prototypical {
-    /// Mean probability of the true class, `[1]`, without a gradient.
+    /// Mean probability of the true class, `[1]`, without a gradient; 0 without samples that count.
     score: Tensor<1>,
+    /// 1 if there are samples that count, else 0, `[1]`.
+    known: Tensor<1>,
     /// Cross-entropy, `[1]`.
     loss: Tensor<1>,
     /// Mean entropy, `[1]`.
@@ -203,6 +209,7 @@ impl<H: JointHead> Pmr<H> {
         let entropy = (log_p.clone().exp() * log_p).sum_dim(1).neg();
         Some(Prototypical {
             score: mean(of_class.clone().detach().exp()),
+            known: counts.clone().detach().sum().clamp_max(1.0),
             loss: mean(of_class.neg()),
             entropy: mean(entropy),
         })
@@ -214,27 +221,27 @@ impl<H: JointHead> Pmr<H> {
         let found: Vec<_> = modalities
             .map(|modality| self.compare(samples, modality))
             .collect();
-        let scores: Vec<_> = (found.iter())
-            .map(|found| found.as_ref().map(|found| found.score.clone()))
-            .collect();
         let with_entropy = samples.step < self.entropy_steps;
-        let terms = found
-            .into_iter()
-            .enumerate()
-            .filter_map(|(modality, found)| {
-                let found = found?;
-                let ahead = ratio_to_others(&scores, modality)?;
-                let score = found.score.clamp_min(f32::MIN_POSITIVE);
-                let behind = mean_of_others(&scores, modality)? / score;
-                let slow = (behind - 1.0).clamp(0.0, 1.0);
-                let term = found.loss * slow * self.alpha;
-                Some(if with_entropy {
-                    let fast = (ahead - 1.0).clamp(0.0, 1.0);
-                    term - found.entropy * fast * self.entropy_weight
-                } else {
-                    term
-                })
-            });
+        let terms = found.iter().enumerate().filter_map(|(modality, own)| {
+            let own = own.as_ref()?;
+            let others = found.iter().enumerate().filter(|(m, _)| *m != modality);
+            let others = others.filter_map(|(_, other)| other.as_ref());
+            let sums = others.map(|other| (other.score.clone(), other.known.clone()));
+            let (sum, n_others) = sums.reduce(|a, b| (a.0 + b.0, a.1 + b.1))?;
+            let others = sum / n_others.clone().clamp_min(1.0);
+            let lead = |a: Tensor<1>, b: Tensor<1>| {
+                (a / b.clamp_min(f32::MIN_POSITIVE) - 1.0).clamp(0.0, 1.0)
+            };
+            let slow = lead(others.clone(), own.score.clone());
+            let term = own.loss.clone() * slow * self.alpha;
+            Some(if with_entropy {
+                // Without others that have a score there is no lead.
+                let fast = lead(own.score.clone(), others) * n_others.clamp_max(1.0);
+                term - own.entropy.clone() * fast * self.entropy_weight
+            } else {
+                term
+            })
+        });
         terms.reduce(|sum, term| sum + term)
     }
 }
@@ -246,8 +253,9 @@ fn renewed(before: Tensor<2>, sums: Tensor<2>, momentum: f64) -> Tensor<2> {
     let [n_classes, columns] = before.dims();
     let last = [0..n_classes, columns - 1..columns];
     let counts = sums.clone().slice(last.clone());
-    // The last column becomes 1 where there are samples.
-    let means = sums / counts.clone().clamp_min(1.0);
+    // The last column becomes 1 where there are samples. In a sum of gradients, counts are means over its parts and
+    // can be below 1.
+    let means = sums / counts.clone().clamp_min(f32::MIN_POSITIVE);
     let had = before.clone().slice(last);
     let share = had * momentum;
     let mixed = before.clone() * share.clone() + means * (share.neg() + 1.0);
@@ -284,6 +292,10 @@ impl<H: JointHead> JointHead for Pmr<H> {
                 prototypes.set(renewed(prototypes.get(), sums.value_sync(), self.momentum));
             }
         }
+    }
+
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        self.inner.networks()
     }
 
     fn check(&self, d_features: &[usize]) -> Result<()> {
@@ -411,8 +423,77 @@ mod tests {
             // A class without samples keeps its prototype, others move by 1 - momentum.
             let before = matrix(&[1.0, 1.0, 2.0, 1.0, 5.0, 0.0], 2, &device);
             let sums = matrix(&[6.0, 2.0, 0.0, 0.0, 8.0, 4.0], 2, &device);
-            let found = host(renewed(before, sums, 0.25));
+            let found = host(renewed(before.clone(), sums.clone(), 0.25));
             assert_eq!(found, [2.5, 1.0, 2.0, 1.0, 2.0, 1.0]);
+            // The mean over sixteen parts of an update has the same ratios.
+            let found = host(renewed(before, sums / 16.0, 0.25));
+            assert_eq!(found, [2.5, 1.0, 2.0, 1.0, 2.0, 1.0]);
+        }
+    }
+
+    /// Of three modalities, the last has no prototype: the terms are those of the first two.
+    #[test]
+    fn a_modality_without_prototypes_has_no_score() {
+        for device in test_devices() {
+            let values = [0.1, 2.3, 4.0].map(|seed| matrix(&numbers(8, seed), 2, &device));
+            let batch = |n: usize| {
+                let features = ModalityFeatures::complete(values[..n].to_vec()).unwrap();
+                Labelled::new(features, &[0, 1, 0, 1], &device)
+            };
+            let terms = |n: usize, n_known: usize| {
+                let config = PmrConfig::new(vec![2; n], 1).with_entropy_weight(0.3);
+                let mut head = head(config.with_entropy_steps(5));
+                let table = [0.3, -0.2, 1.0, 1.9, 0.9, 1.0, 0.0, 0.0, 0.0];
+                for buffer in &mut head.prototypes[..n_known] {
+                    buffer.set(matrix(&table, 3, &device));
+                }
+                let terms = [4, 5].map(|step| head.terms(&batch(n).samples(step)));
+                terms.map(|terms| host(terms.unwrap())[0])
+            };
+            let (found, expected) = (terms(3, 2), terms(2, 2));
+            assert!(expected[0] != 0.0 && expected[0] != expected[1]);
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-6, "{found}, {expected}");
+            }
+            // Nothing to compare with.
+            assert_eq!(terms(3, 1), [0.0; 2]);
+            assert_eq!(terms(2, 0), [0.0; 2]);
+        }
+    }
+
+    /// The terms of the loss are there after the first epoch, from the first step to the end.
+    #[test]
+    fn the_loss_has_the_terms_in_their_steps() {
+        for device in test_devices() {
+            let values = [0.1, 2.3].map(|seed| matrix(&numbers(8, seed), 2, &device));
+            let features = ModalityFeatures::complete(values.to_vec()).unwrap();
+            let batch = Labelled::new(features, &[0, 1, 0, 1], &device);
+            let config = PmrConfig::new(vec![2, 2], 2).with_first_step(3);
+            let config = config.with_end_step(Some(6)).with_entropy_steps(9);
+            let mut head = config.init(Echo::new(2)).unwrap();
+            for buffer in &mut head.prototypes {
+                buffer.set(matrix(&[0.3, -0.2, 1.0, 1.9, 0.9, 1.0], 3, &device));
+            }
+            let loss = |head: &dyn Fn(&JointSamples) -> Result<JointLoss>, step| {
+                host(head(&batch.samples(step)).unwrap().loss)[0]
+            };
+            for step in 0..8 {
+                let plain = loss(&|samples| head.inner.loss(samples), step);
+                let found = loss(&|samples| head.loss(samples), step);
+                if (3..6).contains(&step) {
+                    let terms = host(head.terms(&batch.samples(step)).unwrap())[0];
+                    assert!(terms.abs() > 1e-3, "{terms}");
+                    assert!((found - plain - terms).abs() < 1e-5, "{step}");
+                } else {
+                    assert_eq!(found, plain, "{step}");
+                }
+            }
+            let mut early = PmrConfig::new(vec![2, 2], 2).init(Echo::new(2)).unwrap();
+            early.prototypes = head.prototypes.clone();
+            for step in [0, 1] {
+                let plain = loss(&|samples| head.inner.loss(samples), step);
+                assert_eq!(loss(&|samples| early.loss(samples), step), plain);
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! ReconBoost: modalities take turns, each trained where the ensemble of the others is wrong.
 
+use std::collections::HashMap;
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
@@ -8,7 +10,8 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use crate::baseline::joint::{Heads, masked, sum_of};
 use crate::baseline::{JointHead, JointLogits, JointLoss, JointSamples, ModalityFeatures};
 use crate::error::{MlaError, Result, at_least_one, fraction};
-use crate::modality::SelectRows;
+use crate::loss::TrainingLoss;
+use crate::modality::{SelectRows, Targets};
 
 /// Configuration of [`ReconBoost`].
 ///
@@ -18,7 +21,7 @@ use crate::modality::SelectRows;
 /// | `n_classes` | required | number of classes | >= 1 |
 /// | `stage_steps` | required | number of updates of a modality's stage | >= 1 |
 /// | `rectification_steps` | `stage_steps` | number of updates of all modalities after each stage | |
-/// | `reconcilement` | 0.2 | weight `lambda` against the others | `[0, 1)` |
+/// | `reconcilement` | 0.2 | weight `lambda` against the others | `[0, 1)`, at most the share of the true class in a smoothed label |
 ///
 /// The published code has stages of 4 epochs, each followed by 4 epochs of rectification, and starts from
 /// encoders that are trained alone. Its weights 5 and 1 for CREMA-D are a `lambda` of 0.2, those for AVE and
@@ -44,9 +47,14 @@ pub struct ReconBoostConfig {
 /// ```text
 /// z_m = h_m W_m + b_m          fused = sum_m z_m
 /// p   = softmax(sum over the others of z_j), a constant, at the true class
-/// loss of modality m's stage = CE(z_m) - lambda mean(p CE(z_m))
-/// loss of the rectification  = CE(fused)
+/// loss of modality m's stage = L(z_m) - lambda sum_i w_i p_i CE_i(z_m) / sum_i w_i
+/// loss of the rectification  = L(fused)
 /// ```
+///
+/// with the loss `L` of the model, the cross-entropy `CE_i` of sample `i` without label smoothing, and its weight `w_i`
+/// in `L`, that of its class. `lambda` is at most the share of the true class in a smoothed label, or more generally
+/// [`TrainingLoss::cross_entropy_share`]: the loss of a stage would have no minimum otherwise. A step with another
+/// loss is refused.
 ///
 /// A stage trains the encoder and the head of one modality, in order, and the rectification after it trains
 /// everything. Samples that the others get right already count less in a stage, by up to `lambda`. The
@@ -122,15 +130,31 @@ impl ReconBoost {
         let ensemble = ensemble.detach().select_rows(rows)?.cast(DType::F32);
         let labels = targets.tensor().unsqueeze_dim::<2>(1);
         let mut p = softmax(ensemble, 1).gather(1, labels.clone());
-        if !rows.iter().all(with_others) {
-            let known = rows.iter().map(|row| f32::from(with_others(row))).collect();
-            let known = TensorData::new::<f32, _>(known, [rows.len(), 1]);
-            p = p * Tensor::from_data(known, (&labels.device(), DType::F32));
+        let weights = relative_weights(samples.training_loss, &targets);
+        let factors = rows.iter().zip(weights);
+        let factors: Vec<f32> = factors
+            .map(|(row, weight)| f32::from(with_others(row)) * weight)
+            .collect();
+        if factors.iter().any(|&factor| factor != 1.0) {
+            let factors = TensorData::new(factors, [rows.len(), 1]);
+            p = p * Tensor::from_data(factors, (&labels.device(), DType::F32));
         }
         let log_q = log_softmax(logits.cast(DType::F32), 1).gather(1, labels);
         let agreement = (p * log_q).mean() * self.reconcilement;
         Ok(loss.clone() + agreement.cast(loss.dtype()))
     }
+}
+
+/// The weight of each sample in the mean of the loss, divided by the mean weight.
+fn relative_weights(loss: &dyn TrainingLoss, targets: &Targets) -> Vec<f32> {
+    let labels = targets.labels();
+    let mean = loss.weight(targets) / labels.len() as f64;
+    let mut of_label = HashMap::new();
+    let weights = labels.iter().enumerate().map(|(row, &label)| {
+        let weight = of_label.entry(label);
+        *weight.or_insert_with(|| (loss.weight(&targets.select(&[row])) / mean) as f32)
+    });
+    weights.collect()
 }
 
 impl JointHead for ReconBoost {
@@ -145,6 +169,15 @@ impl JointHead for ReconBoost {
 
     fn loss(&self, samples: &JointSamples) -> Result<JointLoss> {
         samples.targets.check_single("ReconBoost")?;
+        let largest = samples.training_loss.cross_entropy_share(self.n_classes());
+        if self.reconcilement > largest {
+            return Err(MlaError::HyperParameter {
+                name: "reconcilement",
+                requirement: "at most 1 - label smoothing + label smoothing / n_classes, or the \
+                              cross_entropy_share of another loss",
+                value: self.reconcilement,
+            });
+        }
         let features = &samples.features;
         let each = self.heads.each(features);
         let n_modalities = each.len();
@@ -181,6 +214,7 @@ impl JointHead for ReconBoost {
 mod tests {
     use super::*;
     use crate::baseline::balanced::testing::{Labelled, host, numbers};
+    use crate::loss::{BinaryCrossEntropy, CrossEntropyConfig};
     use crate::modality::Presence;
     use crate::test_devices;
 
@@ -270,6 +304,60 @@ mod tests {
                 assert_eq!(moved, [true, false, false]);
             }
         }
+    }
+
+    /// The subtracted term has the weights of the loss: a lighter class cannot outweigh its own loss.
+    #[test]
+    fn a_stage_keeps_the_weights_of_classes() {
+        let weights = [0.1, 4.0];
+        for device in test_devices() {
+            let head = head(&device);
+            let (_, mut batch) = batch(&[true; 12], &device);
+            let config = CrossEntropyConfig::new().with_class_weights(Some(weights.to_vec()));
+            batch.loss = config.init().unwrap();
+            let each: Vec<Vec<f64>> = (0..3)
+                .map(|m| host(head.heads.of(m, &batch.features)))
+                .collect();
+            let p_true = |logits: &dyn Fn(usize) -> f64, label: usize| {
+                1.0 / (1.0 + (logits(1 - label) - logits(label)).exp())
+            };
+            let (mut expected, mut total) = (0.0, 0.0);
+            for (sample, &label) in LABELS.iter().enumerate() {
+                let others =
+                    |class: usize| each[1][2 * sample + class] + each[2][2 * sample + class];
+                let own = |class: usize| each[0][2 * sample + class];
+                let share = 1.0 - 0.4 * p_true(&others, label);
+                expected -= weights[label] * share * p_true(&own, label).ln();
+                total += weights[label];
+            }
+            let found = host(head.loss(&batch.samples(0)).unwrap().loss)[0];
+            let expected = expected / total;
+            assert!((found - expected).abs() < 1e-5, "{found}, {expected}");
+        }
+    }
+
+    /// Beyond these values the loss of a stage has no minimum.
+    #[test]
+    fn a_loss_that_grows_too_slowly_is_refused() {
+        let device = Device::flex();
+        let (_, mut batch) = batch(&[true; 12], &device);
+        let smoothed = |smoothing| {
+            let config = CrossEntropyConfig::new().with_label_smoothing(Some(smoothing));
+            config.init().unwrap()
+        };
+        let head = head(&device);
+        // The true class has 0.75, 0.55 and 0.505 of the label.
+        let config = ReconBoostConfig::new(WIDTHS.to_vec(), 2, 3).with_reconcilement(0.6);
+        let strong = config.init(&device).unwrap();
+        for (smoothing, is_bounded) in [(0.5, true), (0.9, false), (0.99, false)] {
+            batch.loss = smoothed(smoothing);
+            assert!(head.loss(&batch.samples(0)).is_ok());
+            let found = strong.loss(&batch.samples(0));
+            assert_eq!(found.is_ok(), is_bounded, "{smoothing}");
+            let error = found.err().map(|error| error.to_string());
+            assert!(error.is_none_or(|error| error.contains("reconcilement")));
+        }
+        assert_eq!(BinaryCrossEntropy.cross_entropy_share(4), 0.25);
     }
 
     #[test]

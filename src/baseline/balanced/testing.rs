@@ -39,7 +39,7 @@ impl JointHead for Echo {
 pub(super) struct Labelled {
     pub(super) features: ModalityFeatures,
     pub(super) targets: Targets,
-    loss: CrossEntropy,
+    pub(super) loss: CrossEntropy,
 }
 
 impl Labelled {

@@ -96,7 +96,8 @@ mod tests {
 
     use super::*;
     use crate::baseline::{
-        AeConfig, ConcatConfig, CraConfig, IfMminConfig, JointHead, MminConfig, TateConfig,
+        AeConfig, AgmConfig, AssistedConfig, ConcatConfig, CraConfig, IfMminConfig, JointHead,
+        MminConfig, OpmConfig, PmrConfig, TateConfig,
     };
     use crate::module::param_ids;
     use crate::test_devices;
@@ -152,7 +153,10 @@ mod tests {
             let found = networks.concat();
             let distinct: HashSet<ParamId> = found.iter().copied().collect();
             assert_eq!(distinct.len(), found.len(), "{}", head.describe());
-            let expected: HashSet<ParamId> = param_ids(&head).into_iter().collect();
+            let mut expected: HashSet<ParamId> = param_ids(&head).into_iter().collect();
+            for id in head.training_only() {
+                expected.remove(&id);
+            }
             assert!(distinct == expected, "{}", head.describe());
         }
         let (d, device) = (vec![3, 4], &Device::flex());
@@ -168,6 +172,12 @@ mod tests {
             IfMminConfig::new(d.clone(), 2, 1).init(device).unwrap(),
             4 + 5,
         );
-        check(TateConfig::new(d, 2, 1).init(device).unwrap(), 2);
+        check(TateConfig::new(d.clone(), 2, 1).init(device).unwrap(), 2);
+        // Heads around one of 6 networks have them, too.
+        let inner = || AeConfig::new(d.clone(), 2).init(device).unwrap();
+        check(AgmConfig::new(2, 0.5).init(inner()).unwrap(), 6);
+        check(OpmConfig::new().init(inner()).unwrap(), 6);
+        check(PmrConfig::new(d.clone(), 1).init(inner()).unwrap(), 6);
+        check(AssistedConfig::new(d.clone()).init(inner()).unwrap(), 7);
     }
 }

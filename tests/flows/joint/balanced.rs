@@ -241,10 +241,19 @@ fn the_state_of_every_method_is_in_its_record() {
     }
 }
 
-/// Halves of a batch.
-fn halves(n_modalities: usize, t: u64, device: &Device) -> [Batch; 2] {
-    let whole = batch_of(8, n_modalities, t, device);
-    [0..4, 4..8].map(|range: std::ops::Range<usize>| {
+/// Eight samples, of which one has class 0.
+fn eight(t: u64, device: &Device) -> Batch {
+    let mut batch = batch_of(8, 2, t, device);
+    let labels = (0..8).map(|i| if i == 5 { 0 } else { 1 + i % (N_CLASSES - 1) });
+    batch.targets = Targets::new(labels, device);
+    batch
+}
+
+/// Parts of equal size of these samples.
+fn parts_of_eight(n_parts: usize, t: u64, device: &Device) -> Vec<Batch> {
+    let (whole, size) = (eight(t, device), 8 / n_parts);
+    let part = |part: usize| {
+        let range = part * size..(part + 1) * size;
         let inputs = whole.inputs.iter().map(|part| {
             let part = part.as_ref().unwrap();
             part.input.clone().slice([range.clone()])
@@ -253,7 +262,8 @@ fn halves(n_modalities: usize, t: u64, device: &Device) -> [Batch; 2] {
         let labels = whole.targets.select(&rows).labels().to_vec();
         let targets = Targets::from_labels(labels, device);
         MultimodalBatch::paired(inputs.collect::<Vec<_>>(), targets)
-    })
+    };
+    (0..n_parts).map(part).collect()
 }
 
 /// Running means and prototypes are those of the whole batch.
@@ -272,24 +282,32 @@ fn a_sum_of_gradients_carries_the_state() {
             let config = PmrConfig::new(FEATURES[..2].to_vec(), 2).with_first_step(9);
             config.init(head).unwrap()
         };
-        sums_like_a_whole("AGM", &agm, &device);
-        sums_like_a_whole("PMR", &pmr, &device);
+        for n_parts in [2, 4] {
+            sums_like_a_whole("AGM", &agm, n_parts, &device);
+            // Of four parts, the count of class 0 is below 1 at the renewal.
+            sums_like_a_whole("PMR", &pmr, n_parts, &device);
+        }
     }
 }
 
-fn sums_like_a_whole<H: JointHead>(name: &str, head: &dyn Fn() -> H, device: &Device) {
+fn sums_like_a_whole<H: JointHead>(
+    name: &str,
+    head: &dyn Fn() -> H,
+    n_parts: usize,
+    device: &Device,
+) {
     let (mut whole, mut parts) = (model(head(), 2, device), model(head(), 2, device));
     for t in 0..4 {
-        train(&mut whole, batch_of(8, 2, t, device));
+        train(&mut whole, eight(t, device));
         let mut sum = GradientsAccumulator::new();
-        for half in halves(2, t, device) {
-            sum.accumulate(&parts, parts.try_step(half).unwrap().grads);
+        for part in parts_of_eight(n_parts, t, device) {
+            sum.accumulate(&parts, parts.try_step(part).unwrap().grads);
         }
         parts.try_optimize(&mut sgd(), 0.02, sum.grads()).unwrap();
     }
     let pairs = state(&parts).into_iter().zip(state(&whole));
     for ((path, found), (_, expected)) in pairs {
-        // Two halves hold the mean of their sums, whose ratios are those of the whole.
+        // Parts hold the mean of their sums, whose ratios are those of the whole.
         if path.starts_with("head.sums") {
             continue;
         }
@@ -477,6 +495,111 @@ fn encoders_relearn_by_the_gap_of_their_purities() {
                 .is_err()
         );
     }
+}
+
+/// Six samples with the same features, of which training samples have one class and validation samples several.
+struct Blank {
+    n_classes: usize,
+}
+
+impl Batcher<u64, Batch> for Blank {
+    fn batch(&self, items: Vec<u64>, device: &Device) -> Batch {
+        let batch = batch_of(6, 2, items[0], device);
+        let labels = batch.targets.labels().iter();
+        let labels = labels.map(|label| label % self.n_classes as i64).collect();
+        let inputs = batch.inputs.into_iter().flatten();
+        let inputs = inputs.map(|part| part.input * 0.0).collect::<Vec<_>>();
+        MultimodalBatch::paired(inputs, Targets::from_labels(labels, device))
+    }
+}
+
+/// Data on which each encoder of two has a gap.
+fn gap(device: &Device) -> DiagnosisData<Inputs> {
+    let loader = |n_classes| {
+        DataLoaderBuilder::new(Blank { n_classes })
+            .batch_size(1)
+            .set_device(device.clone())
+            .build(InMemDataset::new(vec![0]))
+    };
+    DiagnosisData {
+        train: loader(1),
+        validation: loader(N_CLASSES),
+    }
+}
+
+/// A model that is wrapped off autodiff re-learns, and parameters that are frozen by then or later stay.
+#[test]
+fn a_model_that_is_wrapped_on_a_plain_device_relearns() {
+    for device in devices() {
+        let training = device.clone().autodiff();
+        let plain = model(concat(&FEATURES[..2], N_CLASSES, &training), 2, &training).valid();
+        let config = RelearningConfig::new(1).with_lambda(0.5);
+        for is_frozen_before in [true, false] {
+            let mut plain = plain.clone();
+            if is_frozen_before {
+                plain.encoders[0] = plain.encoders[0].clone().freeze();
+            }
+            let mut relearning = config.init(plain, gap(&device)).unwrap().train();
+            if !is_frozen_before {
+                let first = &mut relearning.joint.encoders[0];
+                *first = first.clone().freeze();
+            }
+            let initial = state(&relearning.joint.encoders);
+            let mut joint = relearning.joint.clone();
+            let shares = relearning.diagnose().unwrap();
+            assert!(shares.iter().all(|&share| share > 0.1), "{shares:?}");
+            let batch = || batch_of(6, 2, 0, &training);
+            train(&mut joint, batch());
+            train(&mut relearning, batch());
+            let stepped = state(&joint.encoders);
+            let found = state(&relearning.joint.encoders);
+            for (((path, initial), (_, stepped)), (_, found)) in
+                initial.iter().zip(&stepped).zip(&found)
+            {
+                if path.starts_with("0.") {
+                    assert_eq!(found, initial, "{path}");
+                    continue;
+                }
+                assert_ne!(stepped, initial, "{path}");
+                let mix = |(new, old): (&f32, &f32)| {
+                    (1.0 - shares[1]) * f64::from(*new) + shares[1] * f64::from(*old)
+                };
+                let expected: Vec<f64> = stepped.iter().zip(initial).map(mix).collect();
+                close(found, &expected, 1e-5, path);
+            }
+        }
+    }
+}
+
+/// A diagnosis names the sample of its set.
+#[test]
+fn a_diagnosis_refuses_features_that_are_not_finite() {
+    let device = Device::flex().autodiff();
+    let broken = model(concat(&FEATURES[..2], N_CLASSES, &device), 2, &device);
+    let broken = with_nan(broken);
+    let data = diagnosis(2, N_CLASSES, &device);
+    let relearning = RelearningConfig::new(1).init(broken, data).unwrap();
+    assert!(matches!(
+        relearning.diagnose(),
+        Err(MlaError::NonFiniteFeatures {
+            modality: Some(0),
+            sample: 0
+        })
+    ));
+}
+
+fn with_nan(mut model: Joint<Vec<MlpEncoder>, Concat>) -> Joint<Vec<MlpEncoder>, Concat> {
+    let values: BTreeMap<String, Vec<f32>> = state(&model.encoders).into_iter().collect();
+    let broken = |path: &str| {
+        let scale = if path.starts_with("0.") {
+            f32::NAN
+        } else {
+            1.0
+        };
+        values[path].iter().map(|x| x * scale).collect()
+    };
+    model.encoders = with_values(model.encoders, broken);
+    model
 }
 
 /// A model file holds what predictions need, and no state of the training.

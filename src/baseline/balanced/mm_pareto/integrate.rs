@@ -105,10 +105,14 @@ impl ParamVisitor for Compare<'_> {
         let Some(products) = modality.and_then(|modality| self.products.get_mut(modality)) else {
             return;
         };
-        let pair = (self.fused.get::<D>(param.id)).zip(self.unimodal.get::<D>(param.id));
-        let Some((fused, unimodal)) = pair else {
+        let fused = self.fused.get::<D>(param.id);
+        let unimodal = self.unimodal.get::<D>(param.id);
+        // Without one of the gradients, it is 0.
+        let zeros = fused.as_ref().or(unimodal.as_ref());
+        let Some(zeros) = zeros.map(Tensor::zeros_like) else {
             return;
         };
+        let (fused, unimodal) = (fused.unwrap_or(zeros.clone()), unimodal.unwrap_or(zeros));
         let found = Products::of(fused, unimodal);
         *products = Some(match products.take() {
             None => found,
@@ -130,37 +134,50 @@ impl ParamVisitor for Combine {
         if !described.requires_grad {
             return;
         }
-        let Some(unimodal) = self.unimodal.remove::<D>(param.id) else {
-            return;
-        };
-        let gradient = match self.fused.remove::<D>(param.id) {
-            None => unimodal,
-            Some(fused) => {
-                let factors = described.part().and_then(|m| self.factors.get(m)?.clone());
-                match factors {
-                    None => fused + unimodal,
-                    Some((of_fused, of_unimodal)) => {
-                        let (device, dtype) = (fused.device(), fused.dtype());
-                        let times = |gradient: Tensor<D>, factor: Tensor<1>| {
-                            let factor = factor.to_device(&device).reshape([1; D]);
-                            gradient.cast(DType::F32) * factor
-                        };
-                        let sum = times(fused, of_fused) + times(unimodal, of_unimodal);
-                        sum.cast(dtype)
-                    }
-                }
-            }
-        };
-        self.fused.register(param.id, gradient);
+        let fused = self.fused.remove::<D>(param.id);
+        let unimodal = self.unimodal.remove::<D>(param.id);
+        let factors = described.part().and_then(|m| self.factors.get(m)?.clone());
+        let (of_fused, of_unimodal) = factors.unzip();
+        let terms = [scaled(fused, of_fused), scaled(unimodal, of_unimodal)];
+        let sum = terms
+            .into_iter()
+            .flatten()
+            .reduce(|(fused, dtype), (unimodal, _)| {
+                let unimodal = unimodal.to_device(&fused.device());
+                (fused + unimodal, dtype)
+            });
+        if let Some((sum, dtype)) = sum {
+            self.fused.register(param.id, sum.cast(dtype));
+        }
     }
+}
+
+/// A gradient, in f32 times its factor if it has one, and its own precision.
+fn scaled<const D: usize>(
+    gradient: Option<Tensor<D>>,
+    factor: Option<Tensor<1>>,
+) -> Option<(Tensor<D>, DType)> {
+    let gradient = gradient?;
+    let dtype = gradient.dtype();
+    let scaled = match factor {
+        None => gradient,
+        Some(factor) => {
+            let factor = factor.to_device(&gradient.device());
+            gradient.cast(DType::F32) * factor.reshape([1; D])
+        }
+    };
+    Some((scaled, dtype))
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::module::ParamId;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::baseline::balanced::testing::host;
+    use crate::baseline::balanced::testing::{Echo, host};
+    use crate::encoder::MlpEncoderConfig;
+    use crate::module::float_params;
     use crate::test_devices;
 
     fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -240,5 +257,54 @@ mod tests {
         assert!(found.iter().all(|x| x.abs() < 1e-5), "{found:?}");
         assert_eq!(combined(&[0.0; 2], &[0.0; 2], 1.5).0, [0.0; 2]);
         assert_eq!(combined(&[0.0; 2], &[1.0, 2.0], 1.0).0, [1.0, 2.0]);
+    }
+
+    /// Of two layers of an encoder, the first has both gradients and the second one of them.
+    #[test]
+    fn a_gradient_of_one_loss_is_combined_with_zeros() {
+        for device in test_devices() {
+            let device = device.autodiff();
+            let config = MlpEncoderConfig::new(2, 2).with_hidden(vec![2]);
+            let encoders = vec![config.init(&device).unwrap()];
+            let square = |param: &FloatParam| param.shape == [2, 2];
+            let squares = float_params(&encoders).into_iter().filter(square);
+            let squares: Vec<ParamId> = squares.map(|param| param.id).collect();
+            let [first, second] = squares[..] else {
+                panic!("two layers: {squares:?}");
+            };
+            let tensor = |x: [f32; 2]| {
+                let device = device.clone().inner();
+                Tensor::<2>::from_floats([[x[0], x[1]], [0.0, 0.0]], &device)
+            };
+            let together = |pair| integrate(&encoders, &Echo::new(2), pair, 1.5);
+            for is_fused in [true, false] {
+                // Together (2, 0, 0, 1) and (-1, 1, 0, 0), in either order.
+                let mut one = GradientsParams::new();
+                one.register(first, tensor([2.0, 0.0]));
+                one.register(second, tensor([0.0, 1.0]));
+                let mut other = GradientsParams::new();
+                other.register(first, tensor([-1.0, 1.0]));
+                let pair = if is_fused { (one, other) } else { (other, one) };
+                let found = together(pair);
+                let (expected, _) = combined(&[2.0, 0.0, 0.0, 1.0], &[-1.0, 1.0, 0.0, 0.0], 1.5);
+                let rows = [first, second].map(|id| host(found.get::<2>(id).unwrap()));
+                let values = rows.map(|values| values[..2].to_vec());
+                for (found, expected) in values.concat().iter().zip(&expected) {
+                    assert!((found - expected).abs() < 1e-5, "{found}, {expected}");
+                }
+                // An encoder with one gradient is scaled by gamma.
+                let mut alone = GradientsParams::new();
+                alone.register(first, tensor([2.0, -4.0]));
+                let none = GradientsParams::new();
+                let pair = if is_fused {
+                    (alone, none)
+                } else {
+                    (none, alone)
+                };
+                let found = together(pair);
+                assert_eq!(host(found.get::<2>(first).unwrap()), [3.0, -6.0, 0.0, 0.0]);
+                assert!(found.get::<2>(second).is_none());
+            }
+        }
     }
 }

@@ -50,7 +50,9 @@ pub struct MmParetoConfig {
 ///
 /// It is a `MultimodalMethod`: the training loop, checkpoints, metrics and evaluation are those of every
 /// other method. A step makes two forward and backward passes, both with the same random numbers (dropout), for
-/// which it seeds the device with a number that it draws from it. Running statistics are those of the first.
+/// which it seeds the device with a number that it draws from it. On flex and CubeCL devices the random numbers are
+/// those of the whole process: nothing else may draw from them or seed them during a step. Running statistics are
+/// those of the first pass. A gradient that only one of the losses gives counts as 0 for the other.
 /// An encoder whose modality is missing in the batch does not move. OGM, if the [`Joint`] has it, modulates
 /// `g_f`. Gradients of several batches are combined batch by batch, then summed.
 ///

@@ -1,6 +1,6 @@
 //! The two losses of a step, as heads of two models with the same parameters.
 
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::tensor::{DType, Int, Tensor};
 
 use crate::baseline::{
@@ -57,6 +57,10 @@ impl<H: JointHead> JointHead for Objective<H> {
 
     fn n_classes(&self) -> usize {
         self.head.n_classes()
+    }
+
+    fn networks(&self) -> Vec<Vec<ParamId>> {
+        self.head.networks()
     }
 
     fn check(&self, d_features: &[usize]) -> Result<()> {

@@ -17,8 +17,12 @@ use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput
 use crate::modality::{MultimodalBatch, Targets};
 use crate::module::unshared;
 
-/// One past the largest seed of a step, exact in f32.
-const SEEDS: f64 = 16_777_216.0;
+/// Number of values of each part of a seed, exact in f32.
+const PART: f64 = 2_097_152.0;
+
+/// Number of parts, which together have 63 bits. A seed follows from the one before, and seeds of few bits would soon
+/// repeat.
+const PARTS: usize = 3;
 
 impl<E: Encoders<Inputs: Clone>, H: JointHead> MmPareto<E, H> {
     /// The forward and backward passes of a batch. The loss of the output is the sum of the fused and the
@@ -54,12 +58,12 @@ impl<E: Encoders<Inputs: Clone>, H: JointHead> MmPareto<E, H> {
     /// A seed for both passes, from the random numbers of the device.
     fn draw_seed(&self) -> Result<u64> {
         let device = self.joint.weight.get().device();
-        let uniform = Distribution::Uniform(0.0, SEEDS);
-        let drawn = Tensor::<1>::random([1], uniform, (&device, DType::F32));
-        let drawn: f64 = drawn
-            .try_into_scalar()
+        let uniform = Distribution::Uniform(0.0, PART);
+        let drawn = Tensor::<1>::random([PARTS], uniform, (&device, DType::F32));
+        let drawn: Vec<f64> = drawn
+            .try_into_vec_as()
             .map_err(MlaError::read("the seed of a step"))?;
-        Ok(drawn as u64)
+        Ok(combined(&drawn))
     }
 
     fn seed(&self, seed: u64) {
@@ -81,6 +85,12 @@ impl<E: Encoders<Inputs: Clone>, H: JointHead> MmPareto<E, H> {
     ) -> Result<()> {
         self.joint.try_optimize(optimizer, learning_rate, gradients)
     }
+}
+
+/// A number of all parts.
+fn combined(parts: &[f64]) -> u64 {
+    let parts = parts.iter().map(|part| part.min(PART - 1.0) as u64);
+    parts.fold(0, |seed, part| seed * PART as u64 + part)
 }
 
 crate::burn_steps!(
@@ -158,5 +168,18 @@ impl<E: Encoders<Inputs: Clone> + 'static, H: JointHead> MultimodalMethod for Mm
 
     fn try_inference_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
         self.joint.try_evaluate(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_has_all_bits_of_its_parts() {
+        assert_eq!(combined(&[0.0, 1.5, 3.0]), (1 << 21) + 3);
+        // The end of the interval, to which a draw can be rounded.
+        assert_eq!(combined(&[PART; PARTS]), (1 << 63) - 1);
+        assert_eq!(combined(&[1.0, 0.0, 0.0]), 1 << 42);
     }
 }

@@ -16,7 +16,7 @@ use crate::baseline::{Joint, JointHead, JointPrediction};
 use crate::encoder::Encoders;
 use crate::error::{Result, at_least_one, positive};
 use crate::modality::MultimodalBatch;
-use crate::module::{Buffer, FloatParam, ParamVisitor, module_fields, visit};
+use crate::module::{Buffer, FloatParam, ParamVisitor, in_training, module_fields, visit};
 
 /// Configuration of [`Relearning`].
 ///
@@ -41,7 +41,13 @@ pub struct RelearningConfig {
 
 /// The data of a diagnosis: training samples, and validation samples that are not trained on.
 ///
-/// Both loaders are read from the beginning at each diagnosis. Their batches are not on an autodiff device.
+/// Both loaders are read from the beginning at each diagnosis. Their batches are on the device of the model,
+/// without autodiff.
+///
+/// Clusters start at samples that are drawn by their position, and sums of floats depend on their order. Use loaders
+/// that do not shuffle, with at most one worker, whose passes are all alike: an
+/// [`InOrder`](crate::loader::InOrder) loader is one. With another order a diagnosis differs from pass to pass, and a
+/// resumed training from one that was not interrupted.
 pub struct DiagnosisData<In> {
     /// Training samples.
     pub train: Arc<dyn DataLoader<MultimodalBatch<In>>>,
@@ -76,8 +82,8 @@ impl<In> fmt::Debug for DiagnosisData<In> {
 ///
 /// after every `every_steps` updates, `max_times` times. Features come from the encoders before the update, in
 /// evaluation mode, over the samples that have the modality; columns are scaled to `[-1, 1]` before
-/// clustering. A modality that one of the sets lacks is not re-initialised. Frozen parameters, running
-/// statistics and the state of the optimizer stay.
+/// clustering. A modality that one of the sets lacks is not re-initialised. Running statistics and the state of
+/// the optimizer stay, and so do parameters that are frozen when the model is wrapped or at a re-initialisation.
 ///
 /// It is a `MultimodalMethod`. The initial values are part of the record, those when the model was wrapped.
 /// Parameters of the model have the paths that they have in a [`Joint`], after `joint.`.
@@ -86,13 +92,15 @@ pub struct Relearning<E: Encoders, H> {
     pub joint: Joint<E, H>,
     /// The initial value of each encoder parameter that trains, flattened, in the order of the traversal.
     initial: Vec<Buffer<1>>,
+    /// The positions of these parameters among the float parameters of the encoders.
+    trainable: Vec<usize>,
     config: RelearningConfig,
     data: DiagnosisData<E::Inputs>,
 }
 
 module_fields! {
     impl[E: Encoders, H: Module] Relearning[E, H]
-    modules: [joint, initial], others: [config, data]
+    modules: [joint, initial], others: [trainable, config, data]
 }
 
 impl<E: Encoders, H: fmt::Debug> fmt::Debug for Relearning<E, H> {
@@ -109,6 +117,7 @@ impl<E: Encoders, H: Module> Clone for Relearning<E, H> {
         Self {
             joint: self.joint.clone(),
             initial: self.initial.clone(),
+            trainable: self.trainable.clone(),
             config: self.config.clone(),
             data: self.data.clone(),
         }
@@ -146,19 +155,25 @@ impl RelearningConfig {
         at_least_one("every_steps", self.every_steps.min(1) as usize)?;
         at_least_one("max_times", self.max_times.min(1) as usize)?;
         positive("lambda", self.lambda)?;
-        let mut initial = Flat(vec![]);
-        visit(&joint.encoders, &mut initial);
+        let mut flat = Flat::default();
+        visit(&in_training(&joint.encoders), &mut flat);
         Ok(Relearning {
             joint,
-            initial: initial.0,
+            initial: flat.values,
+            trainable: flat.positions,
             config: self.clone(),
             data,
         })
     }
 }
 
-/// The values of the parameters that train.
-struct Flat(Vec<Buffer<1>>);
+/// The values of the parameters that train, and their positions.
+#[derive(Default)]
+struct Flat {
+    n_seen: usize,
+    positions: Vec<usize>,
+    values: Vec<Buffer<1>>,
+}
 
 impl ParamVisitor for Flat {
     fn visit<const D: usize>(
@@ -169,8 +184,10 @@ impl ParamVisitor for Flat {
         if described.requires_grad {
             let n = described.shape.iter().product::<usize>();
             let value: Tensor<1> = param.val().without_autodiff().reshape([n]);
-            self.0.push(Buffer::new(value.cast(DType::F32)));
+            self.values.push(Buffer::new(value.cast(DType::F32)));
+            self.positions.push(self.n_seen);
         }
+        self.n_seen += 1;
     }
 }
 

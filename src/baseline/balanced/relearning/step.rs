@@ -15,7 +15,7 @@ use crate::error::{MlaError, Result};
 use crate::loader::SourceLoader;
 use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
 use crate::modality::{MultimodalBatch, SelectRows, Targets};
-use crate::module::{Buffer, FloatParam, ParamValues, ParamVisitor, visit};
+use crate::module::{Buffer, FloatParam, ParamValues, ParamVisitor, in_training, visit};
 
 /// Features of a modality, row by row, and their labels.
 type Seen = (Vec<f32>, Vec<i64>);
@@ -63,7 +63,8 @@ impl<E: Encoders, H: JointHead> Relearning<E, H> {
     /// # Errors
     ///
     /// Those of the loaders and of [`Joint::features`], [`MlaError::SeveralLabels`],
-    /// [`MlaError::LabelOutOfRange`], and [`MlaError::TrainingMode`] for a batch on an autodiff device.
+    /// [`MlaError::LabelOutOfRange`], [`MlaError::TrainingMode`] for a batch on an autodiff device, and
+    /// [`MlaError::NonFiniteFeatures`] with the position of the sample in its set.
     pub fn diagnose(&self) -> Result<Vec<f64>> {
         let evaluated = self.joint.valid();
         let train = features_of(&evaluated, &*self.data.train)?;
@@ -83,10 +84,12 @@ impl<E: Encoders, H: JointHead> Relearning<E, H> {
     fn reinitialise(&mut self, shares: Vec<f64>) {
         let mut mix = Mix {
             shares,
-            initial: self.initial.iter(),
+            initial: &self.initial,
+            trainable: &self.trainable,
+            n_seen: 0,
             mixed: ParamValues::default(),
         };
-        visit(&self.joint.encoders, &mut mix);
+        visit(&in_training(&self.joint.encoders), &mut mix);
         self.joint.encoders = mix.mixed.write(self.joint.encoders.clone());
     }
 }
@@ -97,6 +100,7 @@ fn features_of<E: Encoders, H: JointHead>(
     loader: &dyn DataLoader<MultimodalBatch<E::Inputs>>,
 ) -> Result<Vec<Seen>> {
     let mut seen: Vec<Seen> = vec![Default::default(); model.n_modalities()];
+    let mut n_before = 0;
     for batch in loader.iter() {
         let batch = batch.map_err(MlaError::data)?;
         if batch.targets.tensor().device().is_autodiff() {
@@ -114,9 +118,17 @@ fn features_of<E: Encoders, H: JointHead>(
                 .cast(DType::F32)
                 .try_into_vec_as()
                 .map_err(MlaError::read("the features of a diagnosis"))?;
+            if let Some(at) = found.iter().position(|value| !value.is_finite()) {
+                let width = found.len() / rows.len();
+                return Err(MlaError::NonFiniteFeatures {
+                    modality: Some(modality),
+                    sample: n_before + rows[at / width],
+                });
+            }
             values.extend(found);
             labels.extend(rows.iter().map(|&row| targets.labels()[row]));
         }
+        n_before += targets.len();
     }
     Ok(seen)
 }
@@ -124,16 +136,20 @@ fn features_of<E: Encoders, H: JointHead>(
 /// Mixes the parameters that train with their initial values.
 struct Mix<'a> {
     shares: Vec<f64>,
-    initial: std::slice::Iter<'a, Buffer<1>>,
+    initial: &'a [Buffer<1>],
+    trainable: &'a [usize],
+    n_seen: usize,
     mixed: ParamValues,
 }
 
 impl ParamVisitor for Mix<'_> {
     fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+        let at = self.trainable.binary_search(&self.n_seen);
+        self.n_seen += 1;
         if !described.requires_grad {
             return;
         }
-        let initial = self.initial.next();
+        let initial = at.ok().and_then(|at| self.initial.get(at));
         let share = described.part().and_then(|m| self.shares.get(m));
         let Some((initial, &share)) = initial.zip(share) else {
             return;
