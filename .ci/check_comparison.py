@@ -5,8 +5,8 @@ import sys
 
 METHODS = [
     "Sum", "Concat", "LateFusion", "LateFusion, own losses", "FiLM", "BiGated", "OGM", "OGM-GE",
-    "QMF", "MLA without HGM", "MLA without HGM and DF", "MLA", "MLA without DF",
-    "MLA, crate's default",
+    "QMF", "Concat, own losses added", "MMPareto", "OPM", "AGM", "PMR", "ReconBoost",
+    "MLA without HGM", "MLA without HGM and DF", "MLA", "MLA without DF", "MLA, crate's default",
 ]
 
 with open(sys.argv[1]) as file:
