@@ -102,7 +102,7 @@ impl PmrConfig {
     ///
     /// # Errors
     ///
-    /// [`MlaError::HyperParameter`] for a value outside of the ranges above, and as [`JointHead::check`] of
+    /// [`MlaError::HyperParameter`](crate::MlaError::HyperParameter) for a value outside of the ranges above, and as [`JointHead::check`] of
     /// `inner` for the feature widths.
     pub fn init<H: JointHead>(&self, inner: H) -> Result<Pmr<H>> {
         check_sizes(&self.d_features, inner.n_classes())?;

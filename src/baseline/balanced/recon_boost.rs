@@ -311,6 +311,7 @@ mod tests {
     fn a_stage_keeps_the_weights_of_classes() {
         let weights = [0.1, 4.0];
         for device in test_devices() {
+            let device = device.autodiff();
             let head = head(&device);
             let (_, mut batch) = batch(&[true; 12], &device);
             let config = CrossEntropyConfig::new().with_class_weights(Some(weights.to_vec()));
@@ -339,7 +340,7 @@ mod tests {
     /// Beyond these values the loss of a stage has no minimum.
     #[test]
     fn a_loss_that_grows_too_slowly_is_refused() {
-        let device = Device::flex();
+        let device = Device::flex().autodiff();
         let (_, mut batch) = batch(&[true; 12], &device);
         let smoothed = |smoothing| {
             let config = CrossEntropyConfig::new().with_label_smoothing(Some(smoothing));
