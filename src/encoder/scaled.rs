@@ -9,7 +9,7 @@ use crate::error::{MlaError, Result, at_least_one, same_size};
 use crate::module::Buffer;
 use crate::numeric::{not_finite_rows, widened};
 
-/// What [`Scaled`] subtracts from features and divides them by.
+/// Constants that [`Scaled`] subtracts from features and divides them by.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 pub enum Scaling {
     /// The mean and the standard deviation of each column. Zeros in place of missing features are then

@@ -19,7 +19,7 @@ use crate::module::draw_parameters;
 pub struct AdapterConfig {
     /// Number of modalities.
     pub n_modalities: usize,
-    /// Whether a modality has a scale and a bias for each class.
+    /// True for a scale and a bias per class and modality.
     #[config(default = true)]
     pub scale_and_bias: bool,
     /// Rank of a linear layer of each modality's own.

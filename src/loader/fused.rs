@@ -119,7 +119,7 @@ impl<In: ModalityInputs> FusedTurnLoader<In> {
     }
 }
 
-/// What [`MlaError::NoSamples`] names.
+/// Name of the data in [`MlaError::NoSamples`].
 const NO_SAMPLES: &str = "the batches of fused turns";
 
 fn fused_handle<In: ModalityInputs>(

@@ -133,7 +133,7 @@ impl PmrConfig {
     }
 }
 
-/// What the prototypes of a modality make of its features.
+/// Predictions of a modality's prototypes from its features.
 struct Prototypical {
     /// Mean probability of the true class, `[1]`, without a gradient; 0 without samples that count.
     score: Tensor<1>,

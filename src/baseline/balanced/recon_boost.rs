@@ -71,7 +71,7 @@ pub struct ReconBoost {
     reconcilement: f64,
 }
 
-/// What an update trains.
+/// Part of the model that an update trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Stage { modality: usize },

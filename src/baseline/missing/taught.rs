@@ -71,7 +71,7 @@ pub trait Student<T>: Module + ModuleDisplay + 'static {
         samples: &JointSamples,
     ) -> Result<JointLoss>;
 
-    /// Whether the loss has a term of what the teacher makes of features.
+    /// Returns true if a term of the loss needs the teacher's features.
     fn has_target(&self) -> bool;
 
     /// As [`JointHead::networks`].
@@ -128,7 +128,7 @@ impl<T: Teacher, S: Student<T>> Taught<T, S> {
         }
     }
 
-    /// Whether the model is in the second stage.
+    /// Returns true if the model is in the second stage.
     pub fn is_student(&self) -> bool {
         self.stage.get() > 0
     }

@@ -104,7 +104,7 @@ impl Design for Full {
     }
 }
 
-/// What is added to the weighted sum of the sources.
+/// Term added to the weighted sum of the sources.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Residual {
     Nothing,

@@ -46,7 +46,7 @@ pub struct StackingConfig {
     /// Parameters besides one weight per source.
     #[config(default = "StackingWeights::PerClass")]
     pub weights: StackingWeights,
-    /// Whether the fused prediction of the method is a source too.
+    /// True if the fused prediction of the method is a source too.
     #[config(default = true)]
     pub fused: bool,
     /// Candidates for the weight of the samples against the penalty.

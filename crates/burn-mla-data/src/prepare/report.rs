@@ -1,4 +1,4 @@
-//! What a preparation did.
+//! The report of a preparation.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub struct Failure {
     pub source: Arc<dyn std::error::Error + Send + Sync>,
 }
 
-/// What a preparation did. `Display` prints counts, each failure and each ignored file.
+/// Report of a preparation. `Display` prints counts, each failure and each ignored file.
 #[derive(Debug, Clone, Default)]
 pub struct PrepareReport {
     /// Number of files or folders written.

@@ -1,4 +1,4 @@
-//! How well features of classes separate: the purity of k-means clusters.
+//! Separation of the features of classes: the purity of k-means clusters.
 
 use rand::rngs::ChaCha12Rng;
 

@@ -15,7 +15,7 @@ pub(super) struct Disk {
     visual: BTreeMap<Clip, PathBuf>,
     /// The folders that were searched.
     pub(super) folders: Vec<PathBuf>,
-    /// Whether any media file is a git-lfs pointer.
+    /// True if any media file is a git-lfs pointer.
     pub(super) has_pointers: bool,
 }
 

@@ -98,7 +98,7 @@ struct Sample {
     split: Split,
     image: String,
     text: String,
-    /// Whether the published sample has no text or an empty title.
+    /// True if the published sample has no text or an empty title.
     is_published_so: bool,
 }
 

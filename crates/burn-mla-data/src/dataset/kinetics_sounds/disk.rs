@@ -138,12 +138,12 @@ impl Prepared {
             .collect()
     }
 
-    /// Whether the video of a clip has no audio.
+    /// Returns true if the video of a clip has no audio.
     pub(super) fn is_silent(&self, clip: &Clip) -> bool {
         self.silent.contains(clip) && !self.audio.contains_key(clip)
     }
 
-    /// Whether the header of a clip's audio file says that it is shorter than 10 seconds.
+    /// Returns true if a clip's audio file is shorter than 10 seconds by its header.
     #[cfg(feature = "audio")]
     pub(super) fn is_short(&self, clip: &Clip) -> bool {
         let path = self

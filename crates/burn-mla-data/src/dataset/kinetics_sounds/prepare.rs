@@ -69,7 +69,7 @@ impl KineticsSounds {
     }
 }
 
-/// Whether a `.no-audio` mark belongs to this version of a video, by the size that it holds.
+/// Returns true if a `.no-audio` mark belongs to this version of a video, by the size that it holds.
 fn is_of(mark: &Path, video: &Path) -> bool {
     let size = || {
         fs::metadata(video)

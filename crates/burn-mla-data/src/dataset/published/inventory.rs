@@ -76,7 +76,7 @@ impl Inventory {
         found.next().map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the number of samples is that of the published set, and nothing is missing.
+    /// Returns true if the number of samples is that of the published set and nothing is missing.
     pub fn is_complete(&self) -> bool {
         self.n_published.is_none_or(|n| n == self.n_samples) && self.reasons.is_empty()
     }

@@ -18,7 +18,7 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<String>,
     /// A value for each extra column, such as the speaker.
     pub(crate) extra: Vec<String>,
-    /// Whether the sample was published without what it lacks.
+    /// True if the sample was published without the modalities that it lacks.
     pub(crate) is_published_so: bool,
 }
 

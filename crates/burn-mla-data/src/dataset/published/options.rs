@@ -27,7 +27,7 @@ pub enum SplitSource {
     File(PathBuf),
 }
 
-/// How samples that lack a modality are read.
+/// Treatment of samples that lack a modality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Incomplete {
     /// An error names the first of them and counts the others.

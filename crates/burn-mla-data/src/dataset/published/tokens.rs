@@ -23,7 +23,7 @@ struct Found {
     folders: Vec<PathBuf>,
 }
 
-/// What [`use_tokens`] found besides the tokens of the rows.
+/// Findings of [`use_tokens`] besides the tokens of the rows.
 pub(crate) struct Tokens {
     /// The folders of the files.
     pub(crate) folders: Vec<PathBuf>,
@@ -90,7 +90,7 @@ fn find(prepared: &Path) -> Result<Option<Found>, DatasetError> {
     Ok(Some(found))
 }
 
-/// Whether the ids and padding masks of two files are the same.
+/// Returns true if the ids and padding masks of two files are the same.
 fn are_equal(first: &Path, second: &Path) -> Result<bool, DataError> {
     let read = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
