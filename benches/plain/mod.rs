@@ -12,7 +12,7 @@ pub use transformer::Transformer;
 
 use crate::{HIDDEN, N_CLASSES, N_MODALITIES, WIDTH};
 
-/// What a training step is of: the loss of the features of all modalities.
+/// The loss of the features of all modalities.
 pub trait Layers: Module {
     fn loss(&self, features: &[Tensor<2>], labels: &Tensor<1, Int>) -> Tensor<1>;
 }
