@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ahead::data::DataName;
 use crate::ahead::methods::{Method, Trial};
-use crate::ahead::score::{Score, Scoring};
+use crate::ahead::score::{Reading, Score};
 use crate::cells::{self, Keyed};
 
 /// The data of a run: a set, the rate at which each modality is missing in all parts, and a seed of split,
@@ -38,10 +38,11 @@ impl Group {
     }
 }
 
-/// The scores of a trained model with one fusion.
+/// The scores of a trained model with one reading.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
-    pub scoring: Scoring,
+    #[serde(flatten)]
+    pub reading: Reading,
     /// The mean over both halves of the validation part, each with what is fitted to the other.
     pub valid: Score,
     /// With what is fitted to the whole validation part. `None` in the search.
@@ -52,10 +53,11 @@ pub struct Row {
 /// Results of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
-    /// In the order of [`Scoring::ALL`].
+    /// In the order of [`Reading::ALL`].
     pub rows: Vec<Row>,
-    /// Test accuracy of each modality alone, over the samples that have it. Empty in the search.
-    pub modalities: Vec<f64>,
+    /// Test accuracy of each modality alone, over the samples that have it, with the weights of the last update
+    /// and with their averages. Empty in the search.
+    pub modalities: Vec<Vec<f64>>,
     pub seconds: f64,
 }
 
@@ -77,14 +79,14 @@ impl Keyed for Cell {
 pub type Cells = cells::Cells<Cell>;
 
 impl Outcome {
-    pub fn row(&self, scoring: Scoring) -> Option<&Row> {
-        self.rows.iter().find(|row| row.scoring == scoring)
+    pub fn row(&self, reading: Reading) -> Option<&Row> {
+        self.rows.iter().find(|row| row.reading == reading)
     }
 
     /// Test accuracy of the weakest modality alone.
-    pub fn weakest(&self) -> f64 {
-        let accuracies = self.modalities.iter().copied();
-        accuracies.fold(f64::INFINITY, f64::min)
+    pub fn weakest(&self, reading: Reading) -> Option<f64> {
+        let accuracies = self.modalities.get(usize::from(reading.averaged))?;
+        accuracies.iter().copied().reduce(f64::min)
     }
 }
 

@@ -82,7 +82,7 @@ impl DataName {
 
 /// Batches and encoders of a group.
 pub trait Set: Sized {
-    type Encoders: Encoders + 'static;
+    type Encoders: Encoders<Inputs: Clone> + 'static;
 
     fn n_classes(&self) -> usize;
 

@@ -10,6 +10,13 @@ pub enum Method {
     Concat,
     Ensemble,
     Qmf,
+    /// A concatenation with the loss of each modality on a head of its own, as MMPareto.
+    Assisted,
+    MmPareto,
+    Opm,
+    Agm,
+    Pmr,
+    ReconBoost,
     /// As printed.
     Mla,
     MlaDefault,
@@ -55,10 +62,16 @@ const fn with(fused: Option<Fused>, adapters: Option<Adapters>) -> Method {
 }
 
 /// Every method, baselines first.
-pub const ALL: [Method; 12] = [
+pub const ALL: [Method; 18] = [
     Method::Concat,
     Method::Ensemble,
     Method::Qmf,
+    Method::Assisted,
+    Method::MmPareto,
+    Method::Opm,
+    Method::Agm,
+    Method::Pmr,
+    Method::ReconBoost,
     Method::Mla,
     Method::MlaDefault,
     with(Some(Fused::Fusion), None),
@@ -89,6 +102,12 @@ impl Method {
             Self::Concat => "Concat".to_string(),
             Self::Ensemble => "LateFusion, own losses".to_string(),
             Self::Qmf => "QMF".to_string(),
+            Self::Assisted => "Concat, own losses added".to_string(),
+            Self::MmPareto => "MMPareto".to_string(),
+            Self::Opm => "OPM".to_string(),
+            Self::Agm => "AGM".to_string(),
+            Self::Pmr => "PMR".to_string(),
+            Self::ReconBoost => "ReconBoost".to_string(),
             Self::Mla => "MLA as printed".to_string(),
             Self::MlaDefault => "MLA, crate's default".to_string(),
             Self::MlaWith(Parts { fused, adapters }) => {
@@ -109,6 +128,14 @@ impl Method {
         }
     }
 
+    /// Whether the method is one of the later balanced methods, of which the tables have the best one.
+    pub fn is_later(self) -> bool {
+        matches!(
+            self,
+            Self::Assisted | Self::MmPareto | Self::Opm | Self::Agm | Self::Pmr | Self::ReconBoost
+        )
+    }
+
     /// Whether the method belongs to this work; all others are baselines.
     pub fn is_ours(self) -> bool {
         matches!(self, Self::Mla | Self::MlaDefault | Self::MlaWith(_))
@@ -117,8 +144,12 @@ impl Method {
     /// The name and the values of the hyper-parameter of the method itself.
     pub fn own(self) -> Option<(&'static str, [f64; 2])> {
         match self {
-            Self::Concat | Self::Ensemble => None,
+            Self::Concat | Self::Ensemble | Self::Assisted => None,
             Self::Qmf => Some(("ranking weight", [0.1, 1.0])),
+            Self::MmPareto => Some(("gamma", [1.0, 1.5])),
+            Self::Opm => Some(("base rate", [0.25, 0.5])),
+            Self::Agm | Self::Pmr => Some(("alpha", [0.1, 1.0])),
+            Self::ReconBoost => Some(("reconcilement", [0.2, 0.5])),
             Self::Mla => Some(("alpha", [0.1, 1.0])),
             Self::MlaDefault => Some(("leak", [0.001, 0.01])),
             Self::MlaWith(parts) => match (parts.fused, parts.adapters) {

@@ -6,15 +6,17 @@
 //! ```
 //!
 //! Every method has four trials, trained with other seeds than the tables on two sets of emoji modalities.
-//! Every trained model is scored as trained, with fitted temperatures, and with learnt fusions. The trial of a
-//! method is chosen for each of these by the validation accuracy of both sets: the validation part is halved,
-//! and each half is scored with what is fitted to the other. The tables are on sets that the search never saw,
-//! besides these two; there, temperatures and fusions are fitted to the whole validation part, and the test
+//! Every trained model is scored with the weights of its last update and with their averages, as trained, with
+//! fitted temperatures, and with learnt fusions: its readings. The validation part is halved, and each half is
+//! scored with what is fitted to the other. The best trial of a method has the best validation accuracy in the
+//! mean over its readings, and the best reading that of this trial. The tables are on sets that the search never
+//! saw, besides these two; there, temperatures and fusions are fitted to the whole validation part, and the test
 //! part is scored once. Runs of the search do not score it.
 //!
-//! The variant of MLA with the best validation accuracy is tested against every baseline, each with its own
-//! best fusion: paired t-tests by seed, with Holm's correction within a set. Finished runs are not repeated.
-//! `--share 0/2` and `--share 1/2` divide the work between two processes.
+//! The tables have the paper's method, the default, the variant of MLA with the best validation accuracy,
+//! concatenation, late fusion, QMF, and the best of the later balanced methods. The variant is tested against
+//! every baseline, each with its own best reading: paired t-tests by seed, with Holm's correction within a set.
+//! Finished runs are not repeated. `--share 0/2` and `--share 1/2` divide the work between two processes.
 
 mod cell;
 mod data;

@@ -3,7 +3,7 @@
 use crate::ahead::cell::{Cells, Group, Key, SEARCH_SEED};
 use crate::ahead::data::DataName;
 use crate::ahead::methods::{ALL, Method, Trial};
-use crate::ahead::score::Scoring;
+use crate::ahead::score::Reading;
 
 /// Sets, seeds and epochs of the study.
 pub struct Plan {
@@ -94,57 +94,71 @@ impl Plan {
         keys
     }
 
-    /// The mean validation accuracy of a trial with a fusion; `None` until its runs are finished.
+    /// The mean validation accuracy of a trial with a reading; `None` until its runs are finished.
     pub fn validated(
         &self,
         cells: &Cells,
         method: Method,
         trial: Trial,
-        scoring: Scoring,
+        reading: Reading,
     ) -> Option<f64> {
         let groups = self.search_groups();
         let mut sum = 0.0;
         for &group in &groups {
             let cell = cells.get(&self.key(group, method, trial))?;
-            sum += cell.outcome.row(scoring)?.valid.accuracy;
+            sum += cell.outcome.row(reading)?.valid.accuracy;
         }
         Some(sum / groups.len() as f64)
     }
 
-    /// The best trial of a method with a fusion and its validation accuracy, the first of equal trials.
-    pub fn winner(&self, cells: &Cells, method: Method, scoring: Scoring) -> Option<(Trial, f64)> {
-        let mut best: Option<(Trial, f64)> = None;
-        for trial in self.trials(method) {
-            let accuracy = self.validated(cells, method, trial, scoring)?;
-            if best.is_none_or(|(_, so_far)| accuracy > so_far) {
-                best = Some((trial, accuracy));
-            }
-        }
-        best
+    /// The best trial of a method, by the mean over its readings: the first of equal trials.
+    pub fn trial(&self, cells: &Cells, method: Method) -> Option<Trial> {
+        let trials = self.trials(method).into_iter().map(|trial| {
+            let readings = Reading::ALL.into_iter();
+            let accuracies = readings.map(|reading| self.validated(cells, method, trial, reading));
+            Some((trial, accuracies.sum::<Option<f64>>()?))
+        });
+        first_best(trials)
     }
 
-    /// The fusion of a method with the best validation accuracy, the simplest of equal ones.
-    pub fn best_scoring(&self, cells: &Cells, method: Method) -> Option<(Scoring, f64)> {
-        let mut best: Option<(Scoring, f64)> = None;
-        for scoring in Scoring::ALL {
-            let (_, accuracy) = self.winner(cells, method, scoring)?;
-            if best.is_none_or(|(_, so_far)| accuracy > so_far) {
-                best = Some((scoring, accuracy));
-            }
-        }
-        best
+    /// The best reading of a method in its best trial, the simplest of equal ones.
+    pub fn reading(&self, cells: &Cells, method: Method) -> Option<Reading> {
+        let trial = self.trial(cells, method)?;
+        let readings = Reading::ALL.into_iter();
+        first_best(
+            readings.map(|reading| Some((reading, self.validated(cells, method, trial, reading)?))),
+        )
     }
 
-    /// The variant of MLA with the best validation accuracy, and its fusion.
-    pub fn chosen(&self, cells: &Cells) -> Option<(Method, Scoring)> {
-        let mut best: Option<(Method, Scoring, f64)> = None;
-        for method in ALL.into_iter().filter(|method| method.is_ours()) {
-            let (scoring, accuracy) = self.best_scoring(cells, method)?;
-            if best.is_none_or(|(_, _, so_far)| accuracy > so_far) {
-                best = Some((method, scoring, accuracy));
-            }
+    /// The first method with the best validation accuracy.
+    fn best_of(&self, cells: &Cells, belongs: fn(Method) -> bool) -> Option<Method> {
+        first_best(
+            ALL.into_iter()
+                .filter(|&method| belongs(method))
+                .map(|method| {
+                    let (trial, reading) =
+                        (self.trial(cells, method)?, self.reading(cells, method)?);
+                    Some((method, self.validated(cells, method, trial, reading)?))
+                }),
+        )
+    }
+
+    /// The variant of MLA with the best validation accuracy.
+    pub fn chosen(&self, cells: &Cells) -> Option<Method> {
+        self.best_of(cells, Method::is_ours)
+    }
+
+    /// The methods of the tables, baselines first: of the later baselines the best one, and of the variants of
+    /// MLA the chosen one beside the paper's and the default.
+    pub fn confirmed(&self, cells: &Cells) -> Option<Vec<Method>> {
+        let later = self.best_of(cells, Method::is_later)?;
+        let mut methods = vec![Method::Concat, Method::Ensemble, Method::Qmf, later];
+        methods.extend([Method::Mla, Method::MlaDefault]);
+        let chosen = self.chosen(cells)?;
+        if !methods.contains(&chosen) {
+            methods.push(chosen);
         }
-        best.map(|(method, scoring, _)| (method, scoring))
+        Some(methods)
     }
 
     /// The groups of a table.
@@ -155,17 +169,9 @@ impl Plan {
 
     /// The runs of the tables, the first seeds first; `None` before the search is finished.
     pub fn tables(&self, cells: &Cells) -> Option<Vec<Key>> {
-        let mut trials = vec![];
-        for method in ALL {
-            let mut of_method: Vec<Trial> = vec![];
-            for scoring in Scoring::ALL {
-                let (trial, _) = self.winner(cells, method, scoring)?;
-                if !of_method.contains(&trial) {
-                    of_method.push(trial);
-                }
-            }
-            trials.extend(of_method.into_iter().map(|trial| (method, trial)));
-        }
+        let methods = self.confirmed(cells)?.into_iter();
+        let trials = methods.map(|method| Some((method, self.trial(cells, method)?)));
+        let trials: Vec<(Method, Trial)> = trials.collect::<Option<_>>()?;
         let mut keys = vec![];
         for seed in 0..self.seeds {
             for &(data, rate) in &self.confirm {
@@ -176,4 +182,16 @@ impl Plan {
         }
         Some(keys)
     }
+}
+
+/// The first of those with the largest value; `None` if a value is missing.
+fn first_best<T>(all: impl Iterator<Item = Option<(T, f64)>>) -> Option<T> {
+    let mut best: Option<(T, f64)> = None;
+    for each in all {
+        let (candidate, value) = each?;
+        if best.as_ref().is_none_or(|&(_, so_far)| value > so_far) {
+            best = Some((candidate, value));
+        }
+    }
+    best.map(|(candidate, _)| candidate)
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::ahead::cell::{Cells, Outcome};
 use crate::ahead::methods::{ALL, Method};
 use crate::ahead::plan::Plan;
-use crate::ahead::score::{Score, Scoring};
+use crate::ahead::score::{Reading, Score};
 use crate::comparison::{Comparison, compare};
 
 /// All results: `report.json`.
@@ -24,17 +24,18 @@ pub struct Results {
 #[derive(Serialize)]
 pub struct Search {
     pub rows: Vec<Searched>,
-    /// Method and fusion with the best validation accuracy among the variants of MLA.
-    pub chosen: (String, &'static str),
+    /// The variant of MLA with the best validation accuracy, and its best reading.
+    pub chosen: (String, String),
 }
 
-/// A method with a fusion.
+/// The best trial of a method.
 #[derive(Serialize)]
 pub struct Searched {
     pub method: String,
-    pub scoring: &'static str,
     pub trial: String,
-    pub accuracy: f64,
+    /// Validation accuracy with each reading, in the order of [`Reading::ALL`].
+    pub accuracies: Vec<f64>,
+    pub best: String,
 }
 
 /// The table of a set.
@@ -43,15 +44,17 @@ pub struct Set {
     pub data: String,
     pub missing_rate: f64,
     pub rows: Vec<Row>,
-    /// The chosen variant against each baseline with its own best fusion.
+    /// The chosen variant against each baseline, each with its own best reading.
     pub paired_tests: Vec<Against>,
 }
 
-/// A method with a fusion: one score per seed.
+/// A method with a reading: one score per seed.
 #[derive(Serialize)]
 pub struct Row {
     pub method: String,
-    pub scoring: &'static str,
+    pub reading: String,
+    /// Whether validation chose this reading.
+    pub is_best: bool,
     pub scores: Vec<Score>,
     /// Test accuracy of the weakest modality alone.
     pub weakest: Vec<f64>,
@@ -60,83 +63,85 @@ pub struct Row {
 #[derive(Serialize)]
 pub struct Against {
     pub baseline: String,
-    pub scoring: &'static str,
+    pub reading: String,
     #[serde(flatten)]
     pub test: Comparison,
 }
 
 /// Collects the search; `None` until it is finished.
 pub fn search(plan: &Plan, cells: &Cells) -> Option<Search> {
-    let mut rows = vec![];
-    for method in ALL {
-        for scoring in Scoring::ALL {
-            let (trial, accuracy) = plan.winner(cells, method, scoring)?;
-            rows.push(Searched {
-                method: method.name(),
-                scoring: scoring.name(),
-                trial: trial.describe(method),
-                accuracy,
-            });
-        }
-    }
-    let (method, scoring) = plan.chosen(cells)?;
+    let rows = ALL.into_iter().map(|method| {
+        let trial = plan.trial(cells, method)?;
+        let readings = Reading::ALL.into_iter();
+        let accuracies = readings.map(|reading| plan.validated(cells, method, trial, reading));
+        Some(Searched {
+            method: method.name(),
+            trial: trial.describe(method),
+            accuracies: accuracies.collect::<Option<_>>()?,
+            best: plan.reading(cells, method)?.name(),
+        })
+    });
+    let rows = rows.collect::<Option<_>>()?;
+    let chosen = plan.chosen(cells)?;
+    let reading = plan.reading(cells, chosen)?;
     Some(Search {
         rows,
-        chosen: (method.name(), scoring.name()),
+        chosen: (chosen.name(), reading.name()),
     })
 }
 
 /// Collects all results; `None` until every run is finished.
 pub fn collect(plan: &Plan, cells: &Cells) -> Option<Results> {
-    let sets = plan.confirm.iter();
-    let sets = sets.map(|&(data, rate)| {
-        let outcomes = |method: Method, scoring: Scoring| -> Option<Vec<&Outcome>> {
-            let (trial, _) = plan.winner(cells, method, scoring)?;
+    let methods = plan.confirmed(cells)?;
+    let sets = plan.confirm.iter().map(|&(data, rate)| {
+        let outcomes = |method: Method| -> Option<Vec<&Outcome>> {
+            let trial = plan.trial(cells, method)?;
             let groups = plan.groups(data, rate).into_iter();
             let keys = groups.map(|group| plan.key(group, method, trial));
             keys.map(|key| Some(&cells.get(&key)?.outcome)).collect()
         };
-        let scores = |method, scoring| -> Option<Vec<Score>> {
-            let outcomes = outcomes(method, scoring)?.into_iter();
-            outcomes.map(|outcome| outcome.row(scoring)?.test).collect()
+        let scores = |method, reading| -> Option<Vec<Score>> {
+            let outcomes = outcomes(method)?.into_iter();
+            outcomes.map(|outcome| outcome.row(reading)?.test).collect()
         };
         let mut rows = vec![];
-        for method in ALL {
-            for scoring in Scoring::ALL {
-                let outcomes = outcomes(method, scoring)?.into_iter();
+        for &method in &methods {
+            let best = plan.reading(cells, method)?;
+            for reading in Reading::ALL {
+                let weakest = outcomes(method)?.into_iter();
+                let weakest = weakest.map(|outcome| outcome.weakest(reading));
                 rows.push(Row {
                     method: method.name(),
-                    scoring: scoring.name(),
-                    scores: scores(method, scoring)?,
-                    weakest: outcomes.map(Outcome::weakest).collect(),
+                    reading: reading.name(),
+                    is_best: reading == best,
+                    scores: scores(method, reading)?,
+                    weakest: weakest.collect::<Option<_>>()?,
                 });
             }
         }
-        let accuracies = |method, scoring| -> Option<Vec<f64>> {
-            let scores = scores(method, scoring)?.into_iter();
+        let accuracies = |method: Method| -> Option<Vec<f64>> {
+            let scores = scores(method, plan.reading(cells, method)?)?.into_iter();
             Some(scores.map(|score| score.accuracy).collect())
         };
-        let (method, scoring) = plan.chosen(cells)?;
-        let ours = accuracies(method, scoring)?;
-        let mut family = vec![];
-        let mut baselines = vec![];
-        for method in ALL.into_iter().filter(|method| !method.is_ours()) {
-            let (scoring, _) = plan.best_scoring(cells, method)?;
-            family.push((ours.clone(), accuracies(method, scoring)?));
-            baselines.push((method, scoring));
-        }
-        let tests = baselines.into_iter().zip(compare(&family));
+        let ours = accuracies(plan.chosen(cells)?)?;
+        let baselines = methods.iter().filter(|method| !method.is_ours());
+        let baselines: Vec<Method> = baselines.copied().collect();
+        let family = baselines
+            .iter()
+            .map(|&method| Some((ours.clone(), accuracies(method)?)));
+        let tests = compare(&family.collect::<Option<Vec<_>>>()?);
+        let tests = baselines.iter().zip(tests).map(|(&method, test)| {
+            Some(Against {
+                baseline: method.name(),
+                reading: plan.reading(cells, method)?.name(),
+                test,
+            })
+        });
         Some(Set {
             data: data.name(),
             missing_rate: rate,
             rows,
-            paired_tests: tests
-                .map(|((method, scoring), test)| Against {
-                    baseline: method.name(),
-                    scoring: scoring.name(),
-                    test,
-                })
-                .collect(),
+            paired_tests: tests.collect::<Option<_>>()?,
         })
     });
     Some(Results {

@@ -5,11 +5,15 @@ use std::time::Instant;
 
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::module::Module;
 use burn::tensor::Device;
-use burn_mla::baseline::{ConcatConfig, JointConfig, JointHead, LateFusionConfig, QmfConfig};
+use burn_mla::baseline::{
+    AgmConfig, Assisted, AssistedConfig, Concat, ConcatConfig, Joint, JointConfig, JointHead,
+    LateFusionConfig, MmParetoConfig, OpmConfig, PmrConfig, QmfConfig, ReconBoostConfig,
+};
 use burn_mla::encoder::Encoders;
 use burn_mla::head::AdapterConfig;
-use burn_mla::method::MultimodalMethod;
+use burn_mla::method::{MultimodalMethod, WeightAverageConfig};
 use burn_mla::mla::FusedTurnConfig;
 use burn_mla::prelude::*;
 use burn_mla::projector::LeakyRlsProjectorConfig;
@@ -17,7 +21,7 @@ use burn_mla::projector::LeakyRlsProjectorConfig;
 use crate::ahead::cell::{Key, Outcome, Row};
 use crate::ahead::data::{Inputs, Set};
 use crate::ahead::methods::{Adapters, Method, Parts, RANK};
-use crate::ahead::score::{Score, Scoring};
+use crate::ahead::score::{Reading, Score};
 use crate::missing::training::Training;
 
 /// Trains and scores a method.
@@ -55,10 +59,7 @@ impl<S: Set> Run<'_, S> {
         let fusion = || EntropyFusionConfig::new(n_modalities).init(device);
         let config = MlaConfig::new().with_label_smoothing(self.set.label_smoothing());
         match self.key.method {
-            Method::Concat => self.joint(
-                encoders,
-                ConcatConfig::new(widths(), n_classes).init(device)?,
-            ),
+            Method::Concat => self.joint(encoders, self.concat(n_modalities)?),
             Method::Ensemble => {
                 let head = LateFusionConfig::new(widths(), n_classes);
                 self.joint(encoders, head.with_unimodal_losses(true).init(device)?)
@@ -66,6 +67,34 @@ impl<S: Set> Run<'_, S> {
             Method::Qmf => {
                 let head = QmfConfig::new(widths(), n_classes, self.set.n_data());
                 self.joint(encoders, head.with_ranking_weight(own()?).init(device)?)
+            }
+            Method::Assisted => self.joint(encoders, self.assisted(n_modalities)?),
+            Method::MmPareto => {
+                let joint = self.model(encoders, self.assisted(n_modalities)?)?;
+                self.fit(MmParetoConfig::new().with_gamma(own()?).init(joint)?)
+            }
+            Method::Opm => {
+                // The first epoch is the warm-up.
+                let config = OpmConfig::new().with_base_rate(own()?);
+                let config = config.with_first_step(self.n_batches()?);
+                self.joint(encoders, config.init(self.concat(n_modalities)?)?)
+            }
+            Method::Agm => {
+                let config = AgmConfig::new(n_modalities, own()?);
+                self.joint(encoders, config.init(self.concat(n_modalities)?)?)
+            }
+            Method::Pmr => {
+                // The first epoch has no prototypes.
+                let epoch = self.n_batches()?;
+                let config = PmrConfig::new(widths(), epoch).with_alpha(own()?);
+                let config = config.with_entropy_steps(3 * epoch);
+                self.joint(encoders, config.init(self.concat(n_modalities)?)?)
+            }
+            Method::ReconBoost => {
+                // Every epoch is a stage or a rectification.
+                let config = ReconBoostConfig::new(widths(), n_classes, self.n_batches()?);
+                let config = config.with_reconcilement(own()?);
+                self.joint(encoders, config.init(device)?)
             }
             Method::Mla => {
                 let rule = RlsProjectorConfig::new().with_alpha(own()?).init()?;
@@ -120,13 +149,35 @@ impl<S: Set> Run<'_, S> {
         self.fit(config.with_encoder_share(share).init(model)?)
     }
 
+    fn concat(&self, n_modalities: usize) -> burn_mla::Result<Concat> {
+        let widths = vec![self.set.d_feature(); n_modalities];
+        ConcatConfig::new(widths, self.set.n_classes()).init(&self.training_device)
+    }
+
+    fn assisted(&self, n_modalities: usize) -> burn_mla::Result<Assisted<Concat>> {
+        let widths = vec![self.set.d_feature(); n_modalities];
+        AssistedConfig::new(widths).init(self.concat(n_modalities)?)
+    }
+
+    fn n_batches(&self) -> burn_mla::Result<u64> {
+        Ok(self.set.train(self.device)?.n_batches as u64)
+    }
+
+    fn model<H: JointHead>(
+        &self,
+        encoders: S::Encoders,
+        head: H,
+    ) -> burn_mla::Result<Joint<S::Encoders, H>> {
+        let config = JointConfig::new().with_label_smoothing(self.set.label_smoothing());
+        config.init(encoders, head)
+    }
+
     fn joint<H: JointHead>(
         &self,
         encoders: S::Encoders,
         head: H,
     ) -> Result<Outcome, Box<dyn Error>> {
-        let config = JointConfig::new().with_label_smoothing(self.set.label_smoothing());
-        self.fit(config.init(encoders, head)?)
+        self.fit(self.model(encoders, head)?)
     }
 
     /// Trains for all epochs, without selecting one.
@@ -134,6 +185,7 @@ impl<S: Set> Run<'_, S> {
         &self,
         model: M,
     ) -> Result<Outcome, Box<dyn Error>> {
+        let model = WeightAverageConfig::new().init(model)?;
         let train = self.set.train(&self.training_device)?;
         let (n_batches, n_samples) = (train.n_batches, train.batches.loader.num_items());
         let rate = self.key.trial.learning_rate;
@@ -149,33 +201,42 @@ impl<S: Set> Run<'_, S> {
                 .pass()
                 .map_err(|error| format!("{}, epoch {epoch}: {error}", self.key))?;
         }
-        self.score(training.model.valid())
+        let model = training.model.valid();
+        self.score(model.model(), &model.averaged())
     }
 
     fn score<M: MultimodalMethod<Inputs = Inputs<S>>>(
         &self,
-        model: M,
+        last: &M,
+        averaged: &M,
     ) -> Result<Outcome, Box<dyn Error>> {
         let [a, b, valid, test] = self.set.held_out(self.device)?;
         let tested = Some(&test).filter(|_| !self.key.group.is_search());
-        let rows = Scoring::ALL.map(|scoring| -> Result<Row, Box<dyn Error>> {
-            let on_a = scoring.score(&model, &*b, &*a)?;
-            let on_b = scoring.score(&model, &*a, &*b)?;
+        let rows = Reading::ALL.map(|reading| -> Result<Row, Box<dyn Error>> {
+            let (model, scoring) = (
+                if reading.averaged { averaged } else { last },
+                reading.scoring,
+            );
+            let on_a = scoring.score(model, &*b, &*a)?;
+            let on_b = scoring.score(model, &*a, &*b)?;
             Ok(Row {
-                scoring,
+                reading,
                 valid: Score::mean(on_a, on_b),
                 test: tested
-                    .map(|test| scoring.score(&model, &*valid, &**test))
+                    .map(|test| scoring.score(model, &*valid, &**test))
                     .transpose()?,
             })
         });
-        let each = match tested {
-            Some(test) => evaluate(&model, &**test)?.modalities,
-            None => vec![],
-        };
+        let mut modalities = vec![];
+        if let Some(test) = tested {
+            for model in [last, averaged] {
+                let each = evaluate(model, &**test)?.modalities;
+                modalities.push(each.iter().map(|confusion| confusion.accuracy()).collect());
+            }
+        }
         Ok(Outcome {
             rows: rows.into_iter().collect::<Result<_, _>>()?,
-            modalities: each.iter().map(|confusion| confusion.accuracy()).collect(),
+            modalities,
             seconds: 0.0,
         })
     }

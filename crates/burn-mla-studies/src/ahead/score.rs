@@ -27,6 +27,14 @@ pub enum Scoring {
     Stacked,
 }
 
+/// How a trained model predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reading {
+    /// Whether with the averages of its weights over the updates.
+    pub averaged: bool,
+    pub scoring: Scoring,
+}
+
 /// Scores of the fused prediction, in 0..1, and its mean negative log-likelihood in nats.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
@@ -90,6 +98,28 @@ impl Scoring {
             })?;
         }
         sum.score()
+    }
+}
+
+impl Reading {
+    /// The simplest first.
+    pub const ALL: [Self; 10] = {
+        let mut all = [Self {
+            averaged: false,
+            scoring: Scoring::AsTrained,
+        }; 10];
+        let mut at = 0;
+        while at < 10 {
+            all[at].averaged = at >= 5;
+            all[at].scoring = Scoring::ALL[at % 5];
+            at += 1;
+        }
+        all
+    };
+
+    pub fn name(self) -> String {
+        let weights = if self.averaged { ", averaged" } else { "" };
+        format!("{}{weights}", self.scoring.name())
     }
 }
 

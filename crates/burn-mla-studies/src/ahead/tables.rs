@@ -3,22 +3,31 @@
 use std::fmt::Write as _;
 
 use crate::ahead::results::{Results, Row, Search, Set};
-use crate::ahead::score::Score;
+use crate::ahead::score::{Reading, Score, Scoring};
 use crate::comparison::Comparison;
 use crate::spread::Spread;
 
 /// Formats the search.
 pub fn search(search: &Search) -> String {
-    let mut text = "Validation accuracy in percent, mean over the sets and seeds of the search, for the best \
-                    trial of each method and fusion:\n\n| method | fusion | trial | accuracy |\n|---|---|---|---|\n"
-        .to_string();
-    for row in &search.rows {
-        let (method, scoring, trial) = (&row.method, row.scoring, &row.trial);
-        let accuracy = 100.0 * row.accuracy;
-        let _ = writeln!(text, "| {method} | {scoring} | {trial} | {accuracy:.1} |");
+    let mut text =
+        "Validation accuracy in percent, mean over the sets and seeds of the search, of the best trial of each \
+         method. Averaged: with the averages of the weights.\n\n| method | trial |"
+            .to_string();
+    for reading in Reading::ALL {
+        let _ = write!(text, " {} |", reading.name());
     }
-    let (method, scoring) = &search.chosen;
-    let _ = writeln!(text, "\nChosen: {method}, {scoring}.");
+    text += " best |\n|---|---|";
+    text += &"---|".repeat(Reading::ALL.len() + 1);
+    text.push('\n');
+    for row in &search.rows {
+        let _ = write!(text, "| {} | {} |", row.method, row.trial);
+        for accuracy in &row.accuracies {
+            let _ = write!(text, " {:.1} |", 100.0 * accuracy);
+        }
+        let _ = writeln!(text, " {} |", row.best);
+    }
+    let (method, reading) = &search.chosen;
+    let _ = writeln!(text, "\nChosen: {method}, {reading}.");
     text
 }
 
@@ -42,14 +51,20 @@ pub fn markdown(results: &Results) -> String {
     text + &search(&results.search)
 }
 
+/// The readings that every method has in a table, beside its best one.
+const SHOWN: [Scoring; 2] = [Scoring::AsTrained, Scoring::Calibrated];
+
 fn scores(set: &Set) -> String {
+    let shown = SHOWN.map(Scoring::name);
     let mut text =
-        "| method | fusion | accuracy, % | NLL | ECE, % | weakest modality, % |\n|---|---|---|---|---|---|\n"
+        "| method | reading | accuracy, % | NLL | ECE, % | weakest modality, % |\n|---|---|---|---|---|---|\n"
             .to_string();
-    for row in &set.rows {
+    let rows = set.rows.iter();
+    for row in rows.filter(|row| row.is_best || shown.contains(&row.reading.as_str())) {
         let Row {
-            method, scoring, ..
+            method, reading, ..
         } = row;
+        let best = if row.is_best { " (chosen)" } else { "" };
         let percent = |values: Vec<f64>| {
             Spread::from_scores(&values).map_or(String::new(), |spread| spread.to_string())
         };
@@ -57,7 +72,7 @@ fn scores(set: &Set) -> String {
         let loss = Spread::from_scores(&column(|score| score.loss));
         let _ = writeln!(
             text,
-            "| {method} | {scoring} | {} | {:.3} | {} | {} |",
+            "| {method} | {reading}{best} | {} | {:.3} | {} | {} |",
             percent(column(|score| score.accuracy)),
             loss.map_or(f64::NAN, |loss| loss.mean),
             percent(column(|score| score.calibration_error)),
@@ -67,18 +82,18 @@ fn scores(set: &Set) -> String {
     text
 }
 
-fn paired(set: &Set, chosen: &(String, &'static str)) -> String {
-    let (method, scoring) = chosen;
+fn paired(set: &Set, chosen: &(String, String)) -> String {
+    let (method, reading) = chosen;
     let mut text = format!(
-        "\n{method}, {scoring}, against each baseline, paired by seed (t-test, Holm):\n\n\
-         | baseline | fusion | difference, points | 95 % interval | p | p (Holm) |\n|---|---|---|---|---|---|\n"
+        "\n{method}, {reading}, against each baseline, paired by seed (t-test, Holm):\n\n\
+         | baseline | reading | difference, points | 95 % interval | p | p (Holm) |\n|---|---|---|---|---|---|\n"
     );
     for against in &set.paired_tests {
-        let (baseline, scoring) = (&against.baseline, against.scoring);
+        let (baseline, reading) = (&against.baseline, &against.reading);
         let _ = match &against.test {
             Comparison::Tested(test) => writeln!(
                 text,
-                "| {baseline} | {scoring} | {:+.1} ± {:.1} | {:+.1} to {:+.1} | {:.3} | {:.3} |",
+                "| {baseline} | {reading} | {:+.1} ± {:.1} | {:+.1} to {:+.1} | {:.3} | {:.3} |",
                 100.0 * test.mean,
                 100.0 * test.deviation,
                 100.0 * test.interval[0],
@@ -87,7 +102,7 @@ fn paired(set: &Set, chosen: &(String, &'static str)) -> String {
                 test.p_holm
             ),
             Comparison::Undefined { reason } => {
-                writeln!(text, "| {baseline} | {scoring} | {reason} | | | |")
+                writeln!(text, "| {baseline} | {reading} | {reason} | | | |")
             }
         };
     }
