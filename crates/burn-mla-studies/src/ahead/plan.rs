@@ -4,6 +4,8 @@ use crate::ahead::cell::{Cells, Group, Key, SEARCH_SEED};
 use crate::ahead::data::DataName;
 use crate::ahead::methods::{ALL, Method, Trial};
 use crate::ahead::score::Scoring;
+use crate::best::best;
+use crate::sets::Modalities;
 
 /// Sets, seeds and epochs of the study.
 pub struct Plan {
@@ -23,7 +25,7 @@ const MISSING: f64 = 0.3;
 impl Plan {
     pub fn new(data: Vec<DataName>, seeds: u64, search_seeds: u64, epochs: usize) -> Self {
         let complete = data.iter().map(|&data| (data, 0.0));
-        let three = |data: &&DataName| data.emoji().len() > 2 || data.views().len() > 2;
+        let three = |data: &&DataName| data.modalities().names().len() > 2;
         let missing = data.iter().filter(three).map(|&data| (data, MISSING));
         Self {
             choose: DataName::CHOOSE.to_vec(),
@@ -48,9 +50,11 @@ impl Plan {
         }
     }
 
-    pub fn all_data(&self) -> Vec<DataName> {
-        let confirm = self.confirm.iter().map(|&(data, _)| data);
-        self.choose.iter().copied().chain(confirm).collect()
+    /// All sets that the runs need.
+    pub fn all_modalities(&self) -> impl Iterator<Item = Modalities> {
+        let confirm = self.confirm.iter().map(|(data, _)| data);
+        let all = self.choose.iter().chain(confirm);
+        all.map(|data| data.modalities())
     }
 
     /// The trials of a method.
@@ -113,38 +117,24 @@ impl Plan {
 
     /// The best trial of a method with a fusion and its validation accuracy, the first of equal trials.
     pub fn winner(&self, cells: &Cells, method: Method, scoring: Scoring) -> Option<(Trial, f64)> {
-        let mut best: Option<(Trial, f64)> = None;
-        for trial in self.trials(method) {
-            let accuracy = self.validated(cells, method, trial, scoring)?;
-            if best.is_none_or(|(_, so_far)| accuracy > so_far) {
-                best = Some((trial, accuracy));
-            }
-        }
-        best
+        let trials = self.trials(method).into_iter();
+        best(trials.map(|trial| Some((trial, self.validated(cells, method, trial, scoring)?))))
     }
 
     /// The fusion of a method with the best validation accuracy, the simplest of equal ones.
     pub fn best_scoring(&self, cells: &Cells, method: Method) -> Option<(Scoring, f64)> {
-        let mut best: Option<(Scoring, f64)> = None;
-        for scoring in Scoring::ALL {
-            let (_, accuracy) = self.winner(cells, method, scoring)?;
-            if best.is_none_or(|(_, so_far)| accuracy > so_far) {
-                best = Some((scoring, accuracy));
-            }
-        }
-        best
+        let accuracy = |scoring| Some((scoring, self.winner(cells, method, scoring)?.1));
+        best(Scoring::ALL.map(accuracy))
     }
 
     /// The variant of MLA with the best validation accuracy, and its fusion.
     pub fn chosen(&self, cells: &Cells) -> Option<(Method, Scoring)> {
-        let mut best: Option<(Method, Scoring, f64)> = None;
-        for method in ALL.into_iter().filter(|method| method.is_ours()) {
+        let ours = ALL.into_iter().filter(|method| method.is_ours());
+        let (chosen, _) = best(ours.map(|method| {
             let (scoring, accuracy) = self.best_scoring(cells, method)?;
-            if best.is_none_or(|(_, _, so_far)| accuracy > so_far) {
-                best = Some((method, scoring, accuracy));
-            }
-        }
-        best.map(|(method, scoring, _)| (method, scoring))
+            Some(((method, scoring), accuracy))
+        }))?;
+        Some(chosen)
     }
 
     /// The groups of a table.

@@ -15,10 +15,10 @@ use burn_mla::prelude::*;
 use burn_mla::projector::LeakyRlsProjectorConfig;
 
 use crate::ahead::cell::{Key, Outcome, Row};
-use crate::ahead::data::{Inputs, Set};
 use crate::ahead::methods::{Adapters, Method, Parts, RANK};
 use crate::ahead::score::{Score, Scoring};
 use crate::missing::training::Training;
+use crate::sets::{Inputs, Set};
 
 /// Trains and scores a method.
 pub fn outcome<S: Set>(set: &S, key: &Key, device: &Device) -> Result<Outcome, Box<dyn Error>> {
@@ -104,7 +104,7 @@ impl<S: Set> Run<'_, S> {
 
     fn with_fused_turns<H, P, F>(
         &self,
-        model: Mla<S::Encoders, H, P, F>,
+        model: Mla<Vec<S::Encoder>, H, P, F>,
         parts: Parts,
     ) -> Result<Outcome, Box<dyn Error>>
     where
@@ -122,7 +122,7 @@ impl<S: Set> Run<'_, S> {
 
     fn joint<H: JointHead>(
         &self,
-        encoders: S::Encoders,
+        encoders: Vec<S::Encoder>,
         head: H,
     ) -> Result<Outcome, Box<dyn Error>> {
         let config = JointConfig::new().with_label_smoothing(self.set.label_smoothing());
