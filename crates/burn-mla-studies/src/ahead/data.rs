@@ -4,7 +4,7 @@ use std::error::Error;
 
 use burn::tensor::Device;
 use burn_mla::modality::{MissingRate, Presence};
-use burn_mla_data::dataset::emoji::Modality;
+use burn_mla_data::dataset::emoji::{EncoderSizes, Modality};
 use burn_mla_data::dataset::mfeat::MfeatView;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,18 @@ impl DataName {
 
     pub fn name(self) -> String {
         self.modalities().names().join("+")
+    }
+}
+
+/// Sizes of the encoders of emoji: those of the comparison of all methods.
+pub fn sizes() -> EncoderSizes {
+    EncoderSizes {
+        d_feature: 128,
+        d_text: 4096,
+        text_hidden: 128,
+        stages: vec![16, 32, 64],
+        dropout: 0.1,
+        text_input_dropout: 0.5,
     }
 }
 

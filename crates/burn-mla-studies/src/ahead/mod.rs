@@ -99,7 +99,11 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let plan = arguments.plan();
     std::fs::create_dir_all(&arguments.out)?;
     let mut bench = Bench {
-        sources: Sources::open(plan.all_modalities(), arguments.mfeat.as_deref())?,
+        sources: Sources::open(
+            plan.all_modalities(),
+            data::sizes(),
+            arguments.mfeat.as_deref(),
+        )?,
         device: Device::flex(),
         cells: Cells::open(arguments.out.join("cells.jsonl"))?,
         share: arguments.share.unwrap_or_default(),

@@ -122,7 +122,7 @@ fn every_method_trains_and_is_scored_on_validation() {
 #[test]
 fn a_run_of_the_tables_is_scored_on_the_test_part() {
     let plan = Plan::quick();
-    let sources = Sources::open(plan.all_modalities(), None).unwrap();
+    let sources = Sources::open(plan.all_modalities(), data::sizes(), None).unwrap();
     let mut key = *plan.search().last().unwrap();
     key.group.rate = 0.3;
     key.group.seed = 0;

@@ -103,7 +103,11 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let plan = arguments.plan();
     std::fs::create_dir_all(&arguments.out)?;
     let modalities = plan.scenarios.iter().map(|scenario| scenario.modalities());
-    let sources = Sources::open(modalities, arguments.mfeat.as_deref())?;
+    let sources = Sources::open(
+        modalities,
+        crate::train::sizes(),
+        arguments.mfeat.as_deref(),
+    )?;
     let mut cells = Cells::open(arguments.out.join("cells.jsonl"))?;
     let share = arguments.share.unwrap_or_default();
     let stage = |name, cells: &mut Cells, keys| {

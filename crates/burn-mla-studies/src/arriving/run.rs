@@ -163,8 +163,11 @@ impl<S: Set> Run<'_, S> {
                     all
                 };
                 model = model.with_modality(add, fusion)?;
-                if self.key.way == Way::FrozenHead {
-                    model.head = model.head.no_grad();
+                match self.key.way {
+                    Way::FrozenHead => model.head = model.head.freeze(),
+                    // An encoder would overfit the few samples that are kept.
+                    Way::Replay => freeze_old(&mut model.encoders),
+                    _ => {}
                 }
                 rate = self.key.trial.learning_rate;
             }
@@ -255,6 +258,13 @@ impl<S: Set> Run<'_, S> {
                 .flatten(),
         })
     }
+}
+
+/// Freezes all encoders but the last one.
+fn freeze_old<E: Encoder>(encoders: &mut Vec<E>) {
+    let last = encoders.pop();
+    let old = encoders.drain(..).map(|encoder| encoder.freeze());
+    *encoders = old.chain(last).collect();
 }
 
 #[cfg(test)]

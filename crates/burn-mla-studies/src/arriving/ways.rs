@@ -11,7 +11,7 @@ pub enum Way {
     FineTuning,
     /// A head that does not change after the first phase.
     FrozenHead,
-    /// Turns of the old modalities on a sample of their data.
+    /// Turns of the old modalities on a sample of their data, which train the head only.
     Replay,
     /// A head of its own for each modality, which shares nothing with the others.
     OwnHeads,
@@ -91,11 +91,11 @@ impl Way {
     pub fn trials(self) -> [Trial; 3] {
         let trial = |learning_rate, own| Trial { learning_rate, own };
         match self.own() {
-            None => [4e-3, 2e-3, 1e-3].map(|rate| trial(rate, None)),
+            None => [2e-3, 4e-3, 8e-3].map(|rate| trial(rate, None)),
             Some((_, [first, second])) => [
                 trial(4e-3, Some(first)),
                 trial(4e-3, Some(second)),
-                trial(1e-3, Some(second)),
+                trial(8e-3, Some(second)),
             ],
         }
     }

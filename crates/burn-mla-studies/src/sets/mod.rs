@@ -97,20 +97,12 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Opens what the sets need. `folder` is that of the digits.
+    /// Opens what the sets need. `sizes` are those of the encoders of emoji, `folder` is that of the digits.
     pub fn open(
         all: impl IntoIterator<Item = Modalities>,
+        sizes: EncoderSizes,
         folder: Option<&Path>,
     ) -> Result<Self, Box<dyn Error>> {
-        // Those of the comparison of all methods.
-        let sizes = EncoderSizes {
-            d_feature: 128,
-            d_text: 4096,
-            text_hidden: 128,
-            stages: vec![16, 32, 64],
-            dropout: 0.1,
-            text_input_dropout: 0.5,
-        };
         let (digits, emoji): (Vec<_>, Vec<_>) = all.into_iter().partition(|set| set.is_digits());
         let emoji = (!emoji.is_empty())
             .then(|| Emoji::load(sizes.d_text))
