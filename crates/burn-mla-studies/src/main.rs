@@ -1,6 +1,8 @@
 //! The programs behind the numbers in `docs/`: one subcommand per study.
 
 mod ahead;
+mod arriving;
+mod best;
 mod calibration;
 mod cells;
 mod charts;
@@ -14,9 +16,11 @@ mod paired;
 mod projectors;
 mod reliability;
 mod report;
+mod sets;
 mod share;
 mod spread;
 mod stability;
+mod stage;
 mod summary;
 mod train;
 
@@ -42,6 +46,8 @@ struct Cli {
 enum Study {
     /// Parts that may put MLA ahead on the fused prediction, chosen and confirmed
     Ahead(ahead::Arguments),
+    /// A modality that arrives later: ways to learn it without the old data
+    Arriving(arriving::Arguments),
     /// MLA and the baselines as trained and calibrated, on views of digits
     Calibration(calibration::Arguments),
     /// MLA, its ablation and the baselines on four sets of emoji modalities
@@ -61,6 +67,7 @@ enum Study {
 fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match Cli::parse().study {
         Study::Ahead(arguments) => ahead::main(arguments),
+        Study::Arriving(arguments) => arriving::main(arguments),
         Study::Calibration(arguments) => calibration::main(arguments),
         Study::Compare(arguments) => compare::main(arguments),
         Study::Emoji(arguments) => return emoji::main(arguments),

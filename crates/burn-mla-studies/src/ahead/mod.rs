@@ -29,15 +29,16 @@ mod tables;
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use burn::tensor::Device;
 use cell::{Cell, Cells, Key, SEARCH_SEED};
 use clap::Args;
-use data::{DataName, Sources};
+use data::DataName;
 use plan::Plan;
 
+use crate::sets::Sources;
 use crate::share::Share;
+use crate::stage::Stage;
 
 /// MLA with fused turns, adapters and learnt fusion, against the baselines.
 #[derive(Debug, Args)]
@@ -90,7 +91,7 @@ impl Arguments {
         if data.is_empty() {
             data = DataName::CONFIRM.to_vec();
         }
-        data.retain(|data| self.mfeat.is_some() || data.views().is_empty());
+        data.retain(|data| self.mfeat.is_some() || !data.modalities().is_digits());
         Plan::new(data, self.seeds, self.search_seeds, self.epochs)
     }
 }
@@ -100,7 +101,11 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let plan = arguments.plan();
     std::fs::create_dir_all(&arguments.out)?;
     let mut bench = Bench {
-        sources: Sources::open(&plan.all_data(), arguments.mfeat.as_deref())?,
+        sources: Sources::open(
+            plan.all_modalities(),
+            data::sizes(),
+            arguments.mfeat.as_deref(),
+        )?,
         device: Device::flex(),
         cells: Cells::open(arguments.out.join("cells.jsonl"))?,
         share: arguments.share.unwrap_or_default(),
@@ -145,24 +150,19 @@ struct Bench {
 impl Bench {
     /// Runs everything that is not finished.
     fn run(&mut self, stage: &str, keys: Vec<Key>) -> Result<(), Box<dyn Error>> {
-        let n_all = keys.len();
-        let mut keys = self.share.select(keys);
-        keys.retain(|key| self.cells.get(key).is_none());
-        let (start, n_left) = (Instant::now(), keys.len());
-        println!("{stage}: {n_all} runs, {n_left} to do");
-        for (done, key) in (1..).zip(keys) {
-            let outcome = self.sources.outcome(&key, &self.device)?;
-            let left = start.elapsed().as_secs() * (n_left - done) as u64 / done as u64;
-            println!(
-                "{stage} {done}/{n_left} {key}: valid {:.1} %, {:.1} s | {}:{:02} left",
-                100.0 * outcome.rows[0].valid.accuracy,
-                outcome.seconds,
-                left / 60,
-                left % 60,
-            );
-            self.cells.add(Cell { key, outcome })?;
-        }
-        Ok(())
+        let stage = Stage {
+            name: stage,
+            share: self.share,
+        };
+        let run = |key| {
+            let outcome = data::outcome(&self.sources, &key, &self.device)?;
+            Ok(Cell { key, outcome })
+        };
+        let describe = |cell: &Cell| {
+            let accuracy = 100.0 * cell.outcome.rows[0].valid.accuracy;
+            format!("valid {accuracy:.1} %, {:.1} s", cell.outcome.seconds)
+        };
+        stage.run(&mut self.cells, keys, run, describe)
     }
 }
 

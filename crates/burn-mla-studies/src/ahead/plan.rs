@@ -4,6 +4,8 @@ use crate::ahead::cell::{Cells, Group, Key, SEARCH_SEED};
 use crate::ahead::data::DataName;
 use crate::ahead::methods::{ALL, Method, Trial};
 use crate::ahead::score::Reading;
+use crate::best::best;
+use crate::sets::Modalities;
 
 /// Sets, seeds and epochs of the study.
 pub struct Plan {
@@ -23,7 +25,7 @@ const MISSING: f64 = 0.3;
 impl Plan {
     pub fn new(data: Vec<DataName>, seeds: u64, search_seeds: u64, epochs: usize) -> Self {
         let complete = data.iter().map(|&data| (data, 0.0));
-        let three = |data: &&DataName| data.emoji().len() > 2 || data.views().len() > 2;
+        let three = |data: &&DataName| data.modalities().names().len() > 2;
         let missing = data.iter().filter(three).map(|&data| (data, MISSING));
         Self {
             choose: DataName::CHOOSE.to_vec(),
@@ -48,9 +50,11 @@ impl Plan {
         }
     }
 
-    pub fn all_data(&self) -> Vec<DataName> {
-        let confirm = self.confirm.iter().map(|&(data, _)| data);
-        self.choose.iter().copied().chain(confirm).collect()
+    /// All sets that the runs need.
+    pub fn all_modalities(&self) -> impl Iterator<Item = Modalities> {
+        let confirm = self.confirm.iter().map(|(data, _)| data);
+        let all = self.choose.iter().chain(confirm);
+        all.map(|data| data.modalities())
     }
 
     /// The trials of a method.
@@ -113,34 +117,28 @@ impl Plan {
 
     /// The best trial of a method, by the mean over its readings: the first of equal trials.
     pub fn trial(&self, cells: &Cells, method: Method) -> Option<Trial> {
-        let trials = self.trials(method).into_iter().map(|trial| {
+        let (trial, _) = best(self.trials(method).into_iter().map(|trial| {
             let readings = Reading::ALL.into_iter();
             let accuracies = readings.map(|reading| self.validated(cells, method, trial, reading));
             Some((trial, accuracies.sum::<Option<f64>>()?))
-        });
-        first_best(trials)
+        }))?;
+        Some(trial)
     }
 
-    /// The best reading of a method in its best trial, the simplest of equal ones.
-    pub fn reading(&self, cells: &Cells, method: Method) -> Option<Reading> {
+    /// The best reading of a method in its best trial and its validation accuracy, the simplest of equal
+    /// ones.
+    pub fn reading(&self, cells: &Cells, method: Method) -> Option<(Reading, f64)> {
         let trial = self.trial(cells, method)?;
-        let readings = Reading::ALL.into_iter();
-        first_best(
-            readings.map(|reading| Some((reading, self.validated(cells, method, trial, reading)?))),
-        )
+        let accuracy = |reading| Some((reading, self.validated(cells, method, trial, reading)?));
+        best(Reading::ALL.map(accuracy))
     }
 
     /// The first method with the best validation accuracy.
     fn best_of(&self, cells: &Cells, belongs: fn(Method) -> bool) -> Option<Method> {
-        first_best(
-            ALL.into_iter()
-                .filter(|&method| belongs(method))
-                .map(|method| {
-                    let (trial, reading) =
-                        (self.trial(cells, method)?, self.reading(cells, method)?);
-                    Some((method, self.validated(cells, method, trial, reading)?))
-                }),
-        )
+        let methods = ALL.into_iter().filter(|&method| belongs(method));
+        let (method, _) =
+            best(methods.map(|method| Some((method, self.reading(cells, method)?.1))))?;
+        Some(method)
     }
 
     /// The variant of MLA with the best validation accuracy.
@@ -182,16 +180,4 @@ impl Plan {
         }
         Some(keys)
     }
-}
-
-/// The first of those with the largest value; `None` if a value is missing.
-fn first_best<T>(all: impl Iterator<Item = Option<(T, f64)>>) -> Option<T> {
-    let mut best: Option<(T, f64)> = None;
-    for each in all {
-        let (candidate, value) = each?;
-        if best.as_ref().is_none_or(|&(_, so_far)| value > so_far) {
-            best = Some((candidate, value));
-        }
-    }
-    best.map(|(candidate, _)| candidate)
 }

@@ -78,12 +78,12 @@ pub fn search(plan: &Plan, cells: &Cells) -> Option<Search> {
             method: method.name(),
             trial: trial.describe(method),
             accuracies: accuracies.collect::<Option<_>>()?,
-            best: plan.reading(cells, method)?.name(),
+            best: plan.reading(cells, method)?.0.name(),
         })
     });
     let rows = rows.collect::<Option<_>>()?;
     let chosen = plan.chosen(cells)?;
-    let reading = plan.reading(cells, chosen)?;
+    let (reading, _) = plan.reading(cells, chosen)?;
     Some(Search {
         rows,
         chosen: (chosen.name(), reading.name()),
@@ -106,7 +106,7 @@ pub fn collect(plan: &Plan, cells: &Cells) -> Option<Results> {
         };
         let mut rows = vec![];
         for &method in &methods {
-            let best = plan.reading(cells, method)?;
+            let (best, _) = plan.reading(cells, method)?;
             for reading in Reading::ALL {
                 let weakest = outcomes(method)?.into_iter();
                 let weakest = weakest.map(|outcome| outcome.weakest(reading));
@@ -120,7 +120,7 @@ pub fn collect(plan: &Plan, cells: &Cells) -> Option<Results> {
             }
         }
         let accuracies = |method: Method| -> Option<Vec<f64>> {
-            let scores = scores(method, plan.reading(cells, method)?)?.into_iter();
+            let scores = scores(method, plan.reading(cells, method)?.0)?.into_iter();
             Some(scores.map(|score| score.accuracy).collect())
         };
         let ours = accuracies(plan.chosen(cells)?)?;
@@ -133,7 +133,7 @@ pub fn collect(plan: &Plan, cells: &Cells) -> Option<Results> {
         let tests = baselines.iter().zip(tests).map(|(&method, test)| {
             Some(Against {
                 baseline: method.name(),
-                reading: plan.reading(cells, method)?.name(),
+                reading: plan.reading(cells, method)?.0.name(),
                 test,
             })
         });

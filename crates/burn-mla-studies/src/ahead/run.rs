@@ -19,10 +19,10 @@ use burn_mla::prelude::*;
 use burn_mla::projector::LeakyRlsProjectorConfig;
 
 use crate::ahead::cell::{Key, Outcome, Row};
-use crate::ahead::data::{Inputs, Set};
 use crate::ahead::methods::{Adapters, Method, Parts, RANK};
 use crate::ahead::score::{Reading, Score};
 use crate::missing::training::Training;
+use crate::sets::{Inputs, Set};
 
 /// Trains and scores a method.
 pub fn outcome<S: Set>(set: &S, key: &Key, device: &Device) -> Result<Outcome, Box<dyn Error>> {
@@ -133,7 +133,7 @@ impl<S: Set> Run<'_, S> {
 
     fn with_fused_turns<H, P, F>(
         &self,
-        model: Mla<S::Encoders, H, P, F>,
+        model: Mla<Vec<S::Encoder>, H, P, F>,
         parts: Parts,
     ) -> Result<Outcome, Box<dyn Error>>
     where
@@ -165,16 +165,16 @@ impl<S: Set> Run<'_, S> {
 
     fn model<H: JointHead>(
         &self,
-        encoders: S::Encoders,
+        encoders: Vec<S::Encoder>,
         head: H,
-    ) -> burn_mla::Result<Joint<S::Encoders, H>> {
+    ) -> burn_mla::Result<Joint<Vec<S::Encoder>, H>> {
         let config = JointConfig::new().with_label_smoothing(self.set.label_smoothing());
         config.init(encoders, head)
     }
 
     fn joint<H: JointHead>(
         &self,
-        encoders: S::Encoders,
+        encoders: Vec<S::Encoder>,
         head: H,
     ) -> Result<Outcome, Box<dyn Error>> {
         self.fit(self.model(encoders, head)?)

@@ -1,16 +1,15 @@
 //! The plan of the study, its selection, and a run of every method.
 
-use burn::tensor::{Device, Tensor, TensorData};
-use burn_mla::dataset::InMemory;
-use burn_mla::loader::TrainingData;
-use burn_mla::prelude::*;
+use burn::tensor::Device;
 
 use crate::ahead::cell::{Cell, Cells, Key, Outcome, Row};
-use crate::ahead::data::{DataName, Loader, Set, Sources};
+use crate::ahead::data::{self, DataName};
 use crate::ahead::methods::ALL;
 use crate::ahead::plan::Plan;
 use crate::ahead::score::{Reading, Score, Scoring};
 use crate::ahead::{results, run, tables};
+use crate::sets::Sources;
+use crate::sets::small::Small;
 
 fn add(cells: &mut Cells, key: Key, accuracy: impl Fn(Reading) -> f64) {
     let score = |accuracy| Score {
@@ -120,81 +119,10 @@ fn the_best_variant_on_validation_is_tested_against_each_baseline() {
     );
 }
 
-/// Samples of two classes, which show in both modalities: 16 to train on and 8 each to validate and to test on.
-struct Small {
-    data: InMemory<Vectors>,
-}
-
-type Vectors = Vec<Option<ModalityInput<Tensor<2>>>>;
-
-const WIDTH: usize = 3;
-const N: usize = 32;
-const D_FEATURE: usize = 16;
-
-impl Small {
-    fn new() -> Self {
-        let label = |sample: usize| sample / 2 % 2;
-        let input = |modality: usize| {
-            let value = |at: usize| ((at * (modality + 3)) as f32).sin() + label(at / WIDTH) as f32;
-            let values: Vec<f32> = (0..N * WIDTH).map(value).collect();
-            let data = TensorData::new(values, [N, WIDTH]);
-            Some(ModalityInput::all(Tensor::from_data(data, &Device::flex())))
-        };
-        Self {
-            data: InMemory::new((0..2).map(input).collect(), (0..N).map(label)).unwrap(),
-        }
-    }
-
-    fn part(&self, samples: impl Iterator<Item = usize>) -> burn_mla::Result<InMemory<Vectors>> {
-        self.data.select(&samples.collect::<Vec<_>>())
-    }
-}
-
-impl Set for Small {
-    type Encoders = Vec<MlpEncoder>;
-
-    fn n_classes(&self) -> usize {
-        2
-    }
-
-    fn n_data(&self) -> usize {
-        N
-    }
-
-    fn weight_decay(&self) -> f32 {
-        0.01
-    }
-
-    fn label_smoothing(&self) -> Option<f64> {
-        Some(0.1)
-    }
-
-    fn d_feature(&self) -> usize {
-        D_FEATURE
-    }
-
-    fn encoders(&self, device: &Device) -> burn_mla::Result<Self::Encoders> {
-        let config = MlpEncoderConfig::new(WIDTH, D_FEATURE).with_hidden(vec![4]);
-        (0..2).map(|_| config.init(device)).collect()
-    }
-
-    fn train(&self, device: &Device) -> burn_mla::Result<TrainingData<Vectors>> {
-        self.part(0..16)?.shuffled(8, 1, device)
-    }
-
-    fn held_out(&self, device: &Device) -> burn_mla::Result<[Loader<Self>; 4]> {
-        let a = self.part((16..24).step_by(2))?;
-        let b = self.part((17..24).step_by(2))?;
-        let (valid, test) = (self.part(16..24)?, self.part(24..32)?);
-        let loader = |data: InMemory<Vectors>| data.in_order(8, device);
-        Ok([loader(a)?, loader(b)?, loader(valid)?, loader(test)?])
-    }
-}
-
 /// The search scores no test part.
 #[test]
 fn every_method_trains_and_is_scored_on_validation() {
-    let (plan, set) = (Plan::quick(), Small::new());
+    let (plan, set) = (Plan::quick(), Small::new(2, None));
     let keys = plan.search();
     assert_eq!(keys.len(), ALL.len());
     for key in keys {
@@ -211,11 +139,11 @@ fn every_method_trains_and_is_scored_on_validation() {
 #[test]
 fn a_run_of_the_tables_is_scored_on_the_test_part() {
     let plan = Plan::quick();
-    let sources = Sources::open(&plan.all_data(), None).unwrap();
+    let sources = Sources::open(plan.all_modalities(), data::sizes(), None).unwrap();
     let mut key = *plan.search().last().unwrap();
     key.group.rate = 0.3;
     key.group.seed = 0;
-    let outcome = sources.outcome(&key, &Device::flex()).unwrap();
+    let outcome = data::outcome(&sources, &key, &Device::flex()).unwrap();
     assert_eq!(outcome.rows.len(), Reading::ALL.len());
     assert!(outcome.modalities.iter().all(|each| each.len() == 3));
     assert_eq!(outcome.modalities.len(), 2);

@@ -11,21 +11,23 @@ use super::stroke::Stroke;
 use super::text::sans;
 use crate::distinct::distinct;
 
-/// The features of several modalities of one method, projected on two principal components.
+/// Points of several groups, such as the features of modalities on two principal components.
 pub struct Panel {
-    /// The method, and a value such as its modality gap.
     pub title: String,
     pub groups: Vec<Group>,
-    /// Share of the variance that each of the two components explains, in 0..1.
-    pub explained: [f64; 2],
+    /// The names of both axes, with units.
+    pub axes: [String; 2],
 }
 
-/// The points of one modality.
+/// The points of one group.
 pub struct Group {
     pub name: String,
     /// Points that are not finite are left out.
     pub points: Vec<[f64; 2]>,
 }
+
+/// Up to this number of points in a panel are drawn larger.
+const FEW: usize = 50;
 
 /// Draws the panels side by side, at most 4 in a row, each with axes of its own.
 pub fn draw(path: &Path, caption: &str, panels: &[Panel]) -> Result<(), Box<dyn Error>> {
@@ -34,13 +36,8 @@ pub fn draw(path: &Path, caption: &str, panels: &[Panel]) -> Result<(), Box<dyn 
     let swatch = |canvas: &Canvas, i, ends| Stroke(i).marker_swatch(canvas, ends);
     let sheet = Sheet::new(path, caption, &names, swatch, panels.len(), (460, 430))?;
     for (area, panel) in sheet.panels.iter().zip(panels) {
-        let [x_desc, y_desc] = ["first", "second"];
-        let label = |which: &str, share: f64| {
-            format!(
-                "{which} principal component ({:.0} % of variance)",
-                100.0 * share
-            )
-        };
+        let points = panel.groups.iter().map(|group| group.points.len());
+        let size = if points.sum::<usize>() > FEW { 3 } else { 6 };
         let mut chart = ChartBuilder::on(area)
             .caption(&panel.title, sans(18))
             .margin(12)
@@ -49,8 +46,8 @@ pub fn draw(path: &Path, caption: &str, panels: &[Panel]) -> Result<(), Box<dyn 
             .build_cartesian_2d(range(panel, 0), range(panel, 1))?;
         chart
             .configure_mesh()
-            .x_desc(label(x_desc, panel.explained[0]))
-            .y_desc(label(y_desc, panel.explained[1]))
+            .x_desc(panel.axes[0].as_str())
+            .y_desc(panel.axes[1].as_str())
             .x_labels(7)
             .y_labels(7)
             .label_style(sans(13))
@@ -62,7 +59,7 @@ pub fn draw(path: &Path, caption: &str, panels: &[Panel]) -> Result<(), Box<dyn 
                 continue;
             };
             for &[x, y] in group.points.iter().filter(|point| is_finite(point)) {
-                Stroke(i).marker(&sheet.canvas, chart.backend_coord(&(x, y)), 3)?;
+                Stroke(i).marker(&sheet.canvas, chart.backend_coord(&(x, y)), size)?;
             }
         }
     }
@@ -73,12 +70,12 @@ fn is_finite(point: &[f64; 2]) -> bool {
     point.iter().all(|x| x.is_finite())
 }
 
-/// The range of the values along a component, with a margin.
-fn range(panel: &Panel, component: usize) -> Range<f64> {
+/// The range of the values along an axis, with a margin.
+fn range(panel: &Panel, axis: usize) -> Range<f64> {
     let points = panel.groups.iter().flat_map(|group| &group.points);
     let values = points
         .filter(|point| is_finite(point))
-        .map(|point| point[component]);
+        .map(|point| point[axis]);
     let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), x| {
         (low.min(x), high.max(x))
     });

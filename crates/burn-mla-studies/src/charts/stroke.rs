@@ -61,14 +61,14 @@ impl Stroke {
         Ok(())
     }
 
-    /// Whether the marker is hollow, which alternates by name.
+    /// A marker, filled or hollow. Twice as many names as there are outlines look different.
     pub(super) fn marker(
         self,
         canvas: &Canvas,
         (x, y): Pixel,
         size: i32,
     ) -> Result<(), Box<dyn Error>> {
-        let inside = match self.0 % 2 {
+        let inside = match (self.0 + self.0 / MARKERS.len()) % 2 {
             0 => self.color(),
             _ => WHITE,
         };

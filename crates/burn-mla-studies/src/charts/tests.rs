@@ -127,7 +127,7 @@ fn scatter(n_panels: usize) -> Vec<scatter::Panel> {
                     .collect(),
             })
             .collect(),
-        explained: [0.41, 0.17],
+        axes: ["first", "second"].map(str::to_string),
     };
     (0..n_panels).map(panel).collect()
 }
@@ -318,7 +318,7 @@ fn panels_without_data_are_drawn_and_no_panel_is_an_error() {
     let nothing = scatter::Panel {
         title: String::new(),
         groups: vec![],
-        explained: [0.0; 2],
+        axes: [String::new(), String::new()],
     };
     drawn(|path| scatter::draw(path, "", &[nothing]));
     let error = curves::draw(Path::new("curves.png"), "", &[]).unwrap_err();

@@ -143,7 +143,10 @@ fn gap(path: &Path, plan: &Plan, cells: &Cells) -> Result<(), Box<dyn Error>> {
                     points: points.clone(),
                 })
                 .collect(),
-            explained: gap.explained,
+            axes: [0, 1].map(|at| {
+                let (which, share) = (["first", "second"][at], 100.0 * gap.explained[at]);
+                format!("{which} principal component ({share:.0} % of variance)")
+            }),
         })
     };
     let panels: Vec<scatter::Panel> = runs.into_iter().filter_map(panel).collect();
