@@ -355,6 +355,10 @@ fn another_model_optimizer_or_schedule_is_refused() {
             ("fusion", "temperature = \"2.0\""),
             ("score", "score = \"NormalizedEntropy\""),
             ("label smoothing", "label_smoothing = \"Some(0.1)\""),
+            (
+                "modality label smoothing",
+                "modality_label_smoothing = \"Some([0.0, 0.1])\"",
+            ),
             ("target", "target = \"Update\""),
             ("dropout", "prob = \"0.5\""),
             ("frozen", "training of encoders.0"),

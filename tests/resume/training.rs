@@ -147,6 +147,7 @@ impl Plan {
             "fusion" => fusion.temperature = 2.0,
             "score" => fusion.normalized = true,
             "label smoothing" => config.label_smoothing = Some(0.1),
+            "modality label smoothing" => config.modality_label_smoothing = Some(vec![0.0, 0.1]),
             "target" => config.projection.target = ProjectionTarget::Update,
             _ => {}
         }
