@@ -25,6 +25,7 @@ use crate::projector::OrthogonalProjector;
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
 /// | `modality_label_smoothing` | none | label smoothing of each modality's turns, in place of `label_smoothing` | each `[0, 1)`, one per modality |
 /// | `class_weights` | none | weight of each class in the loss | each (0, inf), one per class |
+/// | `ranking` | none | order of turns by the losses of the epoch before, for [`training_loader`](crate::method::MultimodalMethod::training_loader) and [`fit`](crate::fit::fit); the paper's round robin without one | |
 /// | `finite_check` | true | refuses a step with non-finite features or loss, at the cost of one device read per step; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct MlaConfig {
@@ -38,6 +39,9 @@ pub struct MlaConfig {
     pub modality_label_smoothing: Option<Vec<f64>>,
     /// Weight of each class in the training loss.
     pub class_weights: Option<Vec<f64>>,
+    /// Order of turns by the losses of the epoch before.
+    #[cfg(feature = "train")]
+    pub ranking: Option<crate::loader::LossRanking>,
     /// Whether a step with non-finite features or loss is refused.
     #[config(default = true)]
     pub finite_check: bool,

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Tensor};
 use burn_mla::fusion::FixedFusion;
+use burn_mla::loader::LossRanking;
 use burn_mla::mla::FusedTurnConfig;
 use burn_mla::prelude::*;
 
@@ -118,15 +119,20 @@ fn label_smoothing_of_other_modalities_or_out_of_range_is_refused() {
 #[test]
 fn a_configuration_without_the_newer_options_loads() {
     let mut saved = serde_json::to_value(MlaConfig::new()).unwrap();
-    let option = "modality_label_smoothing";
-    let removed = saved.as_object_mut().unwrap().remove(option);
-    assert_eq!(removed, Some(serde_json::Value::Null));
+    for option in ["modality_label_smoothing", "ranking"] {
+        let removed = saved.as_object_mut().unwrap().remove(option);
+        assert_eq!(removed, Some(serde_json::Value::Null), "{option}");
+    }
     let loaded: MlaConfig = serde_json::from_value(saved).unwrap();
     assert_eq!(loaded.modality_label_smoothing, None);
-    let set = MlaConfig::new().with_modality_label_smoothing(Some(vec![0.1, 0.2]));
+    assert_eq!(loaded.ranking, None);
+    let set = MlaConfig::new()
+        .with_modality_label_smoothing(Some(vec![0.1, 0.2]))
+        .with_ranking(Some(LossRanking::StrongestFirst));
     let saved = serde_json::to_string(&set).unwrap();
     let loaded: MlaConfig = serde_json::from_str(&saved).unwrap();
     assert_eq!(loaded.modality_label_smoothing, Some(vec![0.1, 0.2]));
+    assert_eq!(loaded.ranking, Some(LossRanking::StrongestFirst));
 }
 
 /// Sample 1 lacks the second modality.
