@@ -267,9 +267,9 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
     /// The same share of each modality's data: `start` and `end` count as
     /// [`num_items`](DataLoader::num_items) does.
     ///
-    /// A slice has its own counts and the [ranking](Self::with_ranking) of this loader. Training on several devices needs slices whose turns agree: they
-    /// must have the same length, and each batch must contain every modality, because a skipped turn
-    /// puts a slice out of step. An update from slices out of step fails with
+    /// A slice has its own counts and the [ranking](Self::with_ranking) of this loader. Training on several
+    /// devices needs slices whose turns agree: they must have the same length, and each batch must contain every
+    /// modality, because a skipped turn puts a slice out of step. An update from slices out of step fails with
     /// [`MlaError::MixedModalities`].
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Turn<In::One>>> {
         let total = self.num_items().max(1);
