@@ -89,7 +89,7 @@ impl LoaderHandle {
     ///
     /// # Errors
     ///
-    /// [`MlaError::ModalityCount`] for another number of losses than modalities.
+    /// [`MlaError::Size`] for another number of losses than modalities.
     pub fn rank(&self, losses: &[f64]) -> Result<()> {
         match &self.ranks {
             Some(ranks) => ranks.update(losses),
@@ -132,8 +132,8 @@ impl LoaderHandle {
     /// # Errors
     ///
     /// [`MlaError::OtherLoader`] for the position of a loader with another schedule, or with sources
-    /// of another number, seed, batch size or number of items, [`MlaError::ModalityCount`] for another number of
-    /// losses than modalities, [`MlaError::NotRepeatable`] as [`position`](Self::position). The loader is then
+    /// of another number, seed, batch size or number of items, [`MlaError::Size`] for another number of losses
+    /// than modalities, [`MlaError::NotRepeatable`] as [`position`](Self::position). The loader is then
     /// unchanged.
     pub fn restore(&self, position: &LoaderPosition) -> Result<()> {
         let sources = self.sources()?;

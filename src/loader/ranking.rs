@@ -4,8 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::config::Config;
 
-use crate::error::{MlaError, Result};
+use crate::error::{MlaError, Result, same_size};
 use crate::loader::Schedule;
+
+/// What [`MlaError::Size`] names.
+const LOSSES: &str = "losses (one per modality)";
 
 /// The order of the modalities by their mean training losses in the epoch before.
 ///
@@ -61,7 +64,7 @@ impl Ranks {
     /// Ranks by new losses. A modality without a finite one keeps its last.
     pub(super) fn update(&self, losses: &[f64]) -> Result<()> {
         let mut state = self.lock();
-        check_count(LOSSES, state.losses.len(), losses.len())?;
+        same_size(LOSSES, state.losses.len(), losses.len())?;
         for (last, &loss) in state.losses.iter_mut().zip(losses) {
             if loss.is_finite() {
                 *last = Some(loss);
@@ -74,7 +77,7 @@ impl Ranks {
     /// Replaces the losses by saved ones.
     pub(super) fn restore(&self, losses: &[Option<f64>]) -> Result<()> {
         let mut state = self.lock();
-        check_count(SAVED, state.losses.len(), losses.len())?;
+        same_size(LOSSES, state.losses.len(), losses.len())?;
         state.losses = losses.to_vec();
         state.n_rankings += 1;
         Ok(())
@@ -104,21 +107,6 @@ impl Ranks {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What [`MlaError::ModalityCount`] names.
-const LOSSES: &str = "the list of losses";
-const SAVED: &str = "the list of losses in the saved position";
-
-fn check_count(what: &'static str, expected: usize, got: usize) -> Result<()> {
-    if expected == got {
-        return Ok(());
-    }
-    Err(MlaError::ModalityCount {
-        what,
-        expected,
-        got,
-    })
 }
 
 /// The order of an epoch: the modalities by rank, and the step from which its schedule counts.
@@ -191,7 +179,7 @@ mod tests {
         let first = ranks.order(0, 0).unwrap();
         assert_eq!(ranks.order(5, first.ranking()), Err(MlaError::NotRanked));
         let error = ranks.update(&[1.0]).unwrap_err().to_string();
-        assert_eq!(error, "the list of losses has 1 modalities, expected 2");
+        assert_eq!(error, "losses (one per modality): expected 2, got 1");
         assert_eq!(ranks.order(5, first.ranking()), Err(MlaError::NotRanked));
         ranks.update(&[1.0, 2.0]).unwrap();
         let second = ranks.order(5, first.ranking()).unwrap();

@@ -160,7 +160,7 @@ fn a_position_of_other_modalities_is_refused() {
     forged.losses.push(None);
     let second = loader();
     let error = second.handle().restore(&forged).unwrap_err().to_string();
-    let expected = "the list of losses in the saved position has 3 modalities, expected 2";
+    let expected = "losses (one per modality): expected 2, got 3";
     assert_eq!(error, expected);
     assert_eq!(modalities::<MlpInputs>(&second)[..2], [0, 1], "unchanged");
     second.handle().restore(&position).unwrap();
@@ -184,7 +184,7 @@ fn an_epoch_without_the_losses_of_the_one_before_is_refused() {
         assert_eq!(error, MlaError::NotRanked.to_string());
     }
     let error = loader.handle().rank(&[1.0, 2.0]).unwrap_err();
-    let expected = "the list of losses has 2 modalities, expected 3";
+    let expected = "losses (one per modality): expected 3, got 2";
     assert_eq!(error.to_string(), expected);
     loader.handle().rank(&[1.0, 2.0, 3.0]).unwrap();
     assert_eq!(modalities::<Bytes>(&loader)[..3], [2, 1, 0]);
