@@ -70,7 +70,8 @@ impl TurnStatistics {
             && (self.samples == 0) == (self.turns == 0)
     }
 
-    pub(crate) fn add(&mut self, samples: usize, mean_loss: f64) {
+    /// Adds a turn of `samples` samples with a mean loss.
+    pub fn add(&mut self, samples: usize, mean_loss: f64) {
         self.turns += 1;
         self.samples += samples as u64;
         self.loss_sum += mean_loss * samples as f64;

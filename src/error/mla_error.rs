@@ -269,6 +269,12 @@ pub enum MlaError {
         /// Number of steps without the modality.
         n_steps: u64,
     },
+    /// An epoch of a loader that ranks the modalities, without the losses of the turns before it.
+    #[error(
+        "the loader ranks the modalities by their losses, and those of the turns so far are unknown: call \
+         LoaderHandle::rank after each epoch, or train by fit or ResumableTraining, which do"
+    )]
+    NotRanked,
     /// A modality that is absent in the whole batch and whose zeros therefore have no known shape.
     #[error(
         "modality {modality} is absent in the whole batch, which leaves the shape of its zeros \

@@ -31,8 +31,9 @@ use crate::modality::MultimodalBatch;
 /// the same.
 ///
 /// Training starts on the device of the model. Both loaders are moved to it. An alternating training
-/// takes turns in the order of [`RoundRobin`](crate::loader::RoundRobin); for other schedules, unpaired
-/// data, several devices or Burn's own early stopping, use [`ResumableTraining`] or Burn's loop.
+/// takes turns in the order of [`RoundRobin`](crate::loader::RoundRobin), over the modalities by their
+/// losses with a [ranking](crate::MlaConfig::ranking). For other schedules, unpaired data, several devices or
+/// Burn's own early stopping, use [`ResumableTraining`] or Burn's loop.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

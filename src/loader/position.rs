@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Difference, MlaError, Result};
 use crate::loader::LoaderSource;
+use crate::loader::ranking::Ranks;
 
 /// The position of an [`AlternatingLoader`](crate::loader::AlternatingLoader) or of a loader of
 /// batches, and what its order follows from.
@@ -19,6 +20,10 @@ pub struct LoaderPosition {
     pub skipped: u64,
     /// Schedule and length of an epoch; null for a loader of batches.
     pub schedule: Value,
+    /// Last mean loss of each modality, by which a [ranked](crate::loader::AlternatingLoader::with_ranking)
+    /// loader orders the turns of the next epoch; empty for other loaders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Option<f64>>,
     /// Position of each source loader.
     pub sources: Vec<SourcePosition>,
 }
@@ -39,6 +44,7 @@ pub struct SourcePosition {
 pub struct LoaderHandle {
     counts: Arc<Counts>,
     schedule: Value,
+    ranks: Option<Arc<Ranks>>,
     sources: Option<Vec<LoaderSource>>,
 }
 
@@ -46,11 +52,13 @@ impl LoaderHandle {
     pub(super) fn new(
         counts: Arc<Counts>,
         schedule: Value,
+        ranks: Option<Arc<Ranks>>,
         sources: Option<Vec<LoaderSource>>,
     ) -> Self {
         Self {
             counts,
             schedule,
+            ranks,
             sources,
         }
     }
@@ -58,7 +66,7 @@ impl LoaderHandle {
     /// A handle to a loader of batches without a schedule, given its
     /// [sources](crate::loader::SourceLoader::sources).
     pub fn of_sources(sources: Option<Vec<LoaderSource>>) -> Self {
-        Self::new(Arc::default(), Value::Null, sources)
+        Self::new(Arc::default(), Value::Null, None, sources)
     }
 
     /// The handle to a loader that adds turns on batches of further sources.
@@ -67,7 +75,25 @@ impl LoaderHandle {
         Self {
             counts: self.counts,
             schedule: json!({"turns": self.schedule, "fused": fused}),
+            ranks: self.ranks,
             sources: sources.map(|(turns, batches)| [turns, batches].concat()),
+        }
+    }
+
+    /// Ranks the modalities by their mean losses in the epoch that ended, for a loader
+    /// [with a ranking](crate::loader::AlternatingLoader::with_ranking). A loss that is not finite, such as the
+    /// NaN of a modality without turns, leaves the last one of that modality. Other loaders ignore the losses.
+    ///
+    /// Call it at the end of each epoch, before [`position`](Self::position).
+    /// [`ResumableTraining`](crate::checkpoint::ResumableTraining) and [`fit`](crate::fit::fit) do.
+    ///
+    /// # Errors
+    ///
+    /// [`MlaError::Size`] for another number of losses than modalities.
+    pub fn rank(&self, losses: &[f64]) -> Result<()> {
+        match &self.ranks {
+            Some(ranks) => ranks.update(losses),
+            None => Ok(()),
         }
     }
 
@@ -91,6 +117,7 @@ impl LoaderHandle {
             step: self.counts.step(),
             skipped: self.counts.skipped(),
             schedule: self.schedule.clone(),
+            losses: self.ranks.as_ref().map_or(vec![], |ranks| ranks.losses()),
             sources: sources
                 .map(|source| SourcePosition {
                     order: source.order().clone(),
@@ -105,8 +132,9 @@ impl LoaderHandle {
     /// # Errors
     ///
     /// [`MlaError::OtherLoader`] for the position of a loader with another schedule, or with sources
-    /// of another number, seed, batch size or number of items, [`MlaError::NotRepeatable`] as
-    /// [`position`](Self::position). The loader is then unchanged.
+    /// of another number, seed, batch size or number of items, [`MlaError::Size`] for another number of losses
+    /// than modalities, [`MlaError::NotRepeatable`] as [`position`](Self::position). The loader is then
+    /// unchanged.
     pub fn restore(&self, position: &LoaderPosition) -> Result<()> {
         let sources = self.sources()?;
         let given: Vec<Value> = sources
@@ -118,6 +146,9 @@ impl LoaderHandle {
             .or_else(|| Difference::between("sources", &saved.collect(), &given.into()));
         if let Some(Difference { at, saved, given }) = differs {
             return Err(MlaError::OtherLoader { at, saved, given });
+        }
+        if let Some(ranks) = &self.ranks {
+            ranks.restore(&position.losses)?;
         }
         self.counts.step.store(position.step, Ordering::Relaxed);
         self.counts
@@ -135,6 +166,8 @@ impl LoaderHandle {
 pub(super) struct Counts {
     step: AtomicU64,
     skipped: AtomicU64,
+    /// Number of the ranking of the last turn, 0 before the first turn and without rankings.
+    ranking: AtomicU64,
 }
 
 impl Counts {
@@ -156,8 +189,14 @@ impl Counts {
         self.skipped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn take(&self) {
+    pub(super) fn ranking(&self) -> u64 {
+        self.ranking.load(Ordering::Relaxed)
+    }
+
+    /// Counts a turn in an epoch with the ranking of a number.
+    pub(super) fn take(&self, ranking: u64) {
         self.step.fetch_add(1, Ordering::Relaxed);
+        self.ranking.store(ranking, Ordering::Relaxed);
     }
 
     pub(super) fn skip(&self, turns: usize) {

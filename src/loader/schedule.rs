@@ -33,7 +33,9 @@ use crate::error::{MlaError, Result};
 /// ```
 pub trait Schedule: Debug + Send + Sync {
     /// Returns the modality, in `0..n_modalities`, of a step. Steps count from 0 over the whole
-    /// training, not from the start of an epoch. `n_modalities` is at least 1.
+    /// training, not from the start of an epoch. `n_modalities` is at least 1. In a loader
+    /// [with a ranking](crate::loader::AlternatingLoader::with_ranking), it returns the rank of the modality, and
+    /// steps count from the start of the epoch.
     ///
     /// It must be a function of its arguments: the loader may look ahead. An epoch that waits for a
     /// modality without a turn in the next `2^22` steps ends with

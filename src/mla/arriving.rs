@@ -20,6 +20,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// new modality alone then train its encoder and, projected, the head, without data of the others. A
     /// head with a part per modality gets one for the new modality ([`SharedHead::with_modality`]).
     ///
+    /// With [`modality_label_smoothing`](crate::MlaConfig::modality_label_smoothing), the new modality gets the
+    /// common `label_smoothing`, or none.
+    ///
     /// Parameters keep their ids. An optimizer that is used further therefore keeps its state for them. The
     /// new model has no [names](Self::with_names) of modalities.
     ///
@@ -73,12 +76,16 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         fusion.check(got)?;
         head.check(got)?;
         check_distinct(&encoders, &head)?;
+        let mut config = self.config;
+        if let Some(each) = &mut config.modality_label_smoothing {
+            each.push(config.label_smoothing.unwrap_or(0.0));
+        }
         Ok(Mla {
             encoders: draw_parameters(encoders),
             head: draw_parameters(head),
             fusion,
             projection: self.projection.with_modality(),
-            config: self.config,
+            config,
             loss: self.loss,
             names: ModelNames::new(Vec::<String>::new(), self.names.classes().to_vec()),
             #[cfg(feature = "train")]

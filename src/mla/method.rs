@@ -37,6 +37,18 @@ where
     pub fn fault(&self) -> Option<MlaError> {
         self.interruption.fault()
     }
+
+    /// Turns in the order of the options.
+    pub(super) fn turns(
+        &self,
+        batches: SourceLoader<MultimodalBatch<E::Inputs>>,
+    ) -> Result<AlternatingLoader<E::Inputs>> {
+        let turns = AlternatingLoader::paired(batches, self.n_modalities(), RoundRobin)?;
+        Ok(match self.config.ranking {
+            Some(ranking) => turns.with_ranking(ranking),
+            None => turns,
+        })
+    }
 }
 
 crate::burn_steps! {
@@ -66,13 +78,14 @@ where
         self.n_classes()
     }
 
-    /// A loader of turns in the order of [`RoundRobin`]. For another schedule, build an
+    /// A loader of turns in the order of [`RoundRobin`], over the modalities by their
+    /// [`ranking`](crate::MlaConfig::ranking) if there is one. For another schedule, build an
     /// [`AlternatingLoader`] yourself.
     fn training_loader(
         &self,
         batches: SourceLoader<MultimodalBatch<E::Inputs>>,
     ) -> Result<TrainingLoader<Self::TrainingInput>> {
-        let loader = AlternatingLoader::paired(batches, self.n_modalities(), RoundRobin)?;
+        let loader = self.turns(batches)?;
         Ok(TrainingLoader {
             handle: loader.handle(),
             loader: Arc::new(loader),

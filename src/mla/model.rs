@@ -7,7 +7,7 @@ use burn::config::Config;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, ParamId};
 
 use crate::encoder::Encoders;
-use crate::error::{MlaError, Result};
+use crate::error::{MlaError, Result, fraction};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
 use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
@@ -23,7 +23,9 @@ use crate::projector::OrthogonalProjector;
 /// |---|---|---|---|
 /// | `projection` | the paper's | how the projector is used | |
 /// | `label_smoothing` | none | smooths the labels of the loss | `[0, 1)` |
+/// | `modality_label_smoothing` | none | label smoothing of each modality's turns, in place of `label_smoothing` | each `[0, 1)`, one per modality |
 /// | `class_weights` | none | weight of each class in the loss | each (0, inf), one per class |
+/// | `ranking` | none | order of turns by the losses of the epoch before, for [`training_loader`](crate::method::MultimodalMethod::training_loader) and [`fit`](crate::fit::fit); the paper's round robin without one | |
 /// | `finite_check` | true | refuses a step with non-finite features or loss, at the cost of one device read per step; without it such a step corrupts the model | |
 #[derive(Config, Debug)]
 pub struct MlaConfig {
@@ -32,8 +34,14 @@ pub struct MlaConfig {
     pub projection: ProjectionConfig,
     /// Smooths the labels of the training loss.
     pub label_smoothing: Option<f64>,
+    /// Label smoothing of each modality's turns, in place of `label_smoothing`. [Fused
+    /// turns](crate::mla::FusedTurns) keep the common value.
+    pub modality_label_smoothing: Option<Vec<f64>>,
     /// Weight of each class in the training loss.
     pub class_weights: Option<Vec<f64>>,
+    /// Order of turns by the losses of the epoch before.
+    #[cfg(feature = "train")]
+    pub ranking: Option<crate::loader::LossRanking>,
     /// Whether a step with non-finite features or loss is refused.
     #[config(default = true)]
     pub finite_check: bool,
@@ -158,7 +166,8 @@ impl MlaConfig {
     /// - [`MlaError::ProtectedLayer`] when the head names a protected parameter that it does not have;
     /// - [`MlaError::HyperParameter`] for a value outside of the ranges above;
     /// - [`MlaError::Size`] for another number of class weights than classes;
-    /// - [`MlaError::ModalityCount`] for a fusion or a head made for another number of modalities.
+    /// - [`MlaError::ModalityCount`] for a fusion, a head or a `modality_label_smoothing` for another
+    ///   number of modalities.
     pub fn init<E, H, P, F>(
         &self,
         encoders: E,
@@ -172,7 +181,8 @@ impl MlaConfig {
         P: OrthogonalProjector,
         F: UncertaintyFusion,
     {
-        self.cross_entropy()?.check(head.n_classes())?;
+        self.cross_entropy(None)?.check(head.n_classes())?;
+        self.check_modality_label_smoothing(encoders.n_modalities())?;
         check_widths(&encoders.d_features(), head.d_feature())?;
         fusion.check(encoders.n_modalities())?;
         head.check(encoders.n_modalities())?;
@@ -203,17 +213,40 @@ impl MlaConfig {
 }
 
 impl MlaConfig {
-    /// The loss of the options.
-    pub(crate) fn cross_entropy(&self) -> Result<CrossEntropy> {
+    /// The loss of a modality's turn, or with the common label smoothing.
+    pub(crate) fn cross_entropy(&self, modality: Option<usize>) -> Result<CrossEntropy> {
+        let each = self.modality_label_smoothing.as_deref();
+        let own = each
+            .zip(modality)
+            .and_then(|(each, modality)| each.get(modality).copied());
         CrossEntropyConfig::new()
-            .with_label_smoothing(self.label_smoothing)
+            .with_label_smoothing(own.or(self.label_smoothing))
             .with_class_weights(self.class_weights.clone())
             .init()
+    }
+
+    fn check_modality_label_smoothing(&self, n_modalities: usize) -> Result<()> {
+        const NAME: &str = "modality_label_smoothing";
+        let Some(each) = &self.modality_label_smoothing else {
+            return Ok(());
+        };
+        if each.len() != n_modalities {
+            return Err(MlaError::ModalityCount {
+                what: NAME,
+                expected: n_modalities,
+                got: each.len(),
+            });
+        }
+        for &smoothing in each {
+            fraction(NAME, smoothing)?;
+        }
+        Ok(())
     }
 }
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> Mla<E, H, P, F> {
-    /// Trains with `loss` instead of the cross-entropy of the options.
+    /// Trains with `loss` instead of the cross-entropy of the options, whose label smoothing and class
+    /// weights then have no effect.
     ///
     /// # Errors
     ///

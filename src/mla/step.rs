@@ -98,7 +98,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             Some((_, zeros)) => output.logits.clone() + zeros.clone(),
             None => output.logits.clone(),
         };
-        let loss = self.loss(logits, &targets)?;
+        let loss = self.loss(Some(modality), logits, &targets)?;
         let sums = self.feature_sums(&output.inputs)?;
         self.check_numbers(&features, &sums, &loss, modality)?;
 
@@ -131,11 +131,16 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         })
     }
 
-    /// The loss of the turn, `[1]`.
-    pub(super) fn loss(&self, logits: Tensor<2>, targets: &Targets) -> Result<Tensor<1>> {
+    /// The loss of a modality's turn, or of a fused prediction, `[1]`.
+    pub(super) fn loss(
+        &self,
+        modality: Option<usize>,
+        logits: Tensor<2>,
+        targets: &Targets,
+    ) -> Result<Tensor<1>> {
         match &self.loss {
             Some(loss) => loss.loss(logits, targets),
-            None => self.config.cross_entropy()?.loss(logits, targets),
+            None => self.config.cross_entropy(modality)?.loss(logits, targets),
         }
     }
 
@@ -143,7 +148,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     pub(super) fn weight(&self, targets: &Targets) -> Result<f64> {
         let weight = match &self.loss {
             Some(loss) => loss.weight(targets),
-            None => self.config.cross_entropy()?.weight(targets),
+            None => self.config.cross_entropy(None)?.weight(targets),
         };
         positive("weight of the samples in the loss", weight)
     }

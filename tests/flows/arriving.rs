@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use burn_mla::encoder::Precomputed;
 use burn_mla::fusion::MeanFusion;
 use burn_mla::head::AdapterConfig;
+use burn_mla::loss::{CrossEntropyConfig, TrainingLoss};
 use burn_mla::mla::{FeatureMean, ProjectionConfig};
 use burn_mla::modality::OneOf3;
 use burn_mla::prelude::*;
@@ -123,6 +124,28 @@ fn the_subspace_rule_protects_from_a_new_modality_at_once(#[case] refresh_every:
         let kept = values(projection.rule().project(identity, 2, state));
         let trace: f32 = kept.iter().step_by(D_FEATURE + 1).sum();
         assert!(trace < D_FEATURE as f32 - 0.9, "{trace}");
+    }
+}
+
+/// The loss of the new modality is smoothed by the common value.
+#[test]
+fn label_smoothing_of_a_new_modality_is_the_common_one() {
+    for device in devices() {
+        let device = device.autodiff();
+        for common in [None, Some(0.4)] {
+            let config = MlaConfig::new()
+                .with_label_smoothing(common)
+                .with_modality_label_smoothing(Some(vec![0.1, 0.7]));
+            let model = mlp_mla(config, rls(0.1), &device);
+            let (new, fusion) = (third(&device), model.fusion.with_modality());
+            let model = model.with_modality(|(a, b)| (a, b, new), fusion).unwrap();
+            let each = vec![0.1, 0.7, common.unwrap_or(0.0)];
+            assert_eq!(model.config().modality_label_smoothing, Some(each));
+            let item = model.try_step(third_turn(0, &device)).unwrap().item;
+            let loss = CrossEntropyConfig::new().with_label_smoothing(common);
+            let expected = loss.init().unwrap().loss(item.logits, &item.targets);
+            assert_eq!(values(item.loss), values(expected.unwrap()));
+        }
     }
 }
 

@@ -31,6 +31,7 @@ mod plain_burn;
 mod plain_renderer;
 mod projection;
 mod projector_laws;
+mod ranking;
 mod record;
 mod safetensors;
 mod shapes;

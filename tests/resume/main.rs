@@ -11,6 +11,7 @@ mod common;
 mod fused;
 mod joint;
 mod options;
+mod ranked;
 mod reproducible;
 mod training;
 mod watched;
@@ -355,6 +356,10 @@ fn another_model_optimizer_or_schedule_is_refused() {
             ("fusion", "temperature = \"2.0\""),
             ("score", "score = \"NormalizedEntropy\""),
             ("label smoothing", "label_smoothing = \"Some(0.1)\""),
+            (
+                "modality label smoothing",
+                "modality_label_smoothing = \"Some([0.0, 0.1])\"",
+            ),
             ("target", "target = \"Update\""),
             ("dropout", "prob = \"0.5\""),
             ("frozen", "training of encoders.0"),
@@ -578,24 +583,32 @@ fn a_folder_is_written_by_one_training_at_a_time() {
 /// `kill -9` at 20 random turns.
 #[test]
 fn killed_again_and_again_it_ends_where_it_would_have() {
+    kill_again_and_again("", 20);
+}
+
+/// Kills a training of child processes with a ranking, or none.
+fn kill_again_and_again(ranking: &str, n_kills: usize) {
     let _alone = alone();
     let expected = {
         let folder = tempfile::tempdir().unwrap();
-        child(folder.path()).run_to_its_end();
+        child(folder.path(), ranking).run_to_its_end();
         std::fs::read(folder.path().join(RESULT)).unwrap()
     };
     let folder = tempfile::tempdir().unwrap();
     let mut numbers = Numbers::new(11);
     let mut kills = 0;
-    while kills < 20 {
+    while kills < n_kills {
         let turns = 1 + (numbers.next().abs() * 4.0) as usize;
-        if !child(folder.path()).kill_after(turns) {
+        if !child(folder.path(), ranking).kill_after(turns) {
             break;
         }
         kills += 1;
     }
-    assert_eq!(kills, 20, "the training is long enough for all of them");
-    child(folder.path()).run_to_its_end();
+    assert_eq!(
+        kills, n_kills,
+        "the training is long enough for all of them"
+    );
+    child(folder.path(), ranking).run_to_its_end();
     let result = std::fs::read(folder.path().join(RESULT)).unwrap();
     assert!(result == expected, "the results differ");
     let store = CheckpointStore::open(folder.path().join("checkpoints")).unwrap();
@@ -642,16 +655,18 @@ fn a_full_disk_loses_nothing() {
 
 const RESULT: &str = "result.json";
 const FOLDER: &str = "BURN_MLA_RESUME_FOLDER";
+const RANKING: &str = "BURN_MLA_RESUME_RANKING";
 const CHILD: [&str; 4] = ["--exact", "the_child_process", "--ignored", "--nocapture"];
 const EPOCHS: usize = 8;
 
 struct Child(std::process::Child);
 
-fn child(folder: &Path) -> Child {
+fn child(folder: &Path, ranking: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(CHILD)
         .env(FOLDER, folder)
+        .env(RANKING, ranking)
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     Child(command.spawn().unwrap())
@@ -685,8 +700,10 @@ fn the_child_process() {
         return;
     };
     let folder = Path::new(&folder);
+    let ranking = std::env::var(RANKING).unwrap_or_default();
     let plan = Plan {
         every: Some(1),
+        ranking: (!ranking.is_empty()).then(|| ranked::named(&ranking)),
         announce: true,
         ..Plan::new(EPOCHS)
     };

@@ -23,8 +23,7 @@ use burn::train::{
 use burn_mla::checkpoint::ResumableTraining;
 use burn_mla::checkpoint::{CheckpointError, CheckpointStore, History};
 use burn_mla::head::{MlpHead, MlpHeadConfig};
-use burn_mla::loader::Blocks;
-use burn_mla::loader::{ResumableLoader, SeededLoader};
+use burn_mla::loader::{Blocks, LossRanking, ResumableLoader, SeededLoader};
 use burn_mla::mla::ProjectionTarget;
 use burn_mla::modality::UnimodalBatch;
 use burn_mla::modality::{ModalityInput, OneOf2};
@@ -63,6 +62,8 @@ pub struct Plan {
     pub unpaired: bool,
     /// Patience of the resumable training instead of Burn's.
     pub own_patience: Option<usize>,
+    /// Order of the turns by the losses of the epoch before.
+    pub ranking: Option<LossRanking>,
     /// Number of epochs of the learning-rate schedule.
     pub schedule_epochs: usize,
     /// Number of validation samples.
@@ -119,6 +120,7 @@ impl Plan {
             new: false,
             unpaired: false,
             own_patience: None,
+            ranking: None,
             schedule_epochs: epochs,
             n_valid: 20,
             bad_label_at: None,
@@ -147,6 +149,7 @@ impl Plan {
             "fusion" => fusion.temperature = 2.0,
             "score" => fusion.normalized = true,
             "label smoothing" => config.label_smoothing = Some(0.1),
+            "modality label smoothing" => config.modality_label_smoothing = Some(vec![0.0, 0.1]),
             "target" => config.projection.target = ProjectionTarget::Update,
             _ => {}
         }
@@ -177,6 +180,10 @@ impl Plan {
             self.data.erased(schedule, &training_device)
         } else {
             self.data.paired(schedule, &training_device)
+        };
+        let train = match self.ranking {
+            Some(ranking) => train.with_ranking(ranking),
+            None => train,
         };
         let valid = DataLoaderBuilder::new(Samples)
             .batch_size(7)

@@ -15,13 +15,13 @@ use burn::train::{
 
 use super::{ResumableTraining, Start, locked};
 use crate::checkpoint::{
-    Capture, CheckpointError, EpochRecord, Snapshot, TrainingProgress, ValidationRecord,
-    same_option,
+    Capture, CheckpointError, EpochRecord, Snapshot, TrainingProgress, TurnStatistics,
+    ValidationRecord, same_option,
 };
 use crate::directory_lock::DirectoryLock;
 use crate::error::MlaError;
 use crate::evaluation::Evaluation;
-use crate::loader::derived;
+use crate::loader::{LoaderPosition, derived};
 use crate::method::{MultimodalMethod, StepOutput};
 
 /// A running training.
@@ -369,12 +369,25 @@ impl<M: MultimodalMethod> Run<'_, M> {
                            not changed";
             return self.fail(message.to_string());
         }
-        self.progress.loader = position;
+        match self.rank() {
+            Ok(position) => self.progress.loader = position,
+            Err(error) => return self.fail(error.to_string()),
+        }
         self.progress.epoch += 1;
         self.progress.turns_in_epoch = 0;
         self.progress.turns_checksum = 0;
         let is_best = self.progress.history.best_epoch(self.plan.monitor) == Some(epoch);
         self.checkpoint(is_best);
+    }
+
+    /// Ranks the modalities by the losses of the epoch, and returns the position of the loader after it.
+    fn rank(&self) -> crate::Result<LoaderPosition> {
+        let loader = &self.plan.loader;
+        let epoch = self.progress.history.epochs.last();
+        let turns = epoch.map_or(&[][..], |epoch| &epoch.training);
+        let losses: Vec<f64> = turns.iter().map(TurnStatistics::loss).collect();
+        loader.rank(&losses)?;
+        loader.position()
     }
 
     fn snapshot(&mut self) -> Result<Snapshot, CheckpointError> {

@@ -7,6 +7,7 @@ use burn::data::dataset::DatasetError;
 
 use super::{AlternatingLoader, EpochLength, NO_SAMPLES, Source};
 use crate::error::{MlaError, Result};
+use crate::loader::ranking::EpochOrder;
 use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
 
 /// An entry of the queue of a modality.
@@ -143,6 +144,9 @@ pub(super) struct AlternatingIter<'a, In: ModalityInputs> {
     loader: &'a AlternatingLoader<In>,
     feeds: Feeds<'a, In>,
     lanes: Vec<Lane<In::One>>,
+    order: EpochOrder,
+    /// Why the epoch cannot start.
+    fault: Option<MlaError>,
     turns: usize,
     /// Whether a pass ended since the schedule was last checked.
     pass_ended: bool,
@@ -152,6 +156,10 @@ pub(super) struct AlternatingIter<'a, In: ModalityInputs> {
 impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
     pub(super) fn new(loader: &'a AlternatingLoader<In>) -> Self {
         let lanes = loader.lengths().into_iter().map(Lane::new).collect();
+        let (order, fault) = match loader.epoch_order() {
+            Ok(order) => (order, None),
+            Err(error) => (EpochOrder::by_index(loader.n_modalities()), Some(error)),
+        };
         Self {
             loader,
             feeds: match &loader.source {
@@ -161,6 +169,8 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                 }
             },
             lanes,
+            order,
+            fault,
             turns: 0,
             pass_ended: false,
             over: false,
@@ -230,14 +240,13 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
     /// epoch would never end.
     fn check_schedule(&mut self) -> Result<()> {
         let step = self.loader.step();
-        let n_modalities = self.lanes.len();
         for (modality, lane) in self.lanes.iter_mut().enumerate() {
             if lane.has_passed() || lane.due >= step {
                 continue;
             }
-            let schedule = &self.loader.schedule;
+            let (order, schedule) = (&self.order, &*self.loader.schedule);
             let last = step.saturating_add(LONGEST_ABSENCE);
-            let due = (step..last).find(|&t| schedule.modality(t, n_modalities) == modality);
+            let due = (step..last).find(|&t| order.modality(schedule, t) == modality);
             lane.due = due.ok_or(MlaError::NeverScheduled {
                 modality,
                 step,
@@ -252,10 +261,9 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
         let with_data = self.lanes.iter().position(|lane| !lane.is_barren());
         let modality = with_data.ok_or(MlaError::NoSamples { what: NO_SAMPLES })?;
         let step = self.loader.step();
-        let n_modalities = self.lanes.len();
         let last = step.saturating_add(LONGEST_ABSENCE);
         for t in step..last {
-            let scheduled = self.loader.schedule.modality(t, n_modalities);
+            let scheduled = self.order.modality(&*self.loader.schedule, t);
             self.loader.check_modality(scheduled)?;
             if !self.lanes[scheduled].is_barren() {
                 return Ok((t - step) as usize);
@@ -277,6 +285,9 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
     }
 
     fn try_next(&mut self) -> Result<Option<Turn<In::One>>, DatasetError> {
+        if let Some(error) = self.fault.take() {
+            return Err(DatasetError::new(error));
+        }
         if self.turns == 0 {
             // The pass of a modality without data ends before it starts.
             for modality in 0..self.lanes.len() {
@@ -291,10 +302,8 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
             {
                 self.check_schedule().map_err(DatasetError::new)?;
             }
-            let modality = self
-                .loader
-                .schedule
-                .modality(self.loader.step(), self.lanes.len());
+            let step = self.loader.step();
+            let modality = self.order.modality(&*self.loader.schedule, step);
             self.loader
                 .check_modality(modality)
                 .map_err(DatasetError::new)?;
@@ -312,7 +321,7 @@ impl<'a, In: ModalityInputs> AlternatingIter<'a, In> {
                     lane.barren = 0;
                     lane.served += turn.targets.len();
                     self.turns += 1;
-                    self.loader.counts.take();
+                    self.loader.counts.take(self.order.ranking());
                     self.settle(modality)?;
                     return Ok(Some(turn));
                 }

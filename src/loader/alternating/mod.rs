@@ -11,7 +11,8 @@ use serde_json::json;
 use self::iterator::AlternatingIter;
 use crate::error::{MlaError, Result};
 use crate::loader::position::{Counts, LoaderHandle};
-use crate::loader::{LoaderSource, Schedule, SourceLoader, UnpairedLoaders};
+use crate::loader::ranking::{EpochOrder, Ranks};
+use crate::loader::{LoaderSource, LossRanking, Schedule, SourceLoader, UnpairedLoaders};
 use crate::modality::{ModalityInputs, MultimodalBatch, Turn};
 
 /// The length of an epoch of an [`AlternatingLoader`].
@@ -47,6 +48,7 @@ pub struct AlternatingLoader<In: ModalityInputs> {
     source: Source<In>,
     schedule: Arc<dyn Schedule>,
     epoch: EpochLength,
+    ranks: Option<Arc<Ranks>>,
     counts: Arc<Counts>,
     /// What the order of the source follows from; `None` for an order that cannot be repeated.
     sources: Option<Vec<LoaderSource>>,
@@ -124,6 +126,7 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
             source,
             schedule,
             epoch: EpochLength::default(),
+            ranks: None,
             counts: Arc::default(),
             sources,
         };
@@ -141,6 +144,38 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
         self
     }
 
+    /// Orders the turns of each epoch by the losses of the one before. The schedule becomes one of ranks, and
+    /// its steps count from the start of the epoch. The order stays the same within an epoch.
+    ///
+    /// [`fit`](crate::fit::fit) and [`ResumableTraining`](crate::checkpoint::ResumableTraining) measure the
+    /// losses and keep them in checkpoints. Your own loop passes them to [`LoaderHandle::rank`] at the end of
+    /// each epoch. An epoch that follows turns without it yields [`MlaError::NotRanked`], as in Burn's own
+    /// strategies, which do not report losses to the loader.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_mla::dataset::InMemory;
+    /// use burn_mla::loader::LossRanking;
+    /// use burn_mla::modality::OneOf2;
+    /// use burn_mla::prelude::*;
+    ///
+    /// let device = Device::flex();
+    /// let inputs = (Tensor::<2>::ones([6, 20], &device), Tensor::<2>::ones([6, 30], &device));
+    /// let data = InMemory::paired(inputs, [0, 1, 2, 0, 1, 2])?;
+    /// let turns = AlternatingLoader::paired(data.in_order(3, &device)?, 2, RoundRobin)?
+    ///     .with_ranking(LossRanking::WeakestFirst);
+    /// let first = turns.iter().next().unwrap()?;
+    /// assert!(matches!(first.input, OneOf2::A(_)));
+    /// turns.handle().rank(&[0.4, 1.3])?; // modality 1 lags
+    /// let first = turns.iter().next().unwrap()?;
+    /// assert!(matches!(first.input, OneOf2::B(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_ranking(mut self, ranking: LossRanking) -> Self {
+        self.ranks = Some(Arc::new(Ranks::new(ranking, self.n_modalities())));
+        self
+    }
+
     /// Starts the schedule at `step`, to continue another training.
     pub fn with_step(self, step: u64) -> Self {
         self.counts.start_at(step);
@@ -150,12 +185,16 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
     /// A handle that saves and restores the position of the loader: its step, and the order of its
     /// source loaders. It refuses to do so if the order of a source loader cannot be repeated.
     pub fn handle(&self) -> LoaderHandle {
-        let schedule = json!({
+        let mut schedule = json!({
             "order": format!("{:?}", self.schedule),
             "epoch": format!("{:?}", self.epoch),
             "n_modalities": self.n_modalities(),
         });
-        LoaderHandle::new(self.counts.clone(), schedule, self.sources.clone())
+        if let Some(ranks) = &self.ranks {
+            schedule["ranking"] = format!("{:?}", ranks.ranking()).into();
+        }
+        let ranks = self.ranks.clone();
+        LoaderHandle::new(self.counts.clone(), schedule, ranks, self.sources.clone())
     }
 
     /// Number of modalities.
@@ -192,6 +231,7 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
             source,
             schedule: self.schedule.clone(),
             epoch: self.epoch,
+            ranks: self.ranks.clone(),
             counts,
             sources: None,
         })
@@ -227,9 +267,9 @@ impl<In: ModalityInputs> DataLoader<Turn<In::One>> for AlternatingLoader<In> {
     /// The same share of each modality's data: `start` and `end` count as
     /// [`num_items`](DataLoader::num_items) does.
     ///
-    /// A slice has its own counts. Training on several devices needs slices whose turns agree: they
-    /// must have the same length, and each batch must contain every modality, because a skipped turn
-    /// puts a slice out of step. An update from slices out of step fails with
+    /// A slice has its own counts and the [ranking](Self::with_ranking) of this loader. Training on several
+    /// devices needs slices whose turns agree: they must have the same length, and each batch must contain every
+    /// modality, because a skipped turn puts a slice out of step. An update from slices out of step fails with
     /// [`MlaError::MixedModalities`].
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Turn<In::One>>> {
         let total = self.num_items().max(1);
@@ -269,6 +309,14 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
             expected,
             got,
         })
+    }
+
+    /// The order of an epoch that starts now.
+    fn epoch_order(&self) -> Result<EpochOrder> {
+        match &self.ranks {
+            Some(ranks) => ranks.order(self.step(), self.counts.ranking()),
+            None => Ok(EpochOrder::by_index(self.n_modalities())),
+        }
     }
 
     fn check_modality(&self, modality: usize) -> Result<()> {

@@ -10,9 +10,7 @@ use crate::encoder::Encoders;
 use crate::error::Result;
 use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
-use crate::loader::{
-    AlternatingLoader, FusedTurnLoader, RoundRobin, SourceLoader, UnimodalThenFused,
-};
+use crate::loader::{FusedTurnLoader, SourceLoader, UnimodalThenFused};
 use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
 use crate::mla::FusedTurns;
 use crate::modality::{MultimodalBatch, ScheduledTurn, Targets};
@@ -45,7 +43,7 @@ where
         self.model.n_classes()
     }
 
-    /// A loader of turns in the order of [`RoundRobin`], with fused turns on a further pass over the same
+    /// The loader of turns of the [`Mla`](crate::Mla), with fused turns on a further pass over the same
     /// batches. For another schedule or unpaired data, build a [`FusedTurnLoader`] yourself.
     fn training_loader(
         &self,
@@ -55,7 +53,7 @@ where
             loader: batches.loader.clone(),
             sources: batches.sources.clone(),
         };
-        let turns = AlternatingLoader::paired(batches, self.model.n_modalities(), RoundRobin)?;
+        let turns = self.model.turns(batches)?;
         let loader = FusedTurnLoader::new(turns, fused, self.config.schedule)?;
         Ok(TrainingLoader {
             handle: loader.handle(),

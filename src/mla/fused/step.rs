@@ -96,7 +96,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
         let placed = placed.map(|logits| logits.unwrap_or_else(|| zeros.clone()));
         let logits = ModalityLogits::new(placed.collect(), presence)?;
         let fused = self.fused_logits(&logits)?;
-        let loss = model.loss(fused.clone(), &targets)?;
+        let loss = model.loss(None, fused.clone(), &targets)?;
         self.check_fused_numbers(&passes, &loss)?;
 
         let weight = model.weight(&targets)? as f32;

@@ -4,49 +4,135 @@ use burn::module::Module;
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Tensor};
 use burn_mla::fusion::FixedFusion;
+use burn_mla::loader::LossRanking;
+use burn_mla::mla::FusedTurnConfig;
 use burn_mla::prelude::*;
 
 use super::{divided, entropy, softmax};
 use crate::common::*;
 use crate::joint::rows;
 
-/// The loss, and the change of the head's bias by the first step, which is not projected: with labels
-/// smoothed by `s`, class `c` has the target `q_c = (1 - s) [c is the label] + s / C`.
+/// The loss of a turn, and the change of the head's bias by the first step, which is not projected: with
+/// labels smoothed by `s`, class `c` has the target `q_c = (1 - s) [c is the label] + s / C`.
+fn assert_smoothed(config: MlaConfig, modality: usize, s: f64, device: &Device) {
+    const RATE: f64 = 0.3;
+    let what = format!("modality {modality} smoothed by {s}");
+    let mut model = mlp_mla(config, rls(0.1), device);
+    let bias = |model: &MlpMla<RlsProjector>| {
+        let bias = model.head.linear().bias.as_ref().unwrap();
+        values(bias.val())
+    };
+    let before = bias(&model);
+    let output = model.try_step(turn(modality, 7, 1, device)).unwrap();
+    let labels = output.item.targets.labels().to_vec();
+    let mut loss = 0.0;
+    let mut expected: Vec<f64> = before.iter().map(|&b| f64::from(b)).collect();
+    for (row, label) in rows(output.item.logits).iter().zip(labels) {
+        for (c, p) in softmax(row).into_iter().enumerate() {
+            let hit = if c as i64 == label { 1.0 - s } else { 0.0 };
+            let q = hit + s / N_CLASSES as f64;
+            loss -= q * p.ln() / 7.0;
+            expected[c] -= RATE * (p - q) / 7.0;
+        }
+    }
+    close(&values(output.item.loss), &[loss], 1e-5, &what);
+    let mut optimizer = SgdConfig::new().init();
+    model
+        .try_optimize(&mut optimizer, RATE, output.grads)
+        .unwrap();
+    close(&bias(&model), &expected, 1e-5, &what);
+}
+
 #[test]
 fn smoothed_labels_are_a_mixture_with_all_classes() {
-    const RATE: f64 = 0.3;
     for device in devices() {
         let device = device.autodiff();
         for smoothing in [None, Some(0.0), Some(0.2), Some(0.9)] {
             let config = MlaConfig::new().with_label_smoothing(smoothing);
-            let mut model = mlp_mla(config, rls(0.1), &device);
-            let bias = |model: &MlpMla<RlsProjector>| {
-                let bias = model.head.linear().bias.as_ref().unwrap();
-                values(bias.val())
-            };
-            let before = bias(&model);
-            let output = model.try_step(turn(0, 7, 1, &device)).unwrap();
-            let labels = output.item.targets.labels().to_vec();
-            let s = smoothing.unwrap_or(0.0);
-            let mut loss = 0.0;
-            let mut expected: Vec<f64> = before.iter().map(|&b| f64::from(b)).collect();
-            for (row, label) in rows(output.item.logits).iter().zip(labels) {
-                for (c, p) in softmax(row).into_iter().enumerate() {
-                    let hit = if c as i64 == label { 1.0 - s } else { 0.0 };
-                    let q = hit + s / N_CLASSES as f64;
-                    loss -= q * p.ln() / 7.0;
-                    expected[c] -= RATE * (p - q) / 7.0;
-                }
-            }
-            let what = format!("smoothing {smoothing:?}");
-            close(&values(output.item.loss), &[loss], 1e-5, &what);
-            let mut optimizer = SgdConfig::new().init();
-            model
-                .try_optimize(&mut optimizer, RATE, output.grads)
-                .unwrap();
-            close(&bias(&model), &expected, 1e-5, &what);
+            assert_smoothed(config, 0, smoothing.unwrap_or(0.0), &device);
         }
     }
+}
+
+#[test]
+fn each_modality_is_smoothed_by_its_own_value() {
+    for device in devices() {
+        let device = device.autodiff();
+        for common in [None, Some(0.6)] {
+            for each in [[0.0, 0.3], [0.4, 0.1]] {
+                for (modality, s) in each.into_iter().enumerate() {
+                    let config = MlaConfig::new()
+                        .with_label_smoothing(common)
+                        .with_modality_label_smoothing(Some(each.to_vec()));
+                    assert_smoothed(config, modality, s, &device);
+                }
+            }
+        }
+    }
+}
+
+/// Fused predictions are of no modality, and evaluation measures the plain cross-entropy.
+#[test]
+fn fused_turns_and_evaluation_have_no_smoothing_of_a_modality() {
+    for device in devices() {
+        let autodiff = device.clone().autodiff();
+        let losses = |config: MlaConfig| {
+            let model = mlp_mla(config, rls(0.1), &autodiff);
+            let evaluated = model.valid().try_evaluate(batch(7, 1, &device)).unwrap();
+            let model = FusedTurnConfig::new().init(model).unwrap();
+            let fused = model.try_fused_step(batch(7, 1, &autodiff)).unwrap();
+            (values(fused.item.loss), values(evaluated.loss))
+        };
+        let common = MlaConfig::new().with_label_smoothing(Some(0.4));
+        let own = common
+            .clone()
+            .with_modality_label_smoothing(Some(vec![0.1, 0.7]));
+        assert_eq!(losses(own), losses(common.clone()));
+        let (fused, evaluated) = losses(MlaConfig::new());
+        assert_ne!(losses(common.clone()).0, fused, "the common value counts");
+        assert_eq!(losses(common).1, evaluated);
+    }
+}
+
+#[test]
+fn label_smoothing_of_other_modalities_or_out_of_range_is_refused() {
+    let device = Device::flex();
+    let error = |each: &[f64]| {
+        let config = MlaConfig::new().with_modality_label_smoothing(Some(each.to_vec()));
+        let model = config.init_default(mlps(&device), linear_head(&device));
+        model.unwrap_err().to_string()
+    };
+    for each in [&[][..], &[0.1], &[0.1; 3]] {
+        let expected = format!(
+            "modality_label_smoothing has {} modalities, expected 2",
+            each.len()
+        );
+        assert_eq!(error(each), expected);
+    }
+    for (value, shown) in [(1.0, "1"), (-0.1, "-0.1"), (f64::NAN, "NaN")] {
+        let expected = format!("modality_label_smoothing must be in [0, 1), got {shown}");
+        assert_eq!(error(&[0.0, value]), expected);
+    }
+}
+
+/// A configuration that was saved before the option existed.
+#[test]
+fn a_configuration_without_the_newer_options_loads() {
+    let mut saved = serde_json::to_value(MlaConfig::new()).unwrap();
+    for option in ["modality_label_smoothing", "ranking"] {
+        let removed = saved.as_object_mut().unwrap().remove(option);
+        assert_eq!(removed, Some(serde_json::Value::Null), "{option}");
+    }
+    let loaded: MlaConfig = serde_json::from_value(saved).unwrap();
+    assert_eq!(loaded.modality_label_smoothing, None);
+    assert_eq!(loaded.ranking, None);
+    let set = MlaConfig::new()
+        .with_modality_label_smoothing(Some(vec![0.1, 0.2]))
+        .with_ranking(Some(LossRanking::StrongestFirst));
+    let saved = serde_json::to_string(&set).unwrap();
+    let loaded: MlaConfig = serde_json::from_str(&saved).unwrap();
+    assert_eq!(loaded.modality_label_smoothing, Some(vec![0.1, 0.2]));
+    assert_eq!(loaded.ranking, Some(LossRanking::StrongestFirst));
 }
 
 /// Sample 1 lacks the second modality.
