@@ -29,6 +29,9 @@ pub enum Method {
 pub struct Parts {
     pub fused: Option<Fused>,
     pub adapters: Option<Adapters>,
+    /// Whether the modality with the largest loss trains first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub weakest_first: bool,
 }
 
 /// The logits of the loss of fused turns.
@@ -58,11 +61,21 @@ pub struct Trial {
 }
 
 const fn with(fused: Option<Fused>, adapters: Option<Adapters>) -> Method {
-    Method::MlaWith(Parts { fused, adapters })
+    Method::MlaWith(Parts {
+        fused,
+        adapters,
+        weakest_first: false,
+    })
 }
 
+const WEAKEST_FIRST: Method = Method::MlaWith(Parts {
+    fused: None,
+    adapters: None,
+    weakest_first: true,
+});
+
 /// Every method, baselines first.
-pub const ALL: [Method; 18] = [
+pub const ALL: [Method; 19] = [
     Method::Concat,
     Method::Ensemble,
     Method::Qmf,
@@ -74,6 +87,7 @@ pub const ALL: [Method; 18] = [
     Method::ReconBoost,
     Method::Mla,
     Method::MlaDefault,
+    WEAKEST_FIRST,
     with(Some(Fused::Fusion), None),
     with(Some(Fused::Mean), None),
     with(Some(Fused::Sum), None),
@@ -110,7 +124,11 @@ impl Method {
             Self::ReconBoost => "ReconBoost".to_string(),
             Self::Mla => "MLA as printed".to_string(),
             Self::MlaDefault => "MLA, crate's default".to_string(),
-            Self::MlaWith(Parts { fused, adapters }) => {
+            Self::MlaWith(Parts {
+                fused,
+                adapters,
+                weakest_first,
+            }) => {
                 let mut name = "MLA".to_string();
                 name += match fused {
                     None => "",
@@ -118,6 +136,9 @@ impl Method {
                     Some(Fused::Mean) => " + fused turns (mean)",
                     Some(Fused::Sum) => " + fused turns (sum)",
                 };
+                if weakest_first {
+                    name += " + weakest first";
+                }
                 name += match adapters {
                     None => "",
                     Some(Adapters::ScaleAndBias) => " + scale and bias",

@@ -13,6 +13,7 @@ use burn_mla::baseline::{
 };
 use burn_mla::encoder::Encoders;
 use burn_mla::head::AdapterConfig;
+use burn_mla::loader::LossRanking;
 use burn_mla::method::{MultimodalMethod, WeightAverageConfig};
 use burn_mla::mla::FusedTurnConfig;
 use burn_mla::prelude::*;
@@ -105,6 +106,8 @@ impl<S: Set> Run<'_, S> {
                 self.fit(config.init(encoders, head()?, rule, fusion()?)?)
             }
             Method::MlaWith(parts) => {
+                let ranking = parts.weakest_first.then_some(LossRanking::WeakestFirst);
+                let config = config.with_ranking(ranking);
                 let leak = match (parts.fused, parts.adapters) {
                     (None, Some(Adapters::ScaleAndBias) | None) => own()?,
                     _ => LeakyRlsProjectorConfig::new().leak,

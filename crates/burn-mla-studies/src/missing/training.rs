@@ -1,13 +1,13 @@
 //! Passes over training data, as all models of the study are trained.
 
 use std::error::Error;
-use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn_mla::checkpoint::TurnStatistics;
 use burn_mla::loader::TrainingData;
-use burn_mla::method::MultimodalMethod;
+use burn_mla::method::{MultimodalMethod, TrainingLoader};
 
 const WEIGHT_DECAY: f32 = 0.01;
 
@@ -16,7 +16,7 @@ pub struct Training<M: MultimodalMethod> {
     pub model: M,
     optimizer: ModuleOptimizer,
     learning_rates: ModuleLrScheduler,
-    loader: Arc<dyn DataLoader<M::TrainingInput>>,
+    train: TrainingLoader<M::TrainingInput>,
 }
 
 impl<M: MultimodalMethod> Training<M> {
@@ -25,13 +25,13 @@ impl<M: MultimodalMethod> Training<M> {
         train: impl Into<TrainingData<M::Inputs>>,
         learning_rates: impl Into<ModuleLrScheduler>,
     ) -> Result<Self, Box<dyn Error>> {
-        let loader = model.training_loader(train.into().batches)?.loader;
+        let train = model.training_loader(train.into().batches)?;
         let optimizer = AdamWConfig::new().with_weight_decay(WEIGHT_DECAY);
         Ok(Self {
             model,
             optimizer: optimizer.init(),
             learning_rates: learning_rates.into(),
-            loader,
+            train,
         })
     }
 
@@ -52,17 +52,24 @@ impl<M: MultimodalMethod> Training<M> {
 
     /// Number of items of a pass, as the loader of the method counts them.
     pub fn n_items(&self) -> usize {
-        self.loader.num_items()
+        self.train.loader.num_items()
     }
 
     /// Trains on all batches once.
     pub fn pass(&mut self) -> Result<(), Box<dyn Error>> {
-        for input in self.loader.iter() {
+        let mut turns = vec![TurnStatistics::default(); self.model.n_modalities()];
+        for input in self.train.loader.iter() {
             let output = self.model.try_train_step(input?)?;
+            let step = output.item;
+            if let Some(modality) = step.modality {
+                turns[modality].add(step.targets.len(), step.loss.into_scalar());
+            }
             let rates = self.learning_rates.step();
             self.model
                 .try_update(&mut self.optimizer, rates, output.grads)?;
         }
+        let losses: Vec<f64> = turns.iter().map(TurnStatistics::loss).collect();
+        self.train.handle.rank(&losses)?;
         Ok(())
     }
 }
