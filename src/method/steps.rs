@@ -7,7 +7,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::train::{InferenceStep, TrainOutput};
 
-use crate::method::{EvaluationOutput, MultimodalMethod, StepOutput};
+use crate::method::{EvaluationOutput, MultimodalMethod, StepOutput, named};
 
 /// Implements Burn's [`TrainStep`](burn::train::TrainStep) and
 /// [`InferenceStep`](burn::train::InferenceStep) for a
@@ -86,7 +86,7 @@ pub fn train_step<M: MultimodalMethod>(
     let modality = M::modality(&input);
     let targets = M::targets(&input).clone();
     method.try_train_step(input).unwrap_or_else(|error| {
-        method.interruption().raise(error);
+        method.interruption().raise(named(error, method.devices()));
         let n_classes = method.n_classes();
         TrainOutput {
             grads: GradientsParams::new(),
@@ -108,6 +108,7 @@ pub fn optimize<M: MultimodalMethod>(
         && !method.interruption().is_failing()
         && let Err(error) = method.try_update(optimizer, learning_rate, gradients)
     {
+        let error = named(error, method.devices());
         method.interruption().raise(error);
     }
     method
@@ -144,7 +145,7 @@ pub fn inference_step<M: MultimodalMethod>(
 ) -> EvaluationOutput {
     let targets = batch.targets.clone();
     method.try_inference_step(batch).unwrap_or_else(|error| {
-        method.interruption().raise(error);
+        method.interruption().raise(named(error, method.devices()));
         EvaluationOutput::failed(&targets, method.n_classes())
     })
 }
