@@ -1,7 +1,7 @@
 //! Lends a device of this machine to trainings of other processes:
 //! `cargo run --release -p burn-mla-examples --features remote --example worker -- --port 3000`.
 //!
-//! Prints its address and serves until Ctrl-C. `emoji --device remote:ws://127.0.0.1:3000` trains on it.
+//! Prints its address, a line before the log, and serves until Ctrl-C. `emoji --device remote:ws://127.0.0.1:3000` trains on it.
 //! Other machines reach it only with `--host`. The traffic is not encrypted, and whoever reaches the port
 //! can use the device: put it behind a tunnel, such as that of SSH or WireGuard. `WORKER_TOKEN` in the
 //! environment of both sides keeps strangers out who cannot read the traffic.

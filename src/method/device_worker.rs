@@ -13,6 +13,9 @@ use crate::error::MlaError;
 /// How long a device may take to answer when nothing else is set.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The time between two questions to devices of which one is lost.
+const GRACE: Duration = Duration::from_millis(500);
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A device and a thread that works on it: the same one each time, because backends keep a queue of
@@ -51,9 +54,14 @@ impl DeviceWorker {
 
     pub(crate) fn lost(&self, reason: String) -> MlaError {
         MlaError::LostDevices {
-            devices: vec![format!("{:?}", self.device)],
+            devices: vec![self.name()],
             reason,
         }
+    }
+
+    /// As Burn shows the device, which has the address of a remote one.
+    fn name(&self) -> String {
+        format!("{:?}", self.device.clone().inner())
     }
 }
 
@@ -75,6 +83,13 @@ impl<T> Running<T> {
 /// The devices that do not complete their work: the backend reports an error, panics, or takes longer than
 /// `limit`.
 pub(crate) fn find_lost(workers: &[DeviceWorker], limit: Option<Duration>) -> Option<MlaError> {
+    let lost = ask(workers, limit)?;
+    // A device that took another with it may be noticed a moment later.
+    thread::sleep(GRACE);
+    Some(ask(workers, limit).unwrap_or(lost))
+}
+
+fn ask(workers: &[DeviceWorker], limit: Option<Duration>) -> Option<MlaError> {
     let limit = limit.unwrap_or(PATIENCE);
     let asked: Vec<_> = workers
         .iter()
@@ -91,7 +106,7 @@ pub(crate) fn find_lost(workers: &[DeviceWorker], limit: Option<Duration>) -> Op
             Ok(Err(panic)) => message(&*panic),
             Err(reason) => reason,
         };
-        devices.push(format!("{:?}", worker.device));
+        devices.push(worker.name());
         reasons.push(reason);
     }
     let reason = reasons.into_iter().next()?;

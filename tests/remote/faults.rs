@@ -108,14 +108,14 @@ fn a_worker_that_hangs_ends_the_training_after_the_time_limit() {
     let folder = tempfile::tempdir().unwrap();
     let training = Training {
         event: at_the_fault(move || stalled.stall()),
-        time_limit: Some(Duration::from_secs(2)),
+        time_limit: Some(Duration::from_secs(10)),
         ..Training::new(&devices, folder.path())
     };
     let start = Instant::now();
     let error = training.run().unwrap_err();
     assert_names(&error, &proxy.address);
-    assert!(error.to_string().contains("no answer in 2s"), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(30));
+    assert!(error.to_string().contains("no answer in 10s"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(60));
     assert_resumes(folder.path(), &[connect(&workers[0].address).unwrap()]);
 }
 
@@ -127,7 +127,7 @@ fn a_time_limit_changes_no_training() {
     let expected = whole(&devices);
     let folder = tempfile::tempdir().unwrap();
     let training = Training {
-        time_limit: Some(Duration::from_secs(20)),
+        time_limit: Some(Duration::from_secs(120)),
         ..Training::new(&devices, folder.path())
     };
     assert_eq!(training.run().unwrap().state, expected.state);

@@ -23,8 +23,6 @@ const BATCH: usize = 8;
 /// Two turns per batch of an epoch, except for the batch without the second modality.
 pub const TURNS_PER_EPOCH: u64 = 2 * 6 - 1;
 
-pub type Model = MlpMla<LeakyRlsProjector>;
-
 /// What happens before a batch is read, counted from 0.
 pub type Event = Arc<dyn Fn(usize) + Send + Sync>;
 

@@ -68,12 +68,12 @@ fn a_divided_training_resumes_on_any_number_of_devices() {
 #[test]
 fn a_joint_model_is_divided() {
     let _alone = alone();
-    let device = Device::flex();
+    let (device, training) = (Device::flex(), Device::flex().autodiff());
     let train = |others: &[Device]| -> Joint<(MlpEncoder, MlpEncoder), Sum> {
         let head = SumConfig::new(vec![D_FEATURE; 2], N_CLASSES)
-            .init(&device)
+            .init(&training)
             .unwrap();
-        let mut model = JointConfig::new().init(mlps(&device), head).unwrap();
+        let mut model = JointConfig::new().init(mlps(&training), head).unwrap();
         model.encoders = set_parameters(model.encoders, 1);
         model.head = set_parameters(model.head, 2);
         let (labels, a, b) = samples(40, 4);
@@ -101,7 +101,7 @@ fn a_joint_model_is_divided() {
             .model
     };
     let one = state(&train(&[]));
-    let untrained = state(&set_parameters(mlps(&device), 1));
+    let untrained = state(&set_parameters(mlps(&training), 1));
     assert!(
         untrained
             .iter()

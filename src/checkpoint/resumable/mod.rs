@@ -295,6 +295,10 @@ impl ResumableTraining {
             .model
             .interruption_mut()
             .attach(&training.interrupter());
+        if let Some(devices) = &devices {
+            let interruption = parts.model.interruption_mut();
+            interruption.watch(devices.all().collect());
+        }
         *locked(&self.state) = Some(start);
         let (stopped, history) = (self.stopped.clone(), self.history.clone());
         let strategy = TrainingStrategy::Custom(Arc::new(Plan {

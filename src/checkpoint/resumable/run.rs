@@ -135,6 +135,7 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for Plan<M::TrainingInpu
                 stopped_early = early_stopping.should_stop(epoch, &run.event_store);
             }
         }
+        run.name_lost();
         *locked(&plan.stopped) = run.interrupter.interruption();
         *locked(&plan.history) = run.progress.history;
         (run.learner.model(), run.events)
@@ -456,6 +457,19 @@ impl<M: MultimodalMethod> Run<'_, M> {
             error => error,
         };
         self.learner.model().interruption().raise(error);
+    }
+
+    /// Names the devices in an error of Burn's own, such as one of the thread of its metrics, which reads
+    /// from them.
+    fn name_lost(&self) {
+        let model = self.learner.model();
+        let interruption = model.interruption();
+        if self.interrupter.error().is_some()
+            && interruption.fault().is_none()
+            && let Some(error) = self.find_lost()
+        {
+            interruption.raise(error);
+        }
     }
 
     /// Runs a part of the training. Many of Burn's operations panic where a device is lost: such a panic
