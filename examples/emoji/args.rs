@@ -16,7 +16,8 @@ pub struct Args {
     /// Modalities, separated by commas: fluent, noto, gray8, label, tags, label-de
     #[arg(long, value_delimiter = ',', default_values = ["fluent", "label"])]
     pub modalities: Vec<Modality>,
-    /// Device: flex; ndarray, cuda or wgpu with the cargo feature of that name
+    /// Device: flex; ndarray, cuda or wgpu with the cargo feature of that name; with the feature remote
+    /// `remote:ws://HOST:PORT[,ws://HOST:PORT..]`, workers that divide each batch
     #[arg(long, default_value = "flex")]
     pub device: String,
     /// Passes over the data
@@ -59,24 +60,43 @@ impl Args {
             let started: Self = serde_json::from_str(&text).map_err(|error| place(&error))?;
             return Ok(Self { out, ..started });
         }
-        args.device()?;
+        args.devices()?;
         std::fs::create_dir_all(&args.out)?;
         let file = File::create_new(&path).map_err(|error| place(&error))?;
         serde_json::to_writer_pretty(file, &args)?;
         Ok(args)
     }
 
+    /// The devices, at least one.
     #[allow(deprecated)] // Burn marks ndarray deprecated.
-    pub fn device(&self) -> Result<Device, String> {
-        match self.device.as_str() {
-            "flex" => Ok(Device::flex()),
-            #[cfg(feature = "ndarray")]
-            "ndarray" => Ok(Device::ndarray()),
-            #[cfg(feature = "cuda")]
-            "cuda" => Ok(Device::cuda(0)),
-            #[cfg(feature = "wgpu")]
-            "wgpu" => Ok(Device::wgpu(Default::default())),
-            name => Err(format!("device {name} is unknown or needs a cargo feature")),
+    pub fn devices(&self) -> Result<Vec<Device>, String> {
+        #[cfg(feature = "remote")]
+        if let Some(workers) = self.device.strip_prefix("remote:") {
+            return workers.split(',').map(connect).collect();
         }
+        let device = match self.device.as_str() {
+            "flex" => Device::flex(),
+            #[cfg(feature = "ndarray")]
+            "ndarray" => Device::ndarray(),
+            #[cfg(feature = "cuda")]
+            "cuda" => Device::cuda(0),
+            #[cfg(feature = "wgpu")]
+            "wgpu" => Device::wgpu(Default::default()),
+            name => return Err(format!("device {name} is unknown or needs a cargo feature")),
+        };
+        Ok(vec![device])
     }
+}
+
+/// Connects to a `worker`.
+#[cfg(feature = "remote")]
+fn connect(address: &str) -> Result<Device, String> {
+    use burn::remote::RemoteHost;
+
+    let mut host = RemoteHost::websocket(address);
+    if let Ok(token) = std::env::var("WORKER_TOKEN") {
+        host = host.with_credential(token);
+    }
+    let device = Device::remote_options(&host).init();
+    device.map_err(|error| format!("worker {address}: {error}"))
 }

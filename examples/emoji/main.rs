@@ -17,8 +17,9 @@ use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use burn_mla::baseline::{Concat, ConcatConfig, Joint, JointConfig};
+use burn_mla::dataset::Divide;
 use burn_mla::evaluation::Confusion;
-use burn_mla::fit::Ending;
+use burn_mla::fit::{Ending, fit_over};
 use burn_mla::method::MultimodalMethod;
 use burn_mla::modality::MissingRate;
 use burn_mla::prelude::*;
@@ -60,7 +61,9 @@ fn joint(modalities: &[Modality], n_classes: usize, device: &Device) -> Result<E
 /// The settings that all trainings share.
 struct Run<'a> {
     args: &'a Args,
+    /// The device of the model, and others that share its batches.
     device: Device,
+    others: Vec<Device>,
     batches: Batches<'a>,
     /// Names of the modalities, and `fused`.
     names: Vec<&'static str>,
@@ -74,9 +77,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let names = modalities.iter().map(|modality| modality.name());
     // The same modality masks for every method and seed.
     let masks = |rate| MissingRate::new(rate, 0)?.presence("emoji", emoji.len(), modalities.len());
+    let mut devices = args.devices()?.into_iter();
     let run = Run {
         args: &args,
-        device: args.device()?,
+        device: devices.next().ok_or("no device")?,
+        others: devices.collect(),
         batches: Batches {
             emoji: &emoji,
             modalities,
@@ -145,17 +150,26 @@ impl Run<'_> {
     }
 
     /// Trains a method on the training split, or resumes its last checkpoint.
-    fn train<M: MultimodalMethod<Inputs = EmojiInputs>>(
+    fn train<M>(
         &self,
         method: &str,
         seed: u64,
         init: impl Fn(&Device) -> Result<M>,
-    ) -> Result<M, Box<dyn Error>> {
+    ) -> Result<M, Box<dyn Error>>
+    where
+        M: MultimodalMethod<Inputs = EmojiInputs>,
+        M::TrainingInput: Divide,
+    {
         let args = self.args;
         self.device.seed(seed);
         let device = self.device.clone().autodiff();
         let indices = self.batches.emoji.indices(Split::Train);
-        let train = self.batches.shuffled(indices, seed, &device)?;
+        // Batches that are divided are made on the host.
+        let made_on = match self.others[..] {
+            [] => &device,
+            _ => &Device::flex(),
+        };
+        let train = self.batches.shuffled(indices, seed, made_on)?;
         let name = format!("seed-{seed}-{}", method.to_lowercase());
         let mut config = FitConfig::new(args.epochs as usize)
             .with_directory(args.out.join("checkpoints").join(&name))
@@ -171,7 +185,8 @@ impl Run<'_> {
         if let Some(every) = args.checkpoint_every {
             config = config.with_every(every);
         }
-        let fitted = fit(init(&device)?, train, self.loader(Split::Valid)?, &config)?;
+        let (model, valid) = (init(&device)?, self.loader(Split::Valid)?);
+        let fitted = fit_over(model, train, valid, &self.others, &config)?;
         if let Ending::Interrupted(_) = fitted.ending {
             println!("stopped; resume with `-- --resume {}`", args.out.display());
             std::process::exit(130);

@@ -7,14 +7,14 @@ use burn::tensor::{Device, Tensor};
 
 use crate::encoder::FrozenInput;
 use crate::error::Result;
-use crate::modality::one_of::for_each_arity;
+use crate::modality::one_of::*;
 use crate::modality::{
-    FbankBatch, ImageBatch, KeepPresent, ModalityInput, SelectRows, TokenBatch, VideoBatch,
+    FbankBatch, ImageBatch, Indexed, KeepPresent, ModalityInput, SelectRows, TokenBatch, VideoBatch,
 };
 
 /// An input of a whole data set, of which rows can be taken for a batch.
 ///
-/// Implemented by tensors of any kind, `Vec`s, tuples of 2 to 8 inputs, [`FrozenInput`],
+/// Implemented by tensors of any kind, `Vec`s, tuples of 2 to 8 inputs, inputs tagged with their modality, [`FrozenInput`],
 /// [`ImageBatch`], [`VideoBatch`], [`FbankBatch`] and [`TokenBatch`].
 ///
 /// # Implementing your own
@@ -85,6 +85,15 @@ impl<I: TakeRows> TakeRows for FrozenInput<I> {
         Ok(match self {
             Self::Raw(input) => Self::Raw(input.take_rows(rows, device)?),
             Self::Features(features) => Self::Features(features.take_rows(rows, device)?),
+        })
+    }
+}
+
+impl<I: TakeRows> TakeRows for Indexed<I> {
+    fn take_rows(&self, rows: &[usize], device: &Device) -> Result<Self> {
+        Ok(Self {
+            modality: self.modality,
+            input: self.input.take_rows(rows, device)?,
         })
     }
 }
@@ -164,6 +173,14 @@ macro_rules! tuple_take {
         impl<$($t: TakeRows),+> TakeRows for ($($t,)+) {
             fn take_rows(&self, rows: &[usize], device: &Device) -> Result<Self> {
                 Ok(($(self.$i.take_rows(rows, device)?,)+))
+            }
+        }
+
+        impl<$($t: TakeRows),+> TakeRows for $one<$($t),+> {
+            fn take_rows(&self, rows: &[usize], device: &Device) -> Result<Self> {
+                Ok(match self {
+                    $(Self::$t(input) => Self::$t(input.take_rows(rows, device)?),)+
+                })
             }
         }
 

@@ -1,7 +1,7 @@
 //! The encoders of a model as one type: tuples of different encoders, vectors of equal ones.
 
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::encoder::Encoder;
 use crate::error::{MlaError, Result};
@@ -46,6 +46,13 @@ pub trait Encoders: Module + ModuleDisplay {
     ///
     /// If the modality of the input does not exist (`Vec` only), and where the encoder panics.
     fn encode(&self, input: <Self::Inputs as ModalityInputs>::One) -> Tensor<2>;
+
+    /// Moves the encoder of `modality` to `device`, as [`Module::fork`] does. The others may stay where
+    /// they are, because a turn of the modality does not use them. The default moves all.
+    fn fork_of(self, modality: usize, device: &Device) -> Self {
+        let _ = modality;
+        self.fork(device)
+    }
 }
 
 impl<E: Encoder> Encoders for Vec<E> {
@@ -71,6 +78,18 @@ impl<E: Encoder> Encoders for Vec<E> {
 
     fn encode(&self, input: Indexed<E::Input>) -> Tensor<2> {
         self[input.modality].encode(input.input)
+    }
+
+    fn fork_of(self, modality: usize, device: &Device) -> Self {
+        let encoders = self.into_iter().enumerate();
+        let forked = encoders.map(|(at, encoder)| {
+            if at == modality {
+                encoder.fork(device)
+            } else {
+                encoder
+            }
+        });
+        forked.collect()
     }
 }
 
@@ -99,6 +118,13 @@ macro_rules! tuple_encoders {
                 match input {
                     $($one::$t(input) => self.$i.encode(input),)+
                 }
+            }
+
+            fn fork_of(mut self, modality: usize, device: &Device) -> Self {
+                $(if modality == $i {
+                    self.$i = self.$i.fork(device);
+                })+
+                self
             }
         }
     };

@@ -600,6 +600,15 @@ pub enum MlaError {
         /// The loader's message.
         message: String,
     },
+    /// Devices that no longer answer, such as remote ones whose worker ended. Where one worker dies while
+    /// another reads from it, both are lost.
+    #[error("lost {}: {reason}", .devices.join(" and "))]
+    LostDevices {
+        /// The devices, with the address of remote ones.
+        devices: Vec<String>,
+        /// The backend's message for the first of them.
+        reason: String,
+    },
     /// A failed read from the device.
     #[error("reading {what} from the device failed: {message}")]
     DeviceRead {

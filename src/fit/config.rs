@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
@@ -55,6 +56,7 @@ pub(super) enum LearningRate {
 /// | `progress` | true | prints one line per epoch to standard output | |
 /// | `table` | `metrics.csv` in the directory | table of all metrics | |
 /// | `configuration` | none | recorded in checkpoints; another one is refused when resuming | |
+/// | `time_limit` | none | longest time that a device may take for its part of a turn | |
 /// | `interrupter` | none | stops the training with a checkpoint | |
 #[derive(Clone)]
 pub struct FitConfig {
@@ -73,6 +75,7 @@ pub struct FitConfig {
     pub(super) progress: bool,
     pub(super) table: Option<PathBuf>,
     pub(super) configuration: serde_json::Value,
+    pub(super) time_limit: Option<Duration>,
     pub(super) interrupter: Option<Interrupter>,
 }
 
@@ -95,6 +98,7 @@ impl FitConfig {
             progress: true,
             table: None,
             configuration: serde_json::Value::Null,
+            time_limit: None,
             interrupter: None,
         }
     }
@@ -215,6 +219,13 @@ impl FitConfig {
             message: error.to_string(),
         })?;
         Ok(self)
+    }
+
+    /// Stops the training when a device does not answer for longer than `limit`
+    /// ([`ResumableTraining::with_time_limit`](crate::checkpoint::ResumableTraining::with_time_limit)).
+    pub fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
     }
 
     /// Stops the training with a checkpoint when `interrupter` asks for it, for example at Ctrl-C.

@@ -10,4 +10,4 @@ pub use config::{FitConfig, Turns};
 pub use error::FitError;
 pub use fitted::{Ending, Fitted};
 pub use held_out::fit_held_out;
-pub use run::fit;
+pub use run::{fit, fit_over};

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use burn::train::{LearningResult, SupervisedTraining};
 
 use crate::checkpoint::{CheckpointError, CheckpointStore, History, ResumableTraining};
+use crate::dataset::Divide;
 use crate::error::{MlaError, same_size};
 use crate::evaluation::calibrate;
 use crate::fit::config::LearningRate;
@@ -32,8 +34,8 @@ use crate::modality::MultimodalBatch;
 ///
 /// Training starts on the device of the model. Both loaders are moved to it. An alternating training
 /// takes turns in the order of [`RoundRobin`](crate::loader::RoundRobin), over the modalities by their
-/// losses with a [ranking](crate::MlaConfig::ranking). For other schedules, unpaired data, several devices or
-/// Burn's own early stopping, use [`ResumableTraining`] or Burn's loop.
+/// losses with a [ranking](crate::MlaConfig::ranking). For other schedules, unpaired data or Burn's own early
+/// stopping, use [`ResumableTraining`] or Burn's loop. [`fit_over`] is for several devices.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -73,6 +75,72 @@ pub fn fit<M: MultimodalMethod>(
     train: impl Into<TrainingData<M::Inputs>>,
     valid: Arc<dyn DataLoader<MultimodalBatch<M::Inputs>>>,
     config: &FitConfig,
+) -> Result<Fitted<M>, FitError> {
+    fit_with(model, train, valid, config, ResumableTraining::launch)
+}
+
+/// As [`fit`], with the samples of each turn divided over the device of the model and `others`
+/// ([`ResumableTraining::launch_over`]).
+///
+/// The training data stay on their device, from which each device gets its part: a CPU is best. A training
+/// can resume on another number of devices.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_mla::dataset::InMemory;
+/// use burn_mla::fit::fit_over;
+/// use burn_mla::prelude::*;
+///
+/// let device = Device::flex();
+/// let (audio, text) = (Tensor::<2>::ones([40, 20], &device), Tensor::<2>::ones([40, 30], &device));
+/// let data = InMemory::paired((audio, text), (0..40).map(|i| i % 4))?;
+/// let (train, valid) = data.stratified_split(0.2, 0)?;
+///
+/// let audio = MlpEncoderConfig::new(20, 16).init(&device)?;
+/// let text = MlpEncoderConfig::new(30, 16).init(&device)?;
+/// let head = LinearHeadConfig::new(16, 4).init(&device)?;
+/// let model = MlaConfig::new().init_default((audio, text), head)?;
+///
+/// let others = [device.clone()]; // elsewhere other GPUs
+/// let (train, valid) = (train.shuffled(8, 0, &device)?, valid.in_order(8, &device)?);
+/// let fitted = fit_over(model, train, valid, &others, &FitConfig::new(2))?;
+/// assert_eq!(fitted.model.projection().n_steps(), 16); // 2 epochs of 4 batches and 2 modalities
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`fit`].
+pub fn fit_over<M>(
+    model: M,
+    train: impl Into<TrainingData<M::Inputs>>,
+    valid: Arc<dyn DataLoader<MultimodalBatch<M::Inputs>>>,
+    others: &[Device],
+    config: &FitConfig,
+) -> Result<Fitted<M>, FitError>
+where
+    M: MultimodalMethod,
+    M::TrainingInput: Divide,
+{
+    let launch = |training: ResumableTraining, paradigm, model, optimizer, scheduler| {
+        training.launch_over(others, paradigm, model, optimizer, scheduler)
+    };
+    fit_with(model, train, valid, config, launch)
+}
+
+/// [`fit`] with a way to start the training.
+fn fit_with<M: MultimodalMethod>(
+    model: M,
+    train: impl Into<TrainingData<M::Inputs>>,
+    valid: Arc<dyn DataLoader<MultimodalBatch<M::Inputs>>>,
+    config: &FitConfig,
+    launch: impl FnOnce(
+        ResumableTraining,
+        SupervisedTraining<M>,
+        M,
+        ModuleOptimizer,
+        ModuleLrScheduler,
+    ) -> Result<(LearningResult<M>, History), CheckpointError>,
 ) -> Result<Fitted<M>, FitError> {
     config.check()?;
     let train = train.into();
@@ -119,12 +187,15 @@ pub fn fit<M: MultimodalMethod>(
     if let Some(patience) = config.patience {
         resumable = resumable.with_patience(patience)?;
     }
+    if let Some(limit) = config.time_limit {
+        resumable = resumable.with_time_limit(limit);
+    }
     let mut paradigm = supervised(config, directory, &names, training.loader, valid.clone())?;
     if let Some(wait) = train.wait {
         paradigm = paradigm.metric_train_numeric(DataWaitMetric::new(wait));
     }
     let optimizer = config.optimizer.clone();
-    let (result, history) = resumable.launch(paradigm, model, optimizer, scheduler)?;
+    let (result, history) = launch(resumable, paradigm, model, optimizer, scheduler)?;
 
     let (model, ending) = end(result, &history, config)?;
     let (model, epoch) = select(model, &history, &store, config)?;

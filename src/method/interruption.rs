@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::data::dataset::DatasetError;
+use burn::tensor::Device;
 use burn::train::{Interrupter, TrainingError};
 
 use crate::error::MlaError;
@@ -24,19 +25,37 @@ pub struct Interruption {
 struct Training {
     interrupter: Interrupter,
     first: Arc<Mutex<Option<MlaError>>>,
+    /// All devices of the training, if there are others than that of the model.
+    devices: Option<Vec<Device>>,
 }
 
 impl Interruption {
     /// An interruption that stops the training through `interrupter`.
     pub fn new(interrupter: Interrupter) -> Self {
         let first = Arc::default();
-        let training = Some(Training { interrupter, first });
+        let training = Some(Training {
+            interrupter,
+            first,
+            devices: None,
+        });
         Self { training }
     }
 
     /// Replaces the interrupter and forgets the error. Other clones of the model keep theirs.
     pub fn attach(&mut self, interrupter: &Interrupter) {
         *self = Self::new(interrupter.clone());
+    }
+
+    /// Sets the devices of the training, which an error names if they are lost.
+    pub(crate) fn watch(&mut self, devices: Vec<Device>) {
+        if let Some(training) = &mut self.training {
+            training.devices = Some(devices);
+        }
+    }
+
+    /// The devices of the training, if they are known.
+    pub(crate) fn watched(&self) -> Option<Vec<Device>> {
+        self.training.as_ref()?.devices.clone()
     }
 
     /// Stops the training with an error, and keeps the first one.

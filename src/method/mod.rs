@@ -2,6 +2,7 @@
 //! evaluation.
 
 mod branch;
+mod device_worker;
 mod evaluated;
 mod gradients;
 mod interruption;
@@ -12,6 +13,7 @@ mod steps;
 mod weight_average;
 
 pub use branch::Branch;
+pub(crate) use device_worker::{DeviceWorker, find_lost, named};
 pub use evaluated::{EvaluatedBatch, SubsetPrediction, SubsetPredictor};
 pub(crate) use evaluated::{check_subsets, members};
 pub use interruption::Interruption;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
 use burn::train::{InferenceStep, LearnerModel, TrainOutput, TrainStep};
 
 #[cfg(doc)]
@@ -194,6 +195,13 @@ pub trait MultimodalMethod:
     /// current weights cannot: the fitted values do not match the averages. The default is true.
     fn is_averageable(&self) -> bool {
         true
+    }
+
+    /// A copy of the model on another device for a step with `input`, or with a part of it. The default
+    /// moves the whole model. An implementation may leave behind what the step does not use.
+    fn replica(&self, input: &Self::TrainingInput, device: &Device) -> Self {
+        let _ = input;
+        self.clone().fork(device)
     }
 
     /// Runs the forward and backward pass of a training input.

@@ -7,7 +7,8 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::train::{InferenceStep, TrainOutput};
 
-use crate::method::{EvaluationOutput, MultimodalMethod, StepOutput};
+use crate::error::MlaError;
+use crate::method::{EvaluationOutput, MultimodalMethod, StepOutput, named};
 
 /// Implements Burn's [`TrainStep`](burn::train::TrainStep) and
 /// [`InferenceStep`](burn::train::InferenceStep) for a
@@ -77,6 +78,14 @@ macro_rules! burn_steps {
     };
 }
 
+/// Stops the training with an error, which names the devices that are lost if a read failed.
+fn raise<M: MultimodalMethod>(method: &M, error: MlaError) {
+    let interruption = method.interruption();
+    let devices = interruption.watched();
+    let devices = devices.unwrap_or_else(|| method.devices());
+    interruption.raise(named(error, devices));
+}
+
 /// [`TrainStep::step`](burn::train::TrainStep::step) of a method.
 #[doc(hidden)]
 pub fn train_step<M: MultimodalMethod>(
@@ -86,7 +95,7 @@ pub fn train_step<M: MultimodalMethod>(
     let modality = M::modality(&input);
     let targets = M::targets(&input).clone();
     method.try_train_step(input).unwrap_or_else(|error| {
-        method.interruption().raise(error);
+        raise(method, error);
         let n_classes = method.n_classes();
         TrainOutput {
             grads: GradientsParams::new(),
@@ -108,7 +117,7 @@ pub fn optimize<M: MultimodalMethod>(
         && !method.interruption().is_failing()
         && let Err(error) = method.try_update(optimizer, learning_rate, gradients)
     {
-        method.interruption().raise(error);
+        raise(&method, error);
     }
     method
 }
@@ -144,7 +153,7 @@ pub fn inference_step<M: MultimodalMethod>(
 ) -> EvaluationOutput {
     let targets = batch.targets.clone();
     method.try_inference_step(batch).unwrap_or_else(|error| {
-        method.interruption().raise(error);
+        raise(method, error);
         EvaluationOutput::failed(&targets, method.n_classes())
     })
 }

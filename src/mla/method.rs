@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Device;
 use burn::train::{Interrupter, TrainOutput};
 
 use crate::encoder::Encoders;
@@ -115,6 +116,17 @@ where
 
     fn check_restored(&self) -> Result<()> {
         self.projection.check()
+    }
+
+    /// The encoder of the turn and the head. The other encoders, the projector's state and the fusion have
+    /// no part in a step.
+    fn replica(&self, turn: &Self::TrainingInput, device: &Device) -> Self {
+        let modality = E::Inputs::modality(&turn.input);
+        let mut replica = self.clone();
+        replica.encoders = replica.encoders.fork_of(modality, device);
+        replica.head = replica.head.fork(device);
+        replica.projection = replica.projection.fork_carriers(modality, device);
+        replica
     }
 
     fn try_train_step(&self, turn: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {

@@ -4,12 +4,13 @@ use burn::tensor::kind::Basic;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::error::{MlaError, Result, same_size};
-use crate::modality::one_of::for_each_arity;
+use crate::modality::Indexed;
+use crate::modality::one_of::*;
 
 /// An input with one row per sample, whose rows can be selected.
 ///
 /// Implemented by tensors of any kind (rows along the first dimension), `Vec`s, tuples of 2 to 8
-/// inputs and [`FrozenInput`](crate::encoder::FrozenInput).
+/// inputs, inputs tagged with their modality and [`FrozenInput`](crate::encoder::FrozenInput).
 ///
 /// # Implementing your own
 ///
@@ -195,6 +196,20 @@ macro_rules! tuple_rows {
             }
         }
 
+        impl<$($t: SelectRows),+> SelectRows for $one<$($t),+> {
+            fn n_rows(&self) -> Result<usize> {
+                match self {
+                    $(Self::$t(input) => input.n_rows(),)+
+                }
+            }
+
+            fn select_rows(self, rows: &[usize]) -> Result<Self> {
+                Ok(match self {
+                    $(Self::$t(input) => Self::$t(input.select_rows(rows)?),)+
+                })
+            }
+        }
+
         impl<$($t: ZeroRows),+> ZeroRows for ($($t,)+) {
             fn zeros(&self, n_rows: usize, device: &Device) -> Self {
                 ($(self.$i.zeros(n_rows, device),)+)
@@ -208,6 +223,19 @@ macro_rules! tuple_rows {
 }
 
 for_each_arity!(tuple_rows);
+
+impl<I: SelectRows> SelectRows for Indexed<I> {
+    fn n_rows(&self) -> Result<usize> {
+        self.input.n_rows()
+    }
+
+    fn select_rows(self, rows: &[usize]) -> Result<Self> {
+        Ok(Self {
+            modality: self.modality,
+            input: self.input.select_rows(rows)?,
+        })
+    }
+}
 
 #[cfg(test)]
 mod tests {

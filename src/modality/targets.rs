@@ -132,11 +132,28 @@ impl Targets {
     ///
     /// If a row is out of range.
     pub fn select(&self, rows: &[usize]) -> Self {
+        self.select_to(rows, &self.tensor.device())
+    }
+
+    /// [`select`](Self::select) with the labels on `device`.
+    pub(crate) fn select_to(&self, rows: &[usize], device: &Device) -> Self {
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
         let sets = self.sets.as_ref();
         Self {
             sets: sets.map(|sets| rows.iter().map(|&row| sets[row].clone()).collect()),
-            ..Self::from_labels(labels, &self.tensor.device())
+            ..Self::from_labels(labels, device)
+        }
+    }
+
+    /// The labels of several parts, one after the other, on `device`. Either all have sets or none.
+    #[cfg(feature = "train")]
+    pub(crate) fn concatenated(parts: &[Self], device: &Device) -> Self {
+        let labels = parts.iter().flat_map(|part| part.labels.iter().copied());
+        let sets = parts.iter().map(|part| part.sets.clone());
+        let sets: Option<Vec<_>> = sets.collect();
+        Self {
+            sets: sets.map(|sets| sets.concat()),
+            ..Self::from_labels(labels.collect(), device)
         }
     }
 

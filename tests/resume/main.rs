@@ -8,9 +8,13 @@
 #[allow(dead_code)]
 mod common;
 
+#[path = "../remote/training.rs"]
+#[allow(dead_code)]
+mod divided;
 mod fused;
 mod joint;
 mod options;
+mod over;
 mod ranked;
 mod reproducible;
 mod training;

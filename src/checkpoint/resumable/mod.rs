@@ -1,8 +1,10 @@
 //! A training strategy for Burn's loop that can be stopped at any turn and resumed exactly.
 
+mod devices;
 mod run;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::ModuleOptimizer;
@@ -10,10 +12,13 @@ use burn::tensor::Device;
 use burn::train::{Interruption, Learner, LearningResult, SupervisedTraining, TrainingStrategy};
 use serde::Serialize;
 
+use self::devices::Devices;
+use self::run::Plan;
 use crate::checkpoint::{
     CheckpointError, CheckpointProblem, CheckpointStore, Description, History, Monitor, Snapshot,
     TrainingProgress, same_option,
 };
+use crate::dataset::Divide;
 use crate::directory_lock::DirectoryLock;
 use crate::error::{MlaError, at_least_one};
 use crate::loader::LoaderHandle;
@@ -22,9 +27,10 @@ use crate::method::MultimodalMethod;
 /// Training in Burn's loop that can be stopped or killed at any turn and resumes from its last
 /// checkpoint as if it had never stopped, bit for bit on the CPU.
 ///
-/// It is a training strategy for Burn's [`SupervisedTraining`] on one device. Progress display,
+/// It is a training strategy for Burn's [`SupervisedTraining`]. Progress display,
 /// metrics and their logs, learning-rate schedules and gradient accumulation work as in Burn's own
-/// strategies. [`launch`](Self::launch) starts it.
+/// strategies. [`launch`](Self::launch) starts it on one device, and [`launch_over`](Self::launch_over) on
+/// several.
 ///
 /// # What makes it exact
 ///
@@ -78,6 +84,7 @@ pub struct ResumableTraining {
     monitor: Monitor,
     patience: Option<usize>,
     seed: Option<u64>,
+    time_limit: Option<Duration>,
     configuration: serde_json::Value,
     start: Option<Snapshot>,
     state: Arc<Mutex<Option<Start>>>,
@@ -106,6 +113,7 @@ impl ResumableTraining {
             monitor: Monitor::default(),
             patience: None,
             seed: None,
+            time_limit: None,
             configuration: serde_json::Value::Null,
             start: None,
             state: Arc::default(),
@@ -144,6 +152,16 @@ impl ResumableTraining {
     /// Sets the seed of the random numbers drawn while training; the default is 0.
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Stops the training with [`MlaError::LostDevices`] when a device has not done its part of a turn, or
+    /// the work before it, after `limit`. It is meant for devices in other processes, which may hang or
+    /// vanish; without it a training waits as long as the backend does. The check costs one
+    /// synchronization of each device per turn. A device that hangs during an update or a validation is
+    /// not noticed.
+    pub fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
         self
     }
 
@@ -197,6 +215,51 @@ impl ResumableTraining {
         optimizer: ModuleOptimizer,
         scheduler: impl Into<ModuleLrScheduler>,
     ) -> Result<(LearningResult<M>, History), CheckpointError> {
+        self.launch_with(None, training, model, optimizer, scheduler)
+    }
+
+    /// As [`launch`](Self::launch), with the samples of each turn divided over the device of the training
+    /// and `others`, as equally as possible and in order.
+    ///
+    /// Each device gets a copy of the model at each turn. Gradients, and the feature sums in them, are
+    /// summed on the first device, which makes the update and validates. The turns are those of one device
+    /// with the same loader: order, skipped turns, position and checkpoints do not depend on the number of
+    /// devices, and a training can resume on fewer, on more or on others. Only the rounding of the sums, and
+    /// random numbers such as those of dropout, differ. The statistics of batch normalization are those of
+    /// a device's part, and their running means are weighted by its samples. A device has no part in a turn
+    /// with fewer samples than devices. The loss in metrics is the mean over the samples.
+    ///
+    /// The loader stays on its device, from which the parts are copied through the host: a CPU is best.
+    ///
+    /// # Errors
+    ///
+    /// As [`launch`](Self::launch).
+    pub fn launch_over<M>(
+        self,
+        others: &[Device],
+        training: SupervisedTraining<M>,
+        model: M,
+        optimizer: ModuleOptimizer,
+        scheduler: impl Into<ModuleLrScheduler>,
+    ) -> Result<(LearningResult<M>, History), CheckpointError>
+    where
+        M: MultimodalMethod,
+        M::TrainingInput: Divide,
+    {
+        let all = std::iter::once(&self.device).chain(others);
+        let all = all.map(|device| device.clone().autodiff()).collect();
+        let devices = (!others.is_empty()).then(|| Devices::new(all));
+        self.launch_with(devices, training, model, optimizer, scheduler)
+    }
+
+    fn launch_with<M: MultimodalMethod>(
+        self,
+        devices: Option<Devices<M::TrainingInput>>,
+        training: SupervisedTraining<M>,
+        model: M,
+        optimizer: ModuleOptimizer,
+        scheduler: impl Into<ModuleLrScheduler>,
+    ) -> Result<(LearningResult<M>, History), CheckpointError> {
         self.monitor.check(MultimodalMethod::n_modalities(&model))?;
         let loader = self.loader.position()?;
         let parts = Parts {
@@ -232,9 +295,16 @@ impl ResumableTraining {
             .model
             .interruption_mut()
             .attach(&training.interrupter());
+        if let Some(devices) = &devices {
+            let interruption = parts.model.interruption_mut();
+            interruption.watch(devices.all().collect());
+        }
         *locked(&self.state) = Some(start);
         let (stopped, history) = (self.stopped.clone(), self.history.clone());
-        let strategy = TrainingStrategy::Custom(Arc::new(self));
+        let strategy = TrainingStrategy::Custom(Arc::new(Plan {
+            training: self,
+            devices,
+        }));
         let learner = Learner::new(parts.model, parts.optimizer, parts.scheduler);
         let mut result = training.with_training_strategy(strategy).launch(learner);
         // Burn's dashboard resets the interrupter at the end of a training that was stopped.

@@ -1,5 +1,6 @@
 //! The loop of a resumable training: turns, updates, validation and checkpoints.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use burn::data::dataloader::{DataLoaderIterator, Progress};
@@ -9,10 +10,11 @@ use burn::train::checkpoint::CheckpointerError;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{
     EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
-    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, TrainingError,
-    TrainingItem, ValidLoader,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainOutput, TrainStep, TrainingComponents,
+    TrainingError, TrainingItem, ValidLoader,
 };
 
+use super::devices::Devices;
 use super::{ResumableTraining, Start, locked};
 use crate::checkpoint::{
     Capture, CheckpointError, EpochRecord, Snapshot, TrainingProgress, TurnStatistics,
@@ -22,11 +24,20 @@ use crate::directory_lock::DirectoryLock;
 use crate::error::MlaError;
 use crate::evaluation::Evaluation;
 use crate::loader::{LoaderPosition, derived};
-use crate::method::{MultimodalMethod, StepOutput};
+use crate::method::{DeviceWorker, MultimodalMethod, StepOutput, find_lost};
+
+/// A training and, where there are several, its devices.
+pub(super) struct Plan<I> {
+    pub(super) training: ResumableTraining,
+    pub(super) devices: Option<Devices<I>>,
+}
 
 /// A running training.
 struct Run<'a, M: MultimodalMethod> {
     plan: &'a ResumableTraining,
+    devices: Option<&'a Devices<M::TrainingInput>>,
+    /// Threads that ask whether the devices still answer.
+    watch: Vec<DeviceWorker>,
     learner: Learner<M>,
     progress: TrainingProgress,
     capture: Capture<M>,
@@ -39,7 +50,7 @@ struct Run<'a, M: MultimodalMethod> {
     lock: DirectoryLock,
 }
 
-impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
+impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for Plan<M::TrainingInput> {
     fn fit(
         &self,
         components: TrainingComponents<M>,
@@ -48,26 +59,37 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
         valid: ValidLoader<M>,
         _starting_epoch: usize,
     ) -> (M, SupervisedTrainingEventProcessor<M>) {
-        let train = train.to_device(&self.device);
-        let valid = valid.to_device(&self.device.clone().inner());
-        learner.fork(&self.device);
+        let plan = &self.training;
+        let train = match &self.devices {
+            Some(_) => train,
+            None => train.to_device(&plan.device),
+        };
+        let valid = valid.to_device(&plan.device.clone().inner());
+        learner.fork(&plan.device);
         let mut early_stopping = components.early_stopping;
         let mut checkpointer = components.checkpointer;
         let Some(Start {
             progress,
             description,
             lock,
-        }) = locked(&self.state).take()
+        }) = locked(&plan.state).take()
         else {
             unreachable!("`launch` sets what the training starts from");
         };
         let accumulation = components.grad_accumulation.unwrap_or(1);
+        let devices = self.devices.as_ref();
+        let watched = match devices {
+            Some(devices) => devices.all().collect(),
+            None => vec![plan.device.clone()],
+        };
         let mut run = Run {
-            plan: self,
+            plan,
+            devices,
+            watch: watched.into_iter().map(DeviceWorker::new).collect(),
             learner,
             saved_at: progress.turns,
             progress,
-            capture: Capture::new(self.store.directory(), description),
+            capture: Capture::new(plan.store.directory(), description),
             events: components.event_processor,
             event_store: components.event_store,
             interrupter: components.interrupter,
@@ -91,18 +113,21 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
             && !run.has_stalled()
         {
             let epoch = run.progress.epoch;
-            run.train(&train);
+            run.guarded(|run| run.train(&train));
             if !run.interrupter.should_stop() {
-                run.validate(&valid);
+                run.guarded(|run| run.validate(&valid));
             }
             if run.interrupter.should_stop() {
                 // After an interruption without an error, all turns are kept.
                 if run.interrupter.error().is_none() && run.progress.turns > run.saved_at {
-                    run.checkpoint(false);
+                    run.guarded(|run| run.checkpoint(false));
                 }
                 break;
             }
-            run.finish_epoch();
+            run.guarded(Run::finish_epoch);
+            if run.interrupter.error().is_some() {
+                break;
+            }
             if let Some(checkpointer) = &mut checkpointer {
                 checkpointer.checkpoint(&run.learner, epoch, &run.event_store);
             }
@@ -110,8 +135,9 @@ impl<M: MultimodalMethod> SupervisedLearningStrategy<M> for ResumableTraining {
                 stopped_early = early_stopping.should_stop(epoch, &run.event_store);
             }
         }
-        *locked(&self.stopped) = run.interrupter.interruption();
-        *locked(&self.history) = run.progress.history;
+        run.name_lost();
+        *locked(&plan.stopped) = run.interrupter.interruption();
+        *locked(&plan.history) = run.progress.history;
         (run.learner.model(), run.events)
     }
 }
@@ -192,6 +218,11 @@ impl<M: MultimodalMethod> Run<'_, M> {
                 Ok(turn) => turn,
                 Err(error) => return self.interrupter.fail(error),
             };
+            if self.plan.time_limit.is_some()
+                && let Some(error) = self.find_lost()
+            {
+                return self.raise(error);
+            }
             next = self.update(turn, &mut *turns);
             let due = |every| self.progress.turns - self.saved_at >= every;
             if self.plan.every.is_some_and(due) && self.interrupter.error().is_none() {
@@ -223,12 +254,10 @@ impl<M: MultimodalMethod> Run<'_, M> {
             let progress = turns.progress();
             checksum = checksum_with::<M>(checksum, &turn);
             let taken = self.progress.turns + items.len() as u64;
-            self.plan.device.seed(derived(self.progress.seed, taken));
-            let model = self.learner.model();
-            let output = match model.try_train_step(turn) {
+            let output = match self.step(turn, derived(self.progress.seed, taken)) {
                 Ok(output) => output,
                 Err(error) => {
-                    model.interruption().raise(error);
+                    self.raise(error);
                     return None;
                 }
             };
@@ -254,6 +283,22 @@ impl<M: MultimodalMethod> Run<'_, M> {
         }
     }
 
+    /// The forward and backward passes of a turn.
+    fn step(
+        &self,
+        turn: <M as TrainStep>::Input,
+        seed: u64,
+    ) -> crate::Result<TrainOutput<StepOutput>> {
+        let model = self.learner.model();
+        match self.devices {
+            Some(devices) => devices.step(&model, &turn, seed, self.plan.time_limit),
+            None => {
+                self.plan.device.seed(seed);
+                model.try_train_step(turn)
+            }
+        }
+    }
+
     /// Makes an update. `checksum` is that of the turns of the epoch until then.
     fn apply(
         &mut self,
@@ -272,10 +317,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
             let loss = item.loss.clone().try_into_scalar::<f64>();
             let loss = match loss {
                 Ok(loss) => loss,
-                Err(error) => {
-                    let error = MlaError::read("the loss")(error);
-                    return self.fail(error.to_string());
-                }
+                Err(error) => return self.raise(MlaError::read("the loss")(error)),
             };
             self.progress.turns += 1;
             self.progress.turns_in_epoch += 1;
@@ -331,7 +373,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
             });
             let output = match output {
                 Ok(output) => output,
-                Err(error) => return model.interruption().raise(error),
+                Err(error) => return self.raise(error),
             };
             let item = TrainingItem::new(output, progress, Some(iteration), None);
             let sent = self.events.process_valid(LearnerEvent::ProcessedItem(item));
@@ -342,7 +384,7 @@ impl<M: MultimodalMethod> Run<'_, M> {
         }
         let evaluation = match evaluation.finish() {
             Ok(evaluation) => evaluation,
-            Err(error) => return model.interruption().raise(error),
+            Err(error) => return self.raise(error),
         };
         if let Some(record) = self.progress.history.epochs.last_mut() {
             record.validation = Some(ValidationRecord::from(&evaluation));
@@ -414,6 +456,45 @@ impl<M: MultimodalMethod> Run<'_, M> {
         match saved {
             Ok(_) => self.saved_at = self.progress.turns,
             Err(error) => self.fail(error.to_string()),
+        }
+    }
+
+    fn find_lost(&self) -> Option<MlaError> {
+        find_lost(&self.watch, self.plan.time_limit)
+    }
+
+    /// Stops the training with an error, which names the device if a read failed because one is lost.
+    fn raise(&self, error: MlaError) {
+        let error = match error {
+            MlaError::DeviceRead { .. } => self.find_lost().unwrap_or(error),
+            error => error,
+        };
+        self.learner.model().interruption().raise(error);
+    }
+
+    /// Names the devices in an error of Burn's own, such as one of the thread of its metrics, which reads
+    /// from them.
+    fn name_lost(&self) {
+        let model = self.learner.model();
+        let interruption = model.interruption();
+        if self.interrupter.error().is_some()
+            && interruption.fault().is_none()
+            && let Some(error) = self.find_lost()
+        {
+            interruption.raise(error);
+        }
+    }
+
+    /// Runs a part of the training. Many of Burn's operations panic where a device is lost: such a panic
+    /// stops the training with an error that names the device, and the state on it is not used again. Any
+    /// other panic goes on.
+    fn guarded(&mut self, part: impl FnOnce(&mut Self)) {
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| part(self))) else {
+            return;
+        };
+        match self.find_lost() {
+            Some(error) => self.raise(error),
+            None => resume_unwind(panic),
         }
     }
 

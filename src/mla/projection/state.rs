@@ -118,6 +118,16 @@ impl<P: OrthogonalProjector> Projection<P> {
         &self.layers[layer].state
     }
 
+    /// Moves what a turn of `modality` needs to `device`.
+    #[cfg(feature = "train")]
+    pub(in crate::mla) fn fork_carriers(mut self, modality: usize, device: &Device) -> Self {
+        let fork = |carrier: &mut Param<Tensor<1>>| *carrier = carrier.clone().fork(device);
+        let carriers = self.layers.iter_mut();
+        let carriers = carriers.filter_map(|layer| layer.carriers.get_mut(modality));
+        carriers.chain(&mut self.weight).for_each(fork);
+        self
+    }
+
     /// The projection for one more modality.
     pub(in crate::mla) fn with_modality(self) -> Self {
         let Self { rule, layers, .. } = self;

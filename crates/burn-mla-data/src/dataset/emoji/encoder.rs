@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use burn_mla::dataset::TakeRows;
 use burn_mla::encoder::CnnEncoder;
 use burn_mla::modality::SelectRows;
 use burn_mla::prelude::*;
@@ -162,6 +163,15 @@ impl SelectRows for EmojiInput {
         Ok(match self {
             Self::Image(images) => Self::Image(images.select_rows(rows)?),
             Self::Vector(vectors) => Self::Vector(vectors.select_rows(rows)?),
+        })
+    }
+}
+
+impl TakeRows for EmojiInput {
+    fn take_rows(&self, rows: &[usize], device: &Device) -> Result<Self> {
+        Ok(match self {
+            Self::Image(images) => Self::Image(images.take_rows(rows, device)?),
+            Self::Vector(vectors) => Self::Vector(vectors.take_rows(rows, device)?),
         })
     }
 }

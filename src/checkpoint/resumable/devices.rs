@@ -1,0 +1,97 @@
+//! The devices of a training, each of which takes a part of every turn.
+
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::time::Duration;
+
+use burn::optim::GradientsAccumulator;
+use burn::tensor::{Device, Tensor};
+use burn::train::TrainOutput;
+
+use crate::dataset::{Divide, shares};
+use crate::error::Result;
+use crate::loader::derived;
+use crate::method::{DeviceWorker, MultimodalMethod, StepOutput};
+use crate::modality::Targets;
+
+/// The devices that a turn is divided over. The first one is that of the model and of the update.
+pub(super) struct Devices<I> {
+    workers: Vec<DeviceWorker>,
+    n_samples: fn(&I) -> usize,
+    part: fn(&I, Range<usize>, &Device) -> Result<I>,
+}
+
+impl<I: Divide> Devices<I> {
+    pub(super) fn new(devices: Vec<Device>) -> Self {
+        Self {
+            workers: devices.into_iter().map(DeviceWorker::new).collect(),
+            n_samples: I::n_samples,
+            part: I::part,
+        }
+    }
+}
+
+impl<I: Send + 'static> Devices<I> {
+    pub(super) fn all(&self) -> impl Iterator<Item = Device> {
+        self.workers.iter().map(|worker| worker.device.clone())
+    }
+
+    /// The forward and backward passes of the parts of a turn, each on its device. Gradients and outputs
+    /// are summed and joined on the first device, in the order of the devices. `seed` is that of the turn.
+    pub(super) fn step<M>(
+        &self,
+        model: &M,
+        turn: &I,
+        seed: u64,
+        limit: Option<Duration>,
+    ) -> Result<TrainOutput<StepOutput>>
+    where
+        M: MultimodalMethod<TrainingInput = I>,
+    {
+        let shares = shares((self.n_samples)(turn), self.workers.len());
+        let mut running = vec![];
+        for (rank, (range, worker)) in shares.zip(&self.workers).enumerate() {
+            let part = (self.part)(turn, range, &worker.device)?;
+            let (model, device) = (model.clone(), worker.device.clone());
+            running.push(worker.run(move || {
+                device.seed(derived(seed, rank as u64));
+                model.replica(&part, &device).try_train_step(part)
+            }));
+        }
+        let main = &self.workers[0].device;
+        let mut sum = GradientsAccumulator::new();
+        let mut outputs = vec![];
+        for (running, worker) in running.into_iter().zip(&self.workers) {
+            let output = match running.wait(limit) {
+                Ok(Ok(output)) => output?,
+                Ok(Err(panic)) => resume_unwind(panic),
+                Err(reason) => return Err(worker.lost(reason)),
+            };
+            sum.accumulate(model, output.grads.to_device(main, model));
+            outputs.push(output.item);
+        }
+        Ok(TrainOutput {
+            grads: sum.grads(),
+            item: joined(outputs, &main.clone().without_autodiff()),
+        })
+    }
+}
+
+/// The output of a turn from those of its parts. The loss is the mean over the samples.
+fn joined(outputs: Vec<StepOutput>, device: &Device) -> StepOutput {
+    let n_samples: usize = outputs.iter().map(|output| output.targets.len()).sum();
+    let modality = outputs.first().and_then(|output| output.modality);
+    let (mut losses, mut logits, mut targets) = (vec![], vec![], vec![]);
+    for output in outputs {
+        let share = output.targets.len() as f64 / n_samples as f64;
+        losses.push(output.loss.to_device(device) * share);
+        logits.push(output.logits.to_device(device));
+        targets.push(output.targets);
+    }
+    StepOutput {
+        modality,
+        loss: Tensor::cat(losses, 0).sum(),
+        logits: Tensor::cat(logits, 0),
+        targets: Targets::concatenated(&targets, device),
+    }
+}
