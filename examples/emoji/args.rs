@@ -17,9 +17,10 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', default_values = ["fluent", "label"])]
     pub modalities: Vec<Modality>,
     /// Device: flex; ndarray, cuda or wgpu with the cargo feature of that name; with the feature remote
-    /// `remote:ws://HOST:PORT[,ws://HOST:PORT..]`, workers that divide each batch
-    #[arg(long, default_value = "flex")]
-    pub device: String,
+    /// `remote:ws://HOST:PORT[,ws://HOST:PORT..]`, workers that divide each batch [default: flex, or that of
+    /// the resumed run]
+    #[arg(long)]
+    pub device: Option<String>,
     /// Passes over the data
     #[arg(long, default_value_t = 17, value_parser = value_parser!(u32).range(1..))]
     #[arg(default_value_if("quick", "true", "3"))]
@@ -36,7 +37,7 @@ pub struct Args {
     /// Folder for results [default: a new one in target/emoji]
     #[arg(long, default_value_os_t = new_folder(), hide_default_value = true)]
     pub out: PathBuf,
-    /// Resume the run in this folder, with the options that it was started with
+    /// Resume the run in this folder, with the options that it was started with; only the device may be another
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
     /// Short run of 3 epochs
@@ -58,7 +59,12 @@ impl Args {
         if let Some(out) = args.resume {
             let text = std::fs::read_to_string(&path).map_err(|error| place(&error))?;
             let started: Self = serde_json::from_str(&text).map_err(|error| place(&error))?;
-            return Ok(Self { out, ..started });
+            let device = args.device.or(started.device);
+            return Ok(Self {
+                out,
+                device,
+                ..started
+            });
         }
         args.devices()?;
         std::fs::create_dir_all(&args.out)?;
@@ -70,11 +76,12 @@ impl Args {
     /// The devices, at least one.
     #[allow(deprecated)] // Burn marks ndarray deprecated.
     pub fn devices(&self) -> Result<Vec<Device>, String> {
+        let device = self.device.as_deref().unwrap_or("flex");
         #[cfg(feature = "remote")]
-        if let Some(workers) = self.device.strip_prefix("remote:") {
+        if let Some(workers) = device.strip_prefix("remote:") {
             return workers.split(',').map(connect).collect();
         }
-        let device = match self.device.as_str() {
+        let device = match device {
             "flex" => Device::flex(),
             #[cfg(feature = "ndarray")]
             "ndarray" => Device::ndarray(),

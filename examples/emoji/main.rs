@@ -117,7 +117,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wall_s = start.elapsed().as_secs_f64();
     let report = json!({
         "dataset": "emoji",
-        "device": args.device,
+        "device": args.device.as_deref().unwrap_or("flex"),
         "seeds": (0..args.seeds).collect::<Vec<_>>(),
         "epochs": args.epochs,
         "missing_rate": args.missing.unwrap_or(0.0),

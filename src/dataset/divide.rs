@@ -84,6 +84,7 @@ impl<In: TakeSamples> Divide for MultimodalBatch<In> {
     }
 
     fn part(&self, range: Range<usize>, device: &Device) -> Result<Self> {
+        self.presence()?;
         let take = |inputs: &In| inputs.take_samples(&taken(inputs, &range), device);
         let wanted: Vec<usize> = range.clone().collect();
         Ok(Self {

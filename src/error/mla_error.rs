@@ -480,6 +480,12 @@ pub enum MlaError {
          which do not match averages"
     )]
     NotAverageable,
+    /// A training of a method whose steps cannot be divided over several devices.
+    #[error(
+        "the steps of the method cannot be divided over several devices: its gradients are not the sums of \
+         those of parts of a batch"
+    )]
+    NotDivisible,
     /// A training set that is not the one that a model was fitted to, by the label of a sample.
     #[error(
         "sample {sample} of the data set has the label {label}, but {known} in the training set of the \

@@ -103,14 +103,16 @@ pub fn fit<M: MultimodalMethod>(
 ///
 /// let others = [device.clone()]; // elsewhere other GPUs
 /// let (train, valid) = (train.shuffled(8, 0, &device)?, valid.in_order(8, &device)?);
-/// let fitted = fit_over(model, train, valid, &others, &FitConfig::new(2))?;
+/// let config = FitConfig::new(2).with_best(false);
+/// let fitted = fit_over(model, train, valid, &others, &config)?;
 /// assert_eq!(fitted.model.projection().n_steps(), 16); // 2 epochs of 4 batches and 2 modalities
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
 ///
-/// As [`fit`].
+/// As [`fit`], and [`FitError::Checkpoint`] for a method that is not
+/// [divisible](MultimodalMethod::is_divisible).
 pub fn fit_over<M>(
     model: M,
     train: impl Into<TrainingData<M::Inputs>>,

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::loader::{LoaderHandle, SourceLoader};
 use crate::method::{EvaluationOutput, Interruption, StepOutput};
 use crate::modality::{ModalityInputs, MultimodalBatch, Targets};
+use crate::module::unshared;
 
 /// A multimodal model and the way it is trained.
 ///
@@ -197,11 +198,19 @@ pub trait MultimodalMethod:
         true
     }
 
+    /// Whether a training can be [divided over several devices](crate::checkpoint::ResumableTraining::launch_over):
+    /// the gradients of a step are the sums of those of parts of its batch. Losses that compare samples, or
+    /// coefficients from the whole batch, forbid it. The default is false.
+    fn is_divisible(&self) -> bool {
+        false
+    }
+
     /// A copy of the model on another device for a step with `input`, or with a part of it. The default
-    /// moves the whole model. An implementation may leave behind what the step does not use.
+    /// moves the whole model. An implementation may leave behind what the step does not use. The copy shares
+    /// no running statistics with the model.
     fn replica(&self, input: &Self::TrainingInput, device: &Device) -> Self {
         let _ = input;
-        self.clone().fork(device)
+        unshared(self).fork(device)
     }
 
     /// Runs the forward and backward pass of a training input.

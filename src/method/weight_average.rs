@@ -6,7 +6,7 @@ use burn::config::Config;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Content, Module, ModuleDisplay, ModuleDisplayDefault, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use burn::train::TrainOutput;
 
 use crate::error::{MlaError, Result, between_0_and_1};
@@ -308,6 +308,17 @@ impl<M: MultimodalMethod> MultimodalMethod for WeightAverage<M> {
 
     fn is_averageable(&self) -> bool {
         self.model.is_averageable()
+    }
+
+    fn is_divisible(&self) -> bool {
+        self.model.is_divisible()
+    }
+
+    fn replica(&self, input: &M::TrainingInput, device: &Device) -> Self {
+        Self {
+            model: self.model.replica(input, device),
+            ..self.clone()
+        }
     }
 
     fn try_train_step(&self, input: M::TrainingInput) -> Result<TrainOutput<StepOutput>> {

@@ -118,6 +118,10 @@ where
         self.projection.check()
     }
 
+    fn is_divisible(&self) -> bool {
+        true
+    }
+
     /// The encoder of the turn and the head. The other encoders, the projector's state and the fusion have
     /// no part in a step.
     fn replica(&self, turn: &Self::TrainingInput, device: &Device) -> Self {

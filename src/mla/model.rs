@@ -39,7 +39,8 @@ pub struct MlaConfig {
     pub modality_label_smoothing: Option<Vec<f64>>,
     /// Weight of each class in the training loss.
     pub class_weights: Option<Vec<f64>>,
-    /// Order of turns by the losses of the epoch before.
+    /// Order of turns by the losses of the epoch before. A loader that you build ignores it: see
+    /// [`AlternatingLoader::with_ranking`](crate::loader::AlternatingLoader::with_ranking).
     #[cfg(feature = "train")]
     pub ranking: Option<crate::loader::LossRanking>,
     /// Whether a step with non-finite features or loss is refused.

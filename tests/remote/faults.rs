@@ -40,7 +40,7 @@ fn assert_resumes(folder: &Path, devices: &[Device]) {
     let store = CheckpointStore::open(folder.join("checkpoints")).unwrap();
     let turns = store.latest().unwrap().unwrap().progress.turns;
     assert!(
-        turns >= TURNS_PER_EPOCH && turns < 2 * TURNS_PER_EPOCH,
+        (TURNS_PER_EPOCH..2 * TURNS_PER_EPOCH).contains(&turns),
         "{turns}"
     );
     let resumed = Training::new(devices, folder).run().unwrap();

@@ -1,7 +1,7 @@
 //! Turns that are divided over several devices of this process.
 
 use burn::tensor::Device;
-use burn_mla::baseline::{Joint, JointConfig, Sum, SumConfig};
+use burn_mla::baseline::{Joint, JointConfig, LateFusionConfig, OgmConfig, Sum, SumConfig};
 use burn_mla::dataset::InMemory;
 use burn_mla::fit::fit_over;
 use burn_mla::prelude::*;
@@ -114,4 +114,41 @@ fn a_joint_model_is_divided() {
             close(got, &expected, 1e-4, path);
         }
     }
+}
+
+/// Losses whose parts do not add up to that of the batch.
+#[test]
+fn a_method_that_cannot_be_divided_is_refused() {
+    let _alone = alone();
+    let (device, training) = (Device::flex(), Device::flex().autodiff());
+    let widths = vec![D_FEATURE; 2];
+    let own_losses = LateFusionConfig::new(widths.clone(), N_CLASSES).with_unimodal_losses(true);
+    let own_losses = own_losses.init(&training).unwrap();
+    let own_losses = JointConfig::new()
+        .init(mlps(&training), own_losses)
+        .unwrap();
+    let modulated = JointConfig::new().with_modulation(Some(OgmConfig::new(0.5)));
+    let sum = SumConfig::new(widths, N_CLASSES).init(&training).unwrap();
+    let modulated = modulated.init(mlps(&training), sum).unwrap();
+
+    let (labels, a, b) = samples(8, 4);
+    let input = |values: Vec<f32>, d: usize| {
+        let rows: Vec<_> = values.chunks(d).map(|row| Some(row.to_vec())).collect();
+        ModalityInput::from_rows(&rows, &device).unwrap()
+    };
+    let data = InMemory::new((input(a, D_A), input(b, D_B)), labels).unwrap();
+    let train = || data.shuffled(4, 0, &device).unwrap();
+    let valid = || data.in_order(4, &device).unwrap();
+    let config = FitConfig::new(1).with_progress(false);
+    let others = [device.clone()];
+    let refused = [
+        fit_over(own_losses.clone(), train(), valid(), &others, &config).map(drop),
+        fit_over(modulated, train(), valid(), &others, &config).map(drop),
+    ];
+    for refused in refused {
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("cannot be divided"), "{error}");
+    }
+    // On its own device, the model trains as ever.
+    fit_over(own_losses, train(), valid(), &[], &config).unwrap();
 }

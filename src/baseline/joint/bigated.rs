@@ -83,6 +83,10 @@ impl JointHead for BiGated {
         JointLogits::unweighted(self.output.forward(z))
     }
 
+    fn is_divisible(&self) -> bool {
+        true
+    }
+
     fn n_classes(&self) -> usize {
         self.output.weight.lazy_shape()[1]
     }

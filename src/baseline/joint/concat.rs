@@ -72,6 +72,10 @@ impl JointHead for Concat {
         }
     }
 
+    fn is_divisible(&self) -> bool {
+        true
+    }
+
     fn n_classes(&self) -> usize {
         self.linear.weight.lazy_shape()[1]
     }

@@ -109,6 +109,13 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
         true
     }
 
+    /// Whether the gradients of the [loss](Self::loss) of a batch are the sums of those of its parts, so that a
+    /// training can be [divided over several devices](crate::checkpoint::ResumableTraining::launch_over). The
+    /// default is false.
+    fn is_divisible(&self) -> bool {
+        false
+    }
+
     /// The parameters of each network of the head, whose gradients
     /// [`clip_norm`](crate::baseline::JointConfig::clip_norm) scales together. The default is one network:
     /// the whole head.

@@ -103,6 +103,11 @@ impl JointHead for LateFusion {
         Ok(true)
     }
 
+    /// Without unimodal losses, which are means over the samples that have a modality.
+    fn is_divisible(&self) -> bool {
+        !self.unimodal_losses
+    }
+
     fn n_classes(&self) -> usize {
         self.heads.n_outputs()
     }

@@ -402,6 +402,11 @@ impl<E: Encoders + 'static, H: JointHead> MultimodalMethod for Joint<E, H> {
         &batch.targets
     }
 
+    /// That of the head. Modulation has coefficients from the whole batch.
+    fn is_divisible(&self) -> bool {
+        self.config.modulation.is_none() && self.head.is_divisible()
+    }
+
     fn try_train_step(&self, batch: Self::TrainingInput) -> Result<TrainOutput<StepOutput>> {
         self.try_step(batch)
     }

@@ -57,6 +57,10 @@ impl JointHead for Sum {
         self.heads.of(modality, features)
     }
 
+    fn is_divisible(&self) -> bool {
+        true
+    }
+
     fn n_classes(&self) -> usize {
         self.heads.n_outputs()
     }

@@ -9,10 +9,11 @@ use burn::tensor::{Device, Tensor};
 use burn::train::TrainOutput;
 
 use crate::dataset::{Divide, shares};
-use crate::error::Result;
+use crate::error::{MlaError, Result};
 use crate::loader::derived;
 use crate::method::{DeviceWorker, MultimodalMethod, StepOutput};
 use crate::modality::Targets;
+use crate::module::unshared;
 
 /// The devices that a turn is divided over. The first one is that of the model and of the update.
 pub(super) struct Devices<I> {
@@ -48,14 +49,24 @@ impl<I: Send + 'static> Devices<I> {
     where
         M: MultimodalMethod<TrainingInput = I>,
     {
-        let shares = shares((self.n_samples)(turn), self.workers.len());
+        let n_samples = (self.n_samples)(turn);
+        if n_samples == 0 {
+            let what = "the samples of a turn";
+            return Err(MlaError::Empty { what });
+        }
+        let shares = shares(n_samples, self.workers.len());
         let mut running = vec![];
         for (rank, (range, worker)) in shares.zip(&self.workers).enumerate() {
             let part = (self.part)(turn, range, &worker.device)?;
-            let (model, device) = (model.clone(), worker.device.clone());
+            let (model, device) = (unshared(model), worker.device.clone());
             running.push(worker.run(move || {
                 device.seed(derived(seed, rank as u64));
-                model.replica(&part, &device).try_train_step(part)
+                let output = model.replica(&part, &device).try_train_step(part);
+                if limit.is_some() {
+                    // The backward pass, too, has to end within the limit. A device that fails is asked later.
+                    let _ = device.sync();
+                }
+                output
             }));
         }
         let main = &self.workers[0].device;

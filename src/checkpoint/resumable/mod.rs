@@ -158,8 +158,8 @@ impl ResumableTraining {
     /// Stops the training with [`MlaError::LostDevices`] when a device has not done its part of a turn, or
     /// the work before it, after `limit`. It is meant for devices in other processes, which may hang or
     /// vanish; without it a training waits as long as the backend does. The check costs one
-    /// synchronization of each device per turn. A device that hangs during an update or a validation is
-    /// not noticed.
+    /// synchronization of each device per turn. A device that hangs during an update or a validation, or with
+    /// [`launch`](Self::launch) within a step, is not noticed.
     pub fn with_time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
         self
@@ -227,13 +227,18 @@ impl ResumableTraining {
     /// devices, and a training can resume on fewer, on more or on others. Only the rounding of the sums, and
     /// random numbers such as those of dropout, differ. The statistics of batch normalization are those of
     /// a device's part, and their running means are weighted by its samples. A device has no part in a turn
-    /// with fewer samples than devices. The loss in metrics is the mean over the samples.
+    /// with fewer samples than devices. The loss in metrics, and that of a [ranking](crate::MlaConfig::ranking),
+    /// is the mean of the parts by their number of samples, with class weights too.
+    ///
+    /// Devices of one backend in one process share its random numbers: with dropout, such a training is not
+    /// repeatable bit for bit. Tensors get the precision of their device.
     ///
     /// The loader stays on its device, from which the parts are copied through the host: a CPU is best.
     ///
     /// # Errors
     ///
-    /// As [`launch`](Self::launch).
+    /// As [`launch`](Self::launch), and [`MlaError::NotDivisible`] with other devices for a method that is not
+    /// [divisible](MultimodalMethod::is_divisible).
     pub fn launch_over<M>(
         self,
         others: &[Device],
@@ -246,6 +251,9 @@ impl ResumableTraining {
         M: MultimodalMethod,
         M::TrainingInput: Divide,
     {
+        if !others.is_empty() && !model.is_divisible() {
+            return Err(MlaError::NotDivisible.into());
+        }
         let all = std::iter::once(&self.device).chain(others);
         let all = all.map(|device| device.clone().autodiff()).collect();
         let devices = (!others.is_empty()).then(|| Devices::new(all));

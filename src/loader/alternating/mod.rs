@@ -145,7 +145,9 @@ impl<In: ModalityInputs> AlternatingLoader<In> {
     }
 
     /// Orders the turns of each epoch by the losses of the one before. The schedule becomes one of ranks, and
-    /// its steps count from the start of the epoch. The order stays the same within an epoch.
+    /// its steps count from the start of the epoch. The order stays the same within an epoch. With
+    /// [`EpochLength::Turns`] an epoch must have at least a round of the schedule: the last ranks of a shorter one
+    /// never train.
     ///
     /// [`fit`](crate::fit::fit) and [`ResumableTraining`](crate::checkpoint::ResumableTraining) measure the
     /// losses and keep them in checkpoints. Your own loop passes them to [`LoaderHandle::rank`] at the end of
