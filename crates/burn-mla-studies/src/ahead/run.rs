@@ -92,8 +92,10 @@ impl<S: Set> Run<'_, S> {
                 self.joint(encoders, config.init(self.concat(n_modalities)?)?)
             }
             Method::ReconBoost => {
-                // Every epoch is a stage or a rectification.
-                let config = ReconBoostConfig::new(widths(), n_classes, self.n_batches()?);
+                // Every modality has a stage and a rectification.
+                let steps = self.n_batches()? * self.key.epochs as u64;
+                let stage = (steps / (2 * n_modalities as u64)).max(1);
+                let config = ReconBoostConfig::new(widths(), n_classes, stage);
                 let config = config.with_reconcilement(own()?);
                 self.joint(encoders, config.init(device)?)
             }
@@ -188,9 +190,11 @@ impl<S: Set> Run<'_, S> {
         &self,
         model: M,
     ) -> Result<Outcome, Box<dyn Error>> {
-        let model = WeightAverageConfig::new().init(model)?;
         let train = self.set.train(&self.training_device)?;
         let (n_batches, n_samples) = (train.n_batches, train.batches.loader.num_items());
+        // The same span for all methods: about one pass.
+        let decay = 1.0 - 1.0 / model.n_turns(n_batches).max(2) as f64;
+        let model = WeightAverageConfig::new().with_decay(decay).init(model)?;
         let rate = self.key.trial.learning_rate;
         let mut training = Training::new(model, train, rate)?;
         let per_epoch = n_batches * training.n_items() / n_samples;

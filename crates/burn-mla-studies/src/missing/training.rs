@@ -2,7 +2,6 @@
 
 use std::error::Error;
 
-use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn_mla::checkpoint::TurnStatistics;
