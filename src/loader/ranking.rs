@@ -7,7 +7,7 @@ use burn::config::Config;
 use crate::error::{MlaError, Result, same_size};
 use crate::loader::Schedule;
 
-/// What [`MlaError::Size`] names.
+/// The name of the losses in [`MlaError::Size`].
 const LOSSES: &str = "losses (one per modality)";
 
 /// The order of the modalities by their mean training losses in the epoch before.

@@ -1,5 +1,7 @@
 //! Paired tests of a family of differences.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::paired::{holm, paired_t_test};
@@ -23,6 +25,25 @@ pub struct Tested {
     pub p: f64,
     /// Adjusted for the number of comparisons.
     pub p_holm: f64,
+}
+
+/// The cells of a row of a table: difference and deviation in points, 95 % interval, p, and corrected p.
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tested(test) => write!(
+                f,
+                "{:+.1} ± {:.1} | {:+.1} to {:+.1} | {:.3} | {:.3}",
+                100.0 * test.mean,
+                100.0 * test.deviation,
+                100.0 * test.interval[0],
+                100.0 * test.interval[1],
+                test.p,
+                test.p_holm
+            ),
+            Self::Undefined { reason } => write!(f, "{reason} | | |"),
+        }
+    }
 }
 
 /// Tests a family of pairs of scores.

@@ -32,7 +32,7 @@ pub struct Key {
 pub const SEARCH_SEED: u64 = 1000;
 
 impl Group {
-    /// Whether the run belongs to the search, which never scores the test part.
+    /// Returns true for a run of the search. It never scores the test part.
     pub fn is_search(&self) -> bool {
         self.seed >= SEARCH_SEED
     }

@@ -29,7 +29,7 @@ pub enum Method {
 pub struct Parts {
     pub fused: Option<Fused>,
     pub adapters: Option<Adapters>,
-    /// Whether the modality with the largest loss trains first.
+    /// Turns in the order of the losses, the largest first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub weakest_first: bool,
 }
@@ -149,7 +149,7 @@ impl Method {
         }
     }
 
-    /// Whether the method is one of the later balanced methods, of which the tables have the best one.
+    /// Returns true for the later balanced methods. The tables have the best of them.
     pub fn is_later(self) -> bool {
         matches!(
             self,

@@ -53,7 +53,7 @@ pub struct Set {
 pub struct Row {
     pub method: String,
     pub reading: String,
-    /// Whether validation chose this reading.
+    /// True for the reading that was chosen on validation data.
     pub is_best: bool,
     pub scores: Vec<Score>,
     /// Test accuracy of the weakest modality alone.

@@ -27,10 +27,10 @@ pub enum Scoring {
     Stacked,
 }
 
-/// How a trained model predicts.
+/// The weights and the fusion with which a trained model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reading {
-    /// Whether with the averages of its weights over the updates.
+    /// Predict with the averages of the weights over the updates.
     pub averaged: bool,
     pub scoring: Scoring,
 }

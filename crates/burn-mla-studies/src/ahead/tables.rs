@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use crate::ahead::results::{Results, Row, Search, Set};
 use crate::ahead::score::{Reading, Score, Scoring};
-use crate::comparison::Comparison;
 use crate::spread::Spread;
 
 /// Formats the search.
@@ -90,21 +89,8 @@ fn paired(set: &Set, chosen: &(String, String)) -> String {
     );
     for against in &set.paired_tests {
         let (baseline, reading) = (&against.baseline, &against.reading);
-        let _ = match &against.test {
-            Comparison::Tested(test) => writeln!(
-                text,
-                "| {baseline} | {reading} | {:+.1} ± {:.1} | {:+.1} to {:+.1} | {:.3} | {:.3} |",
-                100.0 * test.mean,
-                100.0 * test.deviation,
-                100.0 * test.interval[0],
-                100.0 * test.interval[1],
-                test.p,
-                test.p_holm
-            ),
-            Comparison::Undefined { reason } => {
-                writeln!(text, "| {baseline} | {reading} | {reason} | | | |")
-            }
-        };
+        let test = &against.test;
+        let _ = writeln!(text, "| {baseline} | {reading} | {test} |");
     }
     text
 }

@@ -64,7 +64,7 @@ impl Row {
 
 type Measure = (&'static str, fn(&History) -> f64);
 
-/// What is tested.
+/// The measures that are tested.
 const MEASURES: [Measure; 3] = [
     ("all fused", |history| history.fused()),
     ("each old", |history| history.each_old()[1]),

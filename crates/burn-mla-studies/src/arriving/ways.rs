@@ -3,7 +3,7 @@
 use burn_mla::mla::ProjectionTarget;
 use serde::{Deserialize, Serialize};
 
-/// What keeps the old modalities while the model learns a new one.
+/// The protection of the old modalities while the model learns a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
@@ -53,7 +53,7 @@ pub const ALL: [Way; 10] = [
     Way::Projector(Rule::Subspace, UPDATE),
 ];
 
-/// What `MlaConfig::init_default` does.
+/// The way of `MlaConfig::init_default`.
 pub const DEFAULT: Way = Way::Projector(Rule::Leaky, GRADIENT);
 
 impl Way {
