@@ -112,25 +112,6 @@ fn every_rate_is_trained() {
     }
 }
 
-/// No validation row has an effect on a fitted number.
-#[test]
-fn other_validation_data_change_no_number() {
-    let device = Device::flex().autodiff();
-    fn states<H: WholeSetHead>(head: impl Fn(&Device) -> H, device: &Device) {
-        let run = |seed| {
-            device.seed(5);
-            let config = quiet(2).with_best(false).with_calibration(false);
-            let method = whole_set(head(device), device);
-            let fitted = fit(method, train(0.3, device), valid(seed, device), &config);
-            state(&fitted.unwrap().model)
-        };
-        assert_eq!(run(2), run(9));
-    }
-    states(cca, &device);
-    states(|device| dcca().init(device).unwrap(), &device);
-    states(cpm_net, &device);
-}
-
 fn pass(n: usize, device: &Device) -> WholePass<MlpInputs> {
     let batch = batch(n, 3, device).with_samples((0..n).collect());
     WholePass::new(vec![batch], Moment::AfterBatches).unwrap()

@@ -1,6 +1,7 @@
 //! Methods that are fitted to the whole training set, in a training that is stopped between fits and
 //! steps.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Interrupter, SupervisedTraining};
 use burn_mla::baseline::{
-    CcaConfig, CpmNet, CpmNetConfig, DccaConfig, DccaeConfig, JointConfig, WholeSet, WholeSetHead,
+    Cca, CcaConfig, CpmNet, CpmNetConfig, DccaConfig, DccaeConfig, JointConfig, WholeSet,
+    WholeSetHead,
 };
 use burn_mla::checkpoint::ResumableTraining;
 use burn_mla::checkpoint::{CheckpointStore, History};
@@ -40,9 +42,21 @@ struct Plan<H, F: Fn(&Device) -> H> {
     head: F,
     /// Updates of an epoch.
     per_epoch: u64,
+    /// Samples of the validation.
+    valid: Range<usize>,
 }
 
+const VALID: Range<usize> = 100..120;
+
 impl<H: WholeSetHead, F: Fn(&Device) -> H> Plan<H, F> {
+    fn new(head: F, per_epoch: u64) -> Self {
+        Self {
+            head,
+            per_epoch,
+            valid: VALID,
+        }
+    }
+
     fn model(&self, device: &Device) -> WholeSet<Pair, H> {
         let image = CnnEncoderConfig::new(1, D_FEATURE)
             .with_stages(vec![3])
@@ -77,7 +91,7 @@ impl<H: WholeSetHead, F: Fn(&Device) -> H> Plan<H, F> {
         let valid = DataLoaderBuilder::new(Samples)
             .batch_size(7)
             .set_device(device.clone())
-            .build(InMemDataset::new((100..120).collect()));
+            .build(InMemDataset::new(self.valid.clone().collect()));
         let resumable = ResumableTraining::new(&training_device, store, train.handle)
             .with_seed(9)
             .resume(start);
@@ -101,6 +115,19 @@ impl<H: WholeSetHead, F: Fn(&Device) -> H> Plan<H, F> {
             history,
             interrupted: result.interrupted.is_some(),
         }
+    }
+
+    /// No validation row has an effect on a fitted number.
+    fn assert_other_validation_data_change_nothing(self) {
+        let _alone = alone();
+        let device = Device::flex();
+        let state = |plan: &Self| {
+            let folder = tempfile::tempdir().unwrap();
+            plan.run(folder.path(), None, &device).state
+        };
+        let expected = state(&self);
+        let valid = 200..217;
+        assert_eq!(state(&Self { valid, ..self }), expected);
     }
 
     fn assert_stops_change_nothing(&self, stops: &[u64]) {
@@ -128,41 +155,51 @@ impl<H: WholeSetHead, F: Fn(&Device) -> H> Plan<H, F> {
 
 const WIDTHS: [usize; 2] = [D_FEATURE, 4];
 
-#[test]
-fn cca_resumes_between_its_fits() {
-    let head = |device: &Device| {
-        let config = CcaConfig::new(WIDTHS.to_vec(), N_CLASSES);
-        config.init(device).unwrap()
-    };
-    let plan = Plan { head, per_epoch: 1 };
-    plan.assert_stops_change_nothing(&[1]);
+fn cca(device: &Device) -> Cca {
+    let config = CcaConfig::new(WIDTHS.to_vec(), N_CLASSES);
+    config.init(device).unwrap()
 }
 
 fn dcca() -> DccaConfig {
     DccaConfig::new(WIDTHS.to_vec(), N_CLASSES).with_hidden(vec![5])
 }
 
+fn cpm_net(device: &Device) -> CpmNet {
+    let config = CpmNetConfig::new(WIDTHS.to_vec(), N_CLASSES, N_TRAIN);
+    let config = config.with_d_latent(6).with_network_steps(2);
+    config.with_latent_steps(3).init(device).unwrap()
+}
+
+#[test]
+fn cca_resumes_between_its_fits() {
+    let plan = Plan::new(cca, 1);
+    plan.assert_stops_change_nothing(&[1]);
+}
+
 #[test]
 fn dcca_resumes_between_fits_and_steps() {
     let head = |device: &Device| dcca().init(device).unwrap();
-    let plan = Plan { head, per_epoch: 7 };
+    let plan = Plan::new(head, 7);
     plan.assert_stops_change_nothing(&[1, 4, 6, 7, 8]);
 }
 
 #[test]
 fn dccae_resumes_between_fits_and_steps() {
     let head = |device: &Device| DccaeConfig::new(dcca()).init(device).unwrap();
-    let plan = Plan { head, per_epoch: 7 };
+    let plan = Plan::new(head, 7);
     plan.assert_stops_change_nothing(&[3]);
 }
 
 #[test]
 fn cpm_net_resumes_in_turns_of_networks_and_of_latent_vectors() {
-    let head = |device: &Device| {
-        let config = CpmNetConfig::new(WIDTHS.to_vec(), N_CLASSES, N_TRAIN);
-        let config = config.with_d_latent(6).with_network_steps(2);
-        config.with_latent_steps(3).init(device).unwrap()
-    };
-    let plan = Plan { head, per_epoch: 5 };
+    let plan = Plan::new(cpm_net, 5);
     plan.assert_stops_change_nothing(&[1, 3, 5, 7]);
+}
+
+#[test]
+fn other_validation_data_change_no_number() {
+    Plan::new(cca, 1).assert_other_validation_data_change_nothing();
+    let head = |device: &Device| dcca().init(device).unwrap();
+    Plan::new(head, 7).assert_other_validation_data_change_nothing();
+    Plan::new(cpm_net, 5).assert_other_validation_data_change_nothing();
 }

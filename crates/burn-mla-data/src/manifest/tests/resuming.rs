@@ -2,7 +2,7 @@
 //! workers.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -16,6 +16,8 @@ use super::*;
 const FOLDER: &str = "BURN_MLA_DATA_RESUME_FOLDER";
 const WORKERS: &str = "BURN_MLA_DATA_RESUME_WORKERS";
 const CHILD: &str = "manifest::tests::resuming::the_child_process";
+/// The file with what a training that was not killed found.
+const FOUND: &str = "found.txt";
 const EPOCHS: usize = 3;
 
 /// The length of a text and its first letter, with noise in training. Slow where a process is to be killed.
@@ -55,7 +57,8 @@ impl FrontEnd for Letters {
 }
 
 /// Validation losses of the epochs and predictions at the end, in full precision. The process that is killed is slow
-/// and saves each turn.
+/// and saves each turn. Initial weights are drawn from the random numbers of the device, which all tests of a process
+/// share: they are those of the seed in a child process only.
 fn train(folder: &Path, n_workers: usize, is_killed: bool) -> String {
     let delay = Duration::from_millis(if is_killed { 2 } else { 0 });
     let device = Device::flex();
@@ -101,8 +104,21 @@ fn folder() -> Folder {
 #[ignore = "the child process of another test"]
 fn the_child_process() {
     if let (Ok(folder), Ok(workers)) = (std::env::var(FOLDER), std::env::var(WORKERS)) {
-        train(Path::new(&folder), workers.parse().unwrap(), true);
+        let folder = Path::new(&folder);
+        let found = train(folder, workers.parse().unwrap(), true);
+        fs::write(folder.join(FOUND), found).unwrap();
     }
+}
+
+fn child(folder: &Folder, n_workers: usize) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", CHILD, "--ignored"])
+        .env(FOLDER, folder.0.path())
+        .env(WORKERS, n_workers.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// Turn of the latest checkpoint.
@@ -123,18 +139,12 @@ fn latest(directory: &Path) -> usize {
 #[test]
 fn a_killed_training_resumes_with_any_number_of_workers() {
     let whole = folder();
-    let expected = train(whole.0.path(), 0, false);
+    assert!(child(&whole, 0).wait().unwrap().success());
+    let expected = fs::read_to_string(whole.path(FOUND)).unwrap();
     // The number of workers is part of the name of the directory, not of the training.
     for (before, after) in [(0, 4), (1, 0), (4, 1)] {
         let folder = folder();
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", CHILD, "--ignored"])
-            .env(FOLDER, folder.0.path())
-            .env(WORKERS, before.to_string())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = child(&folder, before);
         let run = folder.path(&format!("run-{before}"));
         let start = Instant::now();
         // In the second epoch of 10 turns.
