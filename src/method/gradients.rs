@@ -7,7 +7,7 @@ use burn::tensor::{DType, Tensor};
 
 use crate::error::{MlaError, Result};
 use crate::method::Parameters;
-use crate::module::{FloatParam, ParamVisitor, visit};
+use crate::module::{ParamVisitor, Visited, visit};
 
 impl<E: Module, H: Module> Parameters<E, H> {
     /// The path of a parameter whose gradient is not finite, or of a running statistic whose update is
@@ -84,7 +84,7 @@ impl<'a> Sums<'a> {
 }
 
 impl ParamVisitor for Sums<'_> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
             let sum = gradient.cast(DType::F32).sum();
             self.each.push((described.path.join("."), sum));
@@ -99,7 +99,7 @@ struct Rates<'a> {
 }
 
 impl ParamVisitor for Rates<'_> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
         if !described.requires_grad || self.gradients.get::<D>(param.id).is_none() {
             return;
         }

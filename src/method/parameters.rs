@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 
-use crate::module::{FloatParam, ParamVisitor, module_fields, take_updates, unshared, visit};
+use crate::module::{ParamVisitor, Visited, module_fields, take_updates, unshared, visit};
 use crate::numeric::{Numbers, is_host};
 
 /// The parameters that an optimizer updates, under the same paths as in the model.
@@ -69,7 +69,7 @@ struct Divide<'a> {
 }
 
 impl ParamVisitor for Divide<'_> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
         if !described.requires_grad {
             return;
         }

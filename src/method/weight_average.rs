@@ -14,7 +14,7 @@ use crate::loader::SourceLoader;
 use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
 use crate::modality::{MultimodalBatch, Targets};
 use crate::module::{
-    Buffer, Counter, FloatParam, ParamValues, ParamVisitor, in_training, module_around, visit,
+    Buffer, Counter, ParamValues, ParamVisitor, Visited, in_training, module_around, visit,
 };
 
 /// Configuration of a [`WeightAverage`].
@@ -122,7 +122,7 @@ struct Weights {
 }
 
 impl ParamVisitor for Weights {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
         if described.requires_grad {
             self.positions.push(self.n_seen);
             self.values.push(flat(param));
@@ -146,7 +146,7 @@ struct Move<'a> {
 }
 
 impl ParamVisitor for Move<'_> {
-    fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
         if self
             .next
             .as_ref()
@@ -176,7 +176,7 @@ struct Shaped<'a> {
 }
 
 impl ParamVisitor for Shaped<'_> {
-    fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
         if let Some((at, average)) = self.next
             && *at == self.n_seen
         {

@@ -14,7 +14,7 @@ use crate::method::StepOutput;
 use crate::mla::carried::{Carried, Factors, FeatureSum};
 use crate::mla::{Mla, ProjectionTarget};
 use crate::modality::{ModalityInputs, Rows, Targets, Turn};
-use crate::module::{FloatParam, ParamValues, ParamVisitor, carry_updates, unshared, visit};
+use crate::module::{ParamValues, ParamVisitor, Visited, carry_updates, unshared, visit};
 use crate::numeric::{culprit, not_finite_rows};
 use crate::projector::OrthogonalProjector;
 
@@ -246,7 +246,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
 fn has_non_finite_weights<E: Encoders>(encoders: &E, modality: usize) -> Result<bool> {
     struct Sum(usize, Option<Tensor<1>>);
     impl ParamVisitor for Sum {
-        fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+        fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
             if described.part() == Some(self.0) {
                 let sum = param.val().without_autodiff().cast(DType::F32).sum();
                 self.1 = Some(match self.1.take() {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 
-use crate::module::visitors::{FloatParam, ParamVisitor, visit};
+use crate::module::visitors::{ParamVisitor, Visited, visit};
 
 /// `module` with the values of the float parameters of `source`, which has the same structure.
 ///
@@ -37,7 +37,7 @@ pub(super) fn on_tape_of<const D: usize>(old: &Tensor<D>, value: Tensor<D>) -> T
 struct Values(VecDeque<Box<dyn Any>>);
 
 impl ParamVisitor for Values {
-    fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
         self.0.push_back(Box::new(param.val()));
     }
 }

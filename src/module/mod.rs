@@ -37,7 +37,7 @@ pub use visitors::draw_parameters;
 #[cfg(feature = "safetensors")]
 pub(crate) use visitors::tensor_paths;
 pub(crate) use visitors::{
-    FloatParam, ParamVisitor, check_distinct, float_params, param_ids, visit,
+    FloatParam, ParamVisitor, Visited, check_distinct, float_params, param_ids, visit,
 };
 #[cfg(feature = "train")]
 pub(crate) use visitors::{in_training, is_on_tape};

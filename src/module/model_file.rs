@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::atomic_file;
 use crate::error::{MlaError, Result};
 use crate::module::names::ModelNames;
-use crate::module::{FloatParam, ParamVisitor, tensor_paths, visit};
+use crate::module::{ParamVisitor, Visited, tensor_paths, visit};
 
 /// Options of loading a model file.
 ///
@@ -227,7 +227,7 @@ const F16_LIMIT: f32 = 65520.0;
 fn dtypes<M: Module>(module: &M) -> HashMap<String, DType> {
     struct Read(HashMap<String, DType>);
     impl ParamVisitor for Read {
-        fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+        fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
             let path = described.path.join(".");
             self.0.insert(path, param.val().dtype());
         }

@@ -13,7 +13,7 @@ use burn::tensor::{Bool, Int, Tensor};
 #[cfg(feature = "train")]
 pub(crate) use updates::{carry_updates, take_updates};
 
-use crate::module::float_params;
+use crate::module::{ParamVisitor, Visited, visit};
 
 /// Applies the pending updates of running statistics.
 ///
@@ -29,7 +29,7 @@ pub(crate) fn take_pending_updates<M: Module>(module: &M) {
 /// Parameters are those of a clone. The pending updates of `module` are applied first.
 pub fn unshared<M: Module>(module: &M) -> M {
     // Parameters that train are no statistics: most modules need no more than a clone.
-    if float_params(module).iter().all(|param| param.requires_grad) {
+    if all_train(module) {
         return module.clone();
     }
     // Burn gives a validation copy statistics of its own; everything else in it is replaced.
@@ -37,6 +37,19 @@ pub fn unshared<M: Module>(module: &M) -> M {
     let mut originals = Originals::default();
     module.visit(&mut originals);
     copy.map(&mut originals)
+}
+
+/// Whether all float parameters train. Then none is a statistic.
+fn all_train<M: Module>(module: &M) -> bool {
+    struct All(bool);
+    impl ParamVisitor for All {
+        fn visit<const D: usize>(&mut self, described: &Visited<'_>, _: &Param<Tensor<D>>) {
+            self.0 &= described.requires_grad;
+        }
+    }
+    let mut all = All(true);
+    visit(module, &mut all);
+    all.0
 }
 
 /// The parameters of a module by their ids, several of one id in the order of the traversal.
@@ -104,8 +117,8 @@ mod updates {
     use burn::optim::GradientsParams;
     use burn::tensor::{DType, Tensor};
 
-    use super::take_pending_updates;
-    use crate::module::{FloatParam, ParamValues, ParamVisitor, visit};
+    use super::{all_train, take_pending_updates};
+    use crate::module::{ParamValues, ParamVisitor, Visited, visit};
 
     /// Adds to `gradients` the statistics that a forward pass on `stepped` changed.
     ///
@@ -115,9 +128,12 @@ mod updates {
     /// statistic. `stepped` is an [`unshared`](super::unshared) copy that the step drops.
     pub(crate) fn carry_updates<M: Module>(
         stepped: &M,
-        n_samples: &dyn Fn(&FloatParam) -> usize,
+        n_samples: &dyn Fn(&Visited) -> usize,
         gradients: &mut GradientsParams,
     ) {
+        if all_train(stepped) {
+            return;
+        }
         // Takes values of statistics off autodiff, in state that is shared with `stepped`. What
         // the forward pass computed is on autodiff, and replaces the value of a statistic.
         let parameter = ParamId::new();
@@ -160,12 +176,12 @@ mod updates {
 
     struct Carry<'a> {
         parameter: ParamId,
-        n_samples: &'a dyn Fn(&FloatParam) -> usize,
+        n_samples: &'a dyn Fn(&Visited) -> usize,
         gradients: &'a mut GradientsParams,
     }
 
     impl ParamVisitor for Carry<'_> {
-        fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+        fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
             let is_statistic = !described.requires_grad && described.id != self.parameter;
             if !is_statistic || !param.val().is_autodiff() {
                 return;
@@ -177,7 +193,7 @@ mod updates {
             };
             let mut one_row = value.dims();
             one_row[0] = 1;
-            let n_samples = (self.n_samples)(&described) as f32;
+            let n_samples = (self.n_samples)(described) as f32;
             let count = Tensor::full(one_row, n_samples, (&value.device(), value.dtype()));
             let counted = Tensor::cat(vec![value * n_samples, count], 0);
             self.gradients.register(described.id, counted);
@@ -190,14 +206,14 @@ mod updates {
     }
 
     impl ParamVisitor for Take<'_> {
-        fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+        fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
             if described.requires_grad {
                 return;
             }
             let Some(sum) = self.gradients.get::<D>(described.id) else {
                 return;
             };
-            let mut counted = described.shape;
+            let mut counted = param.lazy_shape().to_vec();
             counted[0] += 1;
             // Of a parameter that was frozen after the step, this is a gradient.
             if sum.dims()[..] != counted {

@@ -7,7 +7,7 @@ use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::Tensor;
 
 use crate::module::copied::on_tape_of;
-use crate::module::{FloatParam, ParamVisitor, visit};
+use crate::module::{ParamVisitor, Visited, visit};
 
 /// Values of float parameters of any rank, by id.
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub(crate) struct ParamValues(HashMap<ParamId, Box<dyn Any>>);
 
 impl ParamValues {
     /// The values of the parameters that `wanted` accepts.
-    pub(crate) fn read<M: Module>(module: &M, wanted: impl Fn(&FloatParam) -> bool) -> Self {
+    pub(crate) fn read<M: Module>(module: &M, wanted: impl Fn(&Visited) -> bool) -> Self {
         let mut read = Read {
             wanted,
             values: Self::default(),
@@ -59,9 +59,9 @@ struct Read<W> {
     values: ParamValues,
 }
 
-impl<W: Fn(&FloatParam) -> bool> ParamVisitor for Read<W> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
-        if (self.wanted)(&described) {
+impl<W: Fn(&Visited) -> bool> ParamVisitor for Read<W> {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
+        if (self.wanted)(described) {
             self.values.set(param.id, param.val());
         }
     }

@@ -20,10 +20,31 @@ pub(crate) struct FloatParam {
 
 #[cfg(feature = "train")]
 impl FloatParam {
+    /// As [`Visited::part`].
+    pub(crate) fn part(&self) -> Option<usize> {
+        part(&self.path)
+    }
+}
+
+/// The float parameter that a traversal visits.
+#[derive(Debug)]
+pub(crate) struct Visited<'a> {
+    pub(crate) id: ParamId,
+    pub(crate) path: &'a [String],
+    pub(crate) requires_grad: bool,
+}
+
+#[cfg(feature = "train")]
+impl Visited<'_> {
     /// Position of the submodule that holds the parameter, in a tuple or `Vec` of modules.
     pub(crate) fn part(&self) -> Option<usize> {
-        self.path.first()?.parse().ok()
+        part(self.path)
     }
+}
+
+#[cfg(feature = "train")]
+fn part(path: &[String]) -> Option<usize> {
+    path.first()?.parse().ok()
 }
 
 /// Describes all float parameters of a module.
@@ -62,7 +83,7 @@ pub(crate) fn param_ids<M: Module>(module: &M) -> Vec<ParamId> {
 pub fn draw_parameters<M: Module>(module: M) -> M {
     struct Draw;
     impl ParamVisitor for Draw {
-        fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
+        fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
             drop(param.base());
         }
     }
@@ -75,7 +96,7 @@ pub fn draw_parameters<M: Module>(module: M) -> M {
 pub(crate) fn is_on_tape<M: Module>(module: &M) -> bool {
     struct OnTape(bool);
     impl ParamVisitor for OnTape {
-        fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
+        fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
             self.0 |= param.base().device().is_autodiff();
         }
     }
@@ -156,43 +177,57 @@ pub(crate) fn check_distinct<E: Module, H: Module>(encoders: &E, head: &H) -> Re
 
 /// An operation on each float parameter of a module; see [`visit`].
 pub(crate) trait ParamVisitor {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>);
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>);
 }
 
 impl ParamVisitor for Vec<FloatParam> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, _: &Param<Tensor<D>>) {
-        self.push(described);
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
+        self.push(FloatParam {
+            id: described.id,
+            path: described.path.to_vec(),
+            shape: param.lazy_shape().to_vec(),
+            requires_grad: described.requires_grad,
+        });
     }
 }
 
 /// Applies `visitor` to each float parameter of a module.
 pub(crate) fn visit<M: Module, V: ParamVisitor>(module: &M, visitor: &mut V) {
-    let path = vec![];
-    module.visit(&mut Walk { path, visitor });
+    module.visit(&mut Walk {
+        path: vec![],
+        depth: 0,
+        visitor,
+    });
 }
 
 /// Keeps the path for a [`ParamVisitor`].
 struct Walk<'a, V> {
+    /// Its first `depth` names are the path. The others are kept for their memory: a training step
+    /// traverses its model several times.
     path: Vec<String>,
+    depth: usize,
     visitor: &'a mut V,
 }
 
 impl<V: ParamVisitor> ModuleVisitor for Walk<'_, V> {
     fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_string());
+        match self.path.get_mut(self.depth) {
+            Some(kept) => name.clone_into(kept),
+            None => self.path.push(name.to_string()),
+        }
+        self.depth += 1;
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+        self.depth -= 1;
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let described = FloatParam {
+        let described = Visited {
             id: param.id,
-            path: self.path.clone(),
-            shape: param.lazy_shape().to_vec(),
+            path: &self.path[..self.depth],
             requires_grad: param.is_require_grad(),
         };
-        self.visitor.visit(described, param);
+        self.visitor.visit(&described, param);
     }
 }

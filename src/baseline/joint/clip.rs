@@ -6,7 +6,7 @@ use burn::module::{Module, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::module::{FloatParam, ParamVisitor, visit};
+use crate::module::{ParamVisitor, Visited, visit};
 use crate::numeric::widened;
 
 /// Keeps the factor of a gradient of 0 finite.
@@ -50,7 +50,7 @@ struct Squares<'a> {
 }
 
 impl ParamVisitor for Squares<'_> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
         let Some(&network) = self.network_of.get(&param.id) else {
             return;
         };
@@ -73,7 +73,7 @@ struct Scale<'a> {
 }
 
 impl ParamVisitor for Scale<'_> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
         let network = self.network_of.get(&param.id);
         let factor = network.and_then(|network| self.factors.get(network));
         if let Some(factor) = factor

@@ -22,7 +22,7 @@ use crate::method::{
     TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets, ZeroRows};
-use crate::module::{Buffer, FloatParam, carry_updates, float_params, unshared};
+use crate::module::{Buffer, Visited, carry_updates, float_params, unshared};
 use crate::numeric::{culprit, not_finite_rows};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
@@ -119,7 +119,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             let found = coefficients(ogm, &self.head.valid(), &features, &targets);
             modulate(ogm, &self.encoders, &found?, &mut grads);
         }
-        let rows = |param: &FloatParam| match param.part() {
+        let rows = |param: &Visited| match param.part() {
             Some(modality) => features.presence().rows(modality).len(),
             None => targets.len(),
         };

@@ -8,7 +8,7 @@ use crate::baseline::missing::golden;
 use crate::baseline::{JointHead, JointLoss, JointSamples, ModalityFeatures};
 use crate::loss::{CrossEntropy, CrossEntropyConfig};
 use crate::modality::{Presence, Targets};
-use crate::module::{FloatParam, ParamVisitor, visit};
+use crate::module::{ParamVisitor, Visited, visit};
 
 /// A file of golden values of a method that imputes.
 pub(super) struct Golden(golden::Golden);
@@ -187,8 +187,8 @@ struct Check<'a> {
 }
 
 impl ParamVisitor for Check<'_> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
-        let path = name_of(&described.path);
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
+        let path = name_of(described.path);
         let path = match self.prefix {
             "teacher_grad" => path.replace("teacher.", ""),
             _ => path,

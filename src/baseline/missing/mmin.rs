@@ -267,7 +267,7 @@ mod tests {
     use crate::baseline::missing::imputing::{Batch, Golden, backward, close};
     use crate::baseline::{ImputeTarget, JointHead};
     use crate::modality::Presence;
-    use crate::module::{FloatParam, ParamVisitor, visit};
+    use crate::module::{ParamVisitor, Visited, visit};
     use crate::test_devices;
 
     fn config(golden: &Golden) -> MminConfig {
@@ -343,7 +343,7 @@ mod tests {
         impl ParamVisitor for Find<'_> {
             fn visit<const D: usize>(
                 &mut self,
-                described: FloatParam,
+                described: &Visited<'_>,
                 param: &burn::module::Param<Tensor<D>>,
             ) {
                 if self.0.get::<D>(param.id).is_some() {

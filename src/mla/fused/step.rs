@@ -11,7 +11,7 @@ use crate::head::SharedHead;
 use crate::method::{Parameters, StepOutput};
 use crate::mla::{FusedLogits, FusedTurns, ProjectionTarget};
 use crate::modality::{ModalityInputs, MultimodalBatch};
-use crate::module::{FloatParam, carry_updates, unshared};
+use crate::module::{Visited, carry_updates, unshared};
 use crate::numeric::{first_not_finite, not_finite_rows};
 use crate::projector::OrthogonalProjector;
 
@@ -112,7 +112,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
         }
         let mut grads = sum.grads();
         if trains_encoders {
-            let rows = |param: &FloatParam| param.part().map_or(0, |modality| n_rows[modality]);
+            let rows = |param: &Visited| param.part().map_or(0, |modality| n_rows[modality]);
             carry_updates(&encoders, &rows, &mut grads);
         }
         let n_all = n_rows.iter().sum();

@@ -6,7 +6,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 
 use crate::encoder::Encoders;
-use crate::module::{FloatParam, ParamVisitor, visit};
+use crate::module::{ParamVisitor, Visited, visit};
 
 /// Squared length of the combination, relative to those of both gradients, below which it is rounding error.
 const OPPOSITE: f64 = 1e-6;
@@ -100,7 +100,7 @@ struct Compare<'a> {
 }
 
 impl ParamVisitor for Compare<'_> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
         let modality = described.part().filter(|_| described.requires_grad);
         let Some(products) = modality.and_then(|modality| self.products.get_mut(modality)) else {
             return;
@@ -129,7 +129,7 @@ struct Combine {
 }
 
 impl ParamVisitor for Combine {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
         // The entries of running statistics are no gradients.
         if !described.requires_grad {
             return;
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::baseline::balanced::testing::{Echo, host};
     use crate::encoder::MlpEncoderConfig;
-    use crate::module::float_params;
+    use crate::module::{FloatParam, float_params};
     use crate::test_devices;
 
     fn dot(a: &[f64], b: &[f64]) -> f64 {

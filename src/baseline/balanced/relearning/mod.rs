@@ -16,7 +16,7 @@ use crate::baseline::{Joint, JointHead, JointPrediction};
 use crate::encoder::Encoders;
 use crate::error::{Result, at_least_one, positive};
 use crate::modality::MultimodalBatch;
-use crate::module::{Buffer, FloatParam, ParamVisitor, in_training, module_fields, visit};
+use crate::module::{Buffer, ParamVisitor, Visited, in_training, module_fields, visit};
 
 /// Configuration of [`Relearning`].
 ///
@@ -178,11 +178,11 @@ struct Flat {
 impl ParamVisitor for Flat {
     fn visit<const D: usize>(
         &mut self,
-        described: FloatParam,
+        described: &Visited<'_>,
         param: &burn::module::Param<Tensor<D>>,
     ) {
         if described.requires_grad {
-            let n = described.shape.iter().product::<usize>();
+            let n = param.lazy_shape().num_elements();
             let value: Tensor<1> = param.val().without_autodiff().reshape([n]);
             self.values.push(Buffer::new(value.cast(DType::F32)));
             self.positions.push(self.n_seen);

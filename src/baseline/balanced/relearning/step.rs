@@ -15,7 +15,7 @@ use crate::error::{MlaError, Result};
 use crate::loader::SourceLoader;
 use crate::method::{EvaluationOutput, Interruption, MultimodalMethod, StepOutput, TrainingLoader};
 use crate::modality::{MultimodalBatch, SelectRows, Targets};
-use crate::module::{Buffer, FloatParam, ParamValues, ParamVisitor, in_training, visit};
+use crate::module::{Buffer, ParamValues, ParamVisitor, Visited, in_training, visit};
 
 /// Features of a modality, row by row, and their labels.
 type Seen = (Vec<f32>, Vec<i64>);
@@ -143,7 +143,7 @@ struct Mix<'a> {
 }
 
 impl ParamVisitor for Mix<'_> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
         let at = self.trainable.binary_search(&self.n_seen);
         self.n_seen += 1;
         if !described.requires_grad {

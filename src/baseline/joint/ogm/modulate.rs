@@ -9,7 +9,7 @@ use crate::baseline::{JointHead, ModalityFeatures, OgmConfig};
 use crate::encoder::Encoders;
 use crate::error::Result;
 use crate::modality::Targets;
-use crate::module::{FloatParam, ParamVisitor, visit};
+use crate::module::{ParamVisitor, Visited, visit};
 
 /// Computes the coefficient of each modality, `[1]`; `None` for a modality that is missing in the
 /// batch or the only one in it.
@@ -56,7 +56,7 @@ struct Modulate<'a> {
 }
 
 impl ParamVisitor for Modulate<'_> {
-    fn visit<const D: usize>(&mut self, described: FloatParam, param: &Param<Tensor<D>>) {
+    fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
         let modality = described.part();
         let coefficient = modality.and_then(|m| self.coefficients.get(m)?.clone());
         let Some(coefficient) = coefficient else {

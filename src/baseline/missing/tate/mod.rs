@@ -202,7 +202,7 @@ impl TateStudent {
         taught: &ModalityFeatures,
     ) -> Tensor<1> {
         let config = &self.config;
-        let mut loss = self.network.classifier_norm() * (config.l2 / 2.0);
+        let mut loss = self.network.classifier_penalty() * config.l2;
         if config.forward_weight > 0.0 {
             let target = teacher.encode(&taught.without_autodiff());
             let target = Tensor::from_inner(target);

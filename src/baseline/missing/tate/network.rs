@@ -12,7 +12,7 @@ use crate::baseline::missing::taught::Teacher;
 use crate::baseline::{JointLoss, JointSamples, ModalityFeatures};
 use crate::error::Result;
 use crate::modality::Presence;
-use crate::module::{FloatParam, ParamVisitor, visit};
+use crate::module::{ParamVisitor, Visited, visit};
 use crate::numeric::widened;
 
 /// The network without its decoder. The teacher is one, and the student has another one.
@@ -94,13 +94,9 @@ impl Network {
         self.encoder.forward(self.tagged(features))
     }
 
-    /// `|W|^2 + |b|^2` of the classifier, `[1]`.
-    pub(super) fn classifier_norm(&self) -> Tensor<1> {
-        let weight = widened(self.classifier.weight.val()).square().sum();
-        match &self.classifier.bias {
-            Some(bias) => weight + widened(bias.val()).square().sum(),
-            None => weight,
-        }
+    /// `(|W|^2 + |b|^2) / 2` of the classifier, `[1]`.
+    pub(super) fn classifier_penalty(&self) -> Tensor<1> {
+        half_squares(&self.classifier)
     }
 
     pub(super) fn n_classes(&self) -> usize {
@@ -167,24 +163,32 @@ impl Teacher for Network {
         let logits = self.logits(features);
         let mut loss = samples.loss(logits.clone(), samples.targets)?;
         if self.l2 > 0.0 {
-            loss = loss.cast(DType::F32) + squares(self) * (self.l2 / 2.0);
+            loss = loss.cast(DType::F32) + half_squares(self) * self.l2;
         }
         Ok(JointLoss::unobserved(loss, logits))
     }
 }
 
-/// The sum of the squares of all parameters of a module, `[1]`.
-fn squares<M: Module>(module: &M) -> Tensor<1> {
+/// Half the sum of the squares of all parameters of a module, `[1]`.
+///
+/// Its gradient is the parameter, which the product of `w` as a row and `w` off the tape as a column computes
+/// at once. The square of each value would compute it twice, with temporaries of the size of the model.
+fn half_squares<M: Module>(module: &M) -> Tensor<1> {
     #[derive(Default)]
     struct Squares(Vec<Tensor<1>>);
     impl ParamVisitor for Squares {
-        fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
-            self.0.push(widened(param.val()).square().sum());
+        fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
+            let row = widened(param.val());
+            let n = row.shape().num_elements();
+            let row = row.reshape([1, n]);
+            let column = row.clone().detach().reshape([n, 1]);
+            self.0.push(row.matmul(column).reshape([1]));
         }
     }
     let mut squares = Squares::default();
     visit(module, &mut squares);
-    Tensor::cat(squares.0, 0).sum()
+    let sum = Tensor::cat(squares.0, 0).sum();
+    sum.clone() - sum.detach() / 2.0
 }
 
 /// The tag of each sample, `[n_samples, 1 + n_modalities]`: whether it is complete, and whether it lacks

@@ -14,7 +14,7 @@ use crate::baseline::{
 use crate::encoder::{MlpEncoder, MlpEncoderConfig};
 use crate::method::MultimodalMethod;
 use crate::modality::{ModalityInput, MultimodalBatch, Presence, Targets};
-use crate::module::{FloatParam, ParamVisitor, visit};
+use crate::module::{ParamVisitor, Visited, visit};
 use crate::test_devices;
 
 const WIDTHS: [usize; 3] = [5, 7, 4];
@@ -89,7 +89,7 @@ fn state<M: Module>(module: &M) -> Vec<f32> {
     #[derive(Default)]
     struct State(Vec<f32>);
     impl ParamVisitor for State {
-        fn visit<const D: usize>(&mut self, _: FloatParam, param: &Param<Tensor<D>>) {
+        fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
             self.0.extend(param.val().into_data().iter::<f32>());
         }
     }
