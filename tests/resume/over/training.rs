@@ -152,7 +152,7 @@ impl Outcome {
 pub fn assert_divisible(what: &str, train: impl Fn(&[Device]) -> Outcome) {
     let flex = Device::flex();
     let other = devices().pop().unwrap();
-    let one = train(&[flex.clone()]);
+    let one = train(std::slice::from_ref(&flex));
     for devices in [
         vec![flex.clone(); 2],
         vec![other, flex.clone(), flex.clone()],
