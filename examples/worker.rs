@@ -1,9 +1,9 @@
-//! Lends a device of this machine to trainings of other processes:
+//! Lends devices of this machine to trainings of other processes:
 //! `cargo run --release -p burn-mla-examples --features remote --example worker -- --port 3000`.
 //!
 //! Prints its address, a line before the log, and serves until Ctrl-C. `emoji --device remote:ws://127.0.0.1:3000` trains on it.
 //! Other machines reach it only with `--host`. The traffic is not encrypted, and whoever reaches the port
-//! can use the device: put it behind a tunnel, such as that of SSH or WireGuard. `WORKER_TOKEN` in the
+//! can use the devices: put it behind a tunnel, such as that of SSH or WireGuard. `WORKER_TOKEN` in the
 //! environment of both sides keeps strangers out who cannot read the traffic.
 
 use std::error::Error;
@@ -17,7 +17,7 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Lends a device to trainings of other processes
+/// Lends devices to trainings of other processes
 #[derive(Parser)]
 struct Args {
     /// Port; 0 for a free one
@@ -26,24 +26,30 @@ struct Args {
     /// Address to listen on; 0.0.0.0 for every IPv4 address of the machine
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
-    /// Device: flex; cuda or wgpu with the cargo feature of that name
+    /// Kind of devices: flex; cuda or wgpu with the cargo feature of that name
     #[arg(long, default_value = "flex")]
     device: String,
+    /// Number of devices, for cuda the first ones of the machine. A training is divided over all of them
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    count: u16,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let device = match args.device.as_str() {
-        "flex" => Device::flex(),
+    let n = usize::from(args.count);
+    let devices = match args.device.as_str() {
+        "flex" => vec![Device::flex(); n],
         #[cfg(feature = "cuda")]
-        "cuda" => Device::cuda(0),
+        "cuda" => (0..n).map(Device::cuda).collect(),
         #[cfg(feature = "wgpu")]
-        "wgpu" => Device::wgpu(Default::default()),
+        "wgpu" if n == 1 => vec![Device::wgpu(Default::default())],
+        #[cfg(feature = "wgpu")]
+        "wgpu" => return Err("wgpu lends one device".into()),
         name => return Err(format!("device {name} is unknown or needs a cargo feature").into()),
     };
     let listener = TcpListener::bind((args.host, args.port))?;
     println!("ws://{}", listener.local_addr()?);
-    let mut server = RemoteServer::new([device]);
+    let mut server = RemoteServer::new(devices);
     if let Ok(token) = std::env::var("WORKER_TOKEN") {
         server = server.with_authorizer(TokenAuthorizer::new(token)?);
     }

@@ -79,7 +79,8 @@ impl Args {
         let device = self.device.as_deref().unwrap_or("flex");
         #[cfg(feature = "remote")]
         if let Some(workers) = device.strip_prefix("remote:") {
-            return workers.split(',').map(connect).collect();
+            let devices: Result<Vec<_>, _> = workers.split(',').map(connect).collect();
+            return devices.map(|devices| devices.concat());
         }
         let device = match device {
             "flex" => Device::flex(),
@@ -95,15 +96,16 @@ impl Args {
     }
 }
 
-/// Connects to a `worker`.
+/// The devices of a `worker`.
 #[cfg(feature = "remote")]
-fn connect(address: &str) -> Result<Device, String> {
+fn connect(address: &str) -> Result<Vec<Device>, String> {
     use burn::remote::RemoteHost;
 
     let mut host = RemoteHost::websocket(address);
     if let Ok(token) = std::env::var("WORKER_TOKEN") {
         host = host.with_credential(token);
     }
-    let device = Device::remote_options(&host).init();
-    device.map_err(|error| format!("worker {address}: {error}"))
+    let devices = host.devices();
+    let devices = devices.map_err(|error| format!("worker {address}: {error}"))?;
+    Ok(devices.into_iter().collect())
 }

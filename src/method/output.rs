@@ -21,6 +21,9 @@ pub struct StepOutput {
     pub logits: Tensor<2>,
     /// The labels of the same samples.
     pub targets: Targets,
+    /// The total weight of the samples in the loss: their number unless the loss
+    /// [weighs them](crate::loss::TrainingLoss::weight).
+    pub weight: f64,
 }
 
 /// The output of an evaluation step.
@@ -49,6 +52,7 @@ impl StepOutput {
             modality,
             loss,
             logits,
+            weight: targets.len() as f64,
             targets,
         }
     }

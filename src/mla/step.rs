@@ -127,6 +127,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
                 loss,
                 logits: output.logits.without_autodiff(),
                 targets,
+                weight,
             },
         })
     }

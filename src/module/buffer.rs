@@ -100,7 +100,12 @@ impl<const D: usize> Module for Buffer<D> {
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         let dtype = self.value.dtype();
-        let param = mapper.map_float(Param::initialized(self.id, self.value));
+        // Burn's `ddp` marks every parameter of a model, and panics for one off autodiff.
+        #[cfg(feature = "train")]
+        let value = self.value.autodiff();
+        #[cfg(not(feature = "train"))]
+        let value = self.value;
+        let param = mapper.map_float(Param::initialized(self.id, value));
         let (id, value, _) = param.consume();
         Self {
             id,

@@ -599,6 +599,7 @@ fn ranks_of_probabilities_are_those_worked_by_hand() {
             loss: Tensor::zeros([1], &device),
             logits: logits(p),
             targets: Targets::new(labels.to_vec(), &device),
+            weight: 2.0,
         };
         let auroc = AurocMetric::multiclass(ClassReduction::Macro);
         let mut auroc = ModalityMetric::of_modality(auroc, 1, "b").with_name("AUROC b");
@@ -628,6 +629,7 @@ fn a_metric_stays_as_it_is_where_its_view_is_absent() {
             loss: Tensor::zeros([1], &device),
             logits: matrix(vec![2.0, 0.0, 2.0, 0.0], 2, &device),
             targets: Targets::new([0, 1], &device),
+            weight: 2.0,
         };
         let input: MetricInput = turn.adapt();
         let mut seen = ModalityMetric::of_modality(AccuracyMetric::new(), 0, "a");
@@ -741,6 +743,7 @@ fn logits_that_are_not_finite_panic_nowhere() {
                 loss: Tensor::full([1], f32::NAN, &device),
                 logits: matrix(logits.clone(), 3, &device),
                 targets: Targets::new([0, 0, 1], &device),
+                weight: 3.0,
             }
             .adapt();
             let classes = ClassReduction::Macro;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
-use burn::optim::GradientsAccumulator;
-use burn::tensor::Device;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::{Device, Tensor};
 use burn::train::metric::LossMetric;
 use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
 use burn_mla::prelude::*;
@@ -131,14 +132,50 @@ fn accumulated_parts_make_the_update_of_the_whole_batch() {
     }
 }
 
-/// CPU backends cannot reduce over devices: it can be compiled here, and not run.
+/// The mean over devices, which Burn's `ddp` makes, is their sum in another scale.
 #[test]
-fn distributed_training_compiles() {
+fn gradients_of_any_scale_make_the_same_update() {
+    struct Scale<'a> {
+        gradients: &'a mut GradientsParams,
+        scaled: GradientsParams,
+    }
+    impl ModuleVisitor for Scale<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+                self.scaled.register(param.id, gradient * 0.25);
+            }
+        }
+    }
+    for device in devices() {
+        let device = device.autodiff();
+        let config = MlaConfig::new().with_class_weights(Some(vec![1.0, 4.0, 0.5]));
+        let mut whole = mlp_mla(config, LeakyRlsProjector::default(), &device);
+        let mut scaled = whole.clone();
+        let (mut a, mut b) = (sgd(), sgd());
+        for t in 0..4u64 {
+            let turn = turn(t as usize % 2, 9, t, &device);
+            let mut gradients = scaled.try_step(turn.clone()).unwrap().grads;
+            let mut scale = Scale {
+                gradients: &mut gradients,
+                scaled: GradientsParams::new(),
+            };
+            scaled.visit(&mut scale);
+            scaled.try_optimize(&mut b, 0.05, scale.scaled).unwrap();
+            let gradients = whole.try_step(turn).unwrap().grads;
+            whole.try_optimize(&mut a, 0.05, gradients).unwrap();
+        }
+        assert_close(&scaled, &whole, "a quarter");
+    }
+}
+
+/// CPU backends cannot reduce over devices.
+#[test]
+#[should_panic(expected = "Distributed operations are not supported")]
+fn burns_distributed_strategy_refuses_cpu_devices() {
     use burn::tensor::distributed::{DistributedConfig, ReduceOperation};
-    let _launch = |devices: Vec<Device>| {
-        let config = DistributedConfig {
-            all_reduce_op: ReduceOperation::Mean,
-        };
-        launch(vec![], 4, ExecutionStrategy::ddp(devices, config))
+    let config = DistributedConfig {
+        all_reduce_op: ReduceOperation::Mean,
     };
+    let devices = vec![Device::flex().autodiff(); 2];
+    launch((0..8).collect(), 4, ExecutionStrategy::ddp(devices, config));
 }

@@ -4,6 +4,7 @@
 #[path = "../flows/common.rs"]
 #[allow(dead_code)]
 mod common;
+mod distributed;
 mod faults;
 mod parity;
 mod proxy;

@@ -4,18 +4,11 @@ use burn::tensor::Device;
 use burn::train::{ExecutionStrategy, MultiDeviceOptim};
 
 use crate::training::{Outcome, TURNS_PER_EPOCH, Training, whole};
-use crate::worker::{Worker, connect};
+use crate::worker::{connect_both, workers};
 
 /// The order of sums differs: on a worker the projector takes the path of GPUs, and parts of a batch are
 /// summed one after the other.
 const ROUNDING: f64 = 1e-4;
-
-fn workers(n: usize) -> (Vec<Worker>, Vec<Device>) {
-    let workers: Vec<_> = (0..n).map(|_| Worker::start()).collect();
-    let device = |worker: &Worker| connect(&worker.address).unwrap();
-    let devices = workers.iter().map(device).collect();
-    (workers, devices)
-}
 
 /// The training on one flex device of this process, which has skipped turns and a used projector.
 fn expected() -> Outcome {
@@ -43,11 +36,14 @@ fn workers_train_as_this_machine() {
     }
 }
 
-/// Two devices of this process, and of both kinds.
+/// Two devices of a worker, of this process, and of both kinds.
 #[test]
 fn devices_of_any_kind_share_a_batch() {
     let expected = expected();
-    let (_workers, mut devices) = workers(1);
+    let (workers, mut devices) = workers(1);
+    let both = connect_both(&workers[0].address);
+    assert_eq!(both.len(), 2);
+    whole(&both).assert_close(&expected, ROUNDING, "two of a worker");
     whole(&vec![Device::flex(); 2]).assert_close(&expected, ROUNDING, "flex twice");
     devices.push(Device::flex());
     whole(&devices).assert_close(&expected, ROUNDING, "a worker and flex");

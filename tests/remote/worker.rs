@@ -1,4 +1,4 @@
-//! A worker: this program, started again as a process that serves a flex device.
+//! A worker: this program, started again as a process that serves two flex devices.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -60,13 +60,30 @@ impl Drop for Worker {
     }
 }
 
-/// A device of the worker at an address. Burn keeps the session of a host for the life of the process, and
-/// hosts with different credentials are different: a port that is used again gets a new session.
+/// Workers, and a device of each.
+pub fn workers(n: usize) -> (Vec<Worker>, Vec<Device>) {
+    let workers: Vec<_> = (0..n).map(|_| Worker::start()).collect();
+    let device = |worker: &Worker| connect(&worker.address).unwrap();
+    let devices = workers.iter().map(device).collect();
+    (workers, devices)
+}
+
+/// The first device of the worker at an address.
 pub fn connect(address: &str) -> Result<Device, ConnectError> {
+    Device::remote_options(&host(address)).init()
+}
+
+/// Both devices of the worker at an address.
+pub fn connect_both(address: &str) -> Vec<Device> {
+    host(address).devices().unwrap().into_iter().collect()
+}
+
+/// Burn keeps the session of a host for the life of the process, and hosts with different credentials are
+/// different: a port that is used again gets a new session.
+fn host(address: &str) -> RemoteHost {
     static SESSIONS: AtomicUsize = AtomicUsize::new(0);
     let session = SESSIONS.fetch_add(1, Ordering::Relaxed).to_string();
-    let host = RemoteHost::websocket(address).with_credential(session.as_str());
-    Device::remote_options(&host).init()
+    RemoteHost::websocket(address).with_credential(session.as_str())
 }
 
 #[test]
@@ -82,7 +99,7 @@ fn the_worker_process() {
     let listener = TcpListener::bind(("127.0.0.1", port.parse().unwrap())).unwrap();
     println!("\nws://{}", listener.local_addr().unwrap());
     let transport = WebSocketTransport::from_listener(listener);
-    RemoteServer::new([Device::flex()])
+    RemoteServer::new([Device::flex(), Device::flex()])
         .serve(transport)
         .unwrap();
 }

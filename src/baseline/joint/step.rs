@@ -111,8 +111,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
 
         // Gradients of a sum can be added up over batches of different sizes.
         let weight = samples.training_loss.weight(&targets);
-        let weight = positive("weight of the samples in the loss", weight)? as f32;
-        let mut gradients = (found.loss.clone().cast(DType::F32) * weight).backward();
+        let weight = positive("weight of the samples in the loss", weight)?;
+        let mut gradients = (found.loss.clone().cast(DType::F32) * weight as f32).backward();
         let mut grads = GradientsParams::from_module(&mut gradients, self);
         let modulation = self.config.modulation.as_ref();
         if let Some(ogm) = modulation.filter(|ogm| ogm.is_active(self.n_steps())) {
@@ -130,8 +130,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
             let table = self.head.memory().filter(|_| self.config.accumulation);
             observed.write(&mut grads, self.observed, table);
         }
-        let weight = Tensor::<1>::full([1], weight, (&loss.device(), DType::F32));
-        grads.register(self.weight.id(), weight);
+        let total = Tensor::<1>::full([1], weight as f32, (&loss.device(), DType::F32));
+        grads.register(self.weight.id(), total);
         Ok(TrainOutput {
             grads,
             item: StepOutput {
@@ -139,6 +139,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
                 loss,
                 logits: found.logits.without_autodiff(),
                 targets,
+                weight,
             },
         })
     }

@@ -88,14 +88,13 @@ impl<I: Send + 'static> Devices<I> {
     }
 }
 
-/// The output of a turn from those of its parts. The loss is the mean over the samples.
+/// The output of a turn from those of its parts. The loss is the mean by the weights of their samples.
 fn joined(outputs: Vec<StepOutput>, device: &Device) -> StepOutput {
-    let n_samples: usize = outputs.iter().map(|output| output.targets.len()).sum();
+    let weight: f64 = outputs.iter().map(|output| output.weight).sum();
     let modality = outputs.first().and_then(|output| output.modality);
     let (mut losses, mut logits, mut targets) = (vec![], vec![], vec![]);
     for output in outputs {
-        let share = output.targets.len() as f64 / n_samples as f64;
-        losses.push(output.loss.to_device(device) * share);
+        losses.push(output.loss.to_device(device) * (output.weight / weight));
         logits.push(output.logits.to_device(device));
         targets.push(output.targets);
     }
@@ -104,5 +103,6 @@ fn joined(outputs: Vec<StepOutput>, device: &Device) -> StepOutput {
         loss: Tensor::cat(losses, 0).sum(),
         logits: Tensor::cat(logits, 0),
         targets: Targets::concatenated(&targets, device),
+        weight,
     }
 }

@@ -227,8 +227,7 @@ impl ResumableTraining {
     /// devices, and a training can resume on fewer, on more or on others. Only the rounding of the sums, and
     /// random numbers such as those of dropout, differ. The statistics of batch normalization are those of
     /// a device's part, and their running means are weighted by its samples. A device has no part in a turn
-    /// with fewer samples than devices. The loss in metrics, and that of a [ranking](crate::MlaConfig::ranking),
-    /// is the mean of the parts by their number of samples, with class weights too.
+    /// with fewer samples than devices.
     ///
     /// Devices of one backend in one process share its random numbers: with dropout, such a training is not
     /// repeatable bit for bit. Tensors get the precision of their device.

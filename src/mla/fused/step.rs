@@ -99,9 +99,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
         let loss = model.loss(None, fused.clone(), &targets)?;
         self.check_fused_numbers(&passes, &loss)?;
 
-        let weight = model.weight(&targets)? as f32;
+        let weight = model.weight(&targets)?;
         // Gradients of a sum can be added up over batches of different sizes.
-        let mut errors = (loss.clone().cast(DType::F32) * weight).backward();
+        let mut errors = (loss.clone().cast(DType::F32) * weight as f32).backward();
         let mut sum = GradientsAccumulator::new();
         let mut n_rows = vec![0; model.n_modalities()];
         for pass in passes {
@@ -118,8 +118,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
         let n_all = n_rows.iter().sum();
         carry_updates(&head, &|_| n_all, &mut grads);
         let loss = loss.without_autodiff();
-        let weight = Tensor::<1>::full([1], weight, (&loss.device(), DType::F32));
-        grads.register(self.weight.id(), weight);
+        let total = Tensor::<1>::full([1], weight as f32, (&loss.device(), DType::F32));
+        grads.register(self.weight.id(), total);
         Ok(TrainOutput {
             grads,
             item: StepOutput {
@@ -127,6 +127,7 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
                 loss,
                 logits: fused.without_autodiff(),
                 targets,
+                weight,
             },
         })
     }

@@ -38,6 +38,7 @@ fn calibration_errors_have_the_bins_that_are_asked_for() {
             loss: Tensor::zeros([1], &device),
             logits: matrix([row(0.92), row(0.71)].concat(), 2, &device),
             targets: Targets::new([1, 0], &device),
+            weight: 2.0,
         };
         let input: MetricInput = output.adapt();
         let metric = || CalibrationErrorMetric::of_modality(1, "b");

@@ -71,6 +71,7 @@ impl<E: Encoders<Inputs: Clone>, H: WholeSetHead> WholeSet<E, H> {
                 loss,
                 logits: fit.logits.without_autodiff(),
                 targets: whole.targets().clone(),
+                weight: whole.targets().len() as f64,
             },
         })
     }

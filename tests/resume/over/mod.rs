@@ -1,7 +1,11 @@
 //! Turns that are divided over several devices of this process.
 
+mod methods;
+mod statistics;
+mod training;
+
 use burn::tensor::Device;
-use burn_mla::baseline::{Joint, JointConfig, LateFusionConfig, OgmConfig, Sum, SumConfig};
+use burn_mla::baseline::{JointConfig, LateFusionConfig, OgmConfig, SumConfig};
 use burn_mla::dataset::InMemory;
 use burn_mla::fit::fit_over;
 use burn_mla::prelude::*;
@@ -60,58 +64,6 @@ fn a_divided_training_resumes_on_any_number_of_devices() {
         if before == after {
             assert_eq!(resumed.state, expected.state, "{what}");
             assert_eq!(resumed.history, expected.history, "{what}");
-        }
-    }
-}
-
-/// A batch of all modalities is divided, too.
-#[test]
-fn a_joint_model_is_divided() {
-    let _alone = alone();
-    let (device, training) = (Device::flex(), Device::flex().autodiff());
-    let train = |others: &[Device]| -> Joint<(MlpEncoder, MlpEncoder), Sum> {
-        let head = SumConfig::new(vec![D_FEATURE; 2], N_CLASSES)
-            .init(&training)
-            .unwrap();
-        let mut model = JointConfig::new().init(mlps(&training), head).unwrap();
-        model.encoders = set_parameters(model.encoders, 1);
-        model.head = set_parameters(model.head, 2);
-        let (labels, a, b) = samples(40, 4);
-        let rows = |all: Vec<f32>, d: usize, without: usize| -> Vec<_> {
-            let rows = all.chunks(d).map(<[f32]>::to_vec).enumerate();
-            let rows = rows.map(|(at, row)| (at % 4 != without).then_some(row));
-            rows.collect()
-        };
-        let inputs = (
-            ModalityInput::from_rows(&rows(a, D_A, 1), &device).unwrap(),
-            ModalityInput::from_rows(&rows(b, D_B, 2), &device).unwrap(),
-        );
-        let data = InMemory::new(inputs, labels).unwrap();
-        let (train, valid) = data.stratified_split(0.2, 0).unwrap();
-        let config = FitConfig::new(3)
-            .with_optimizer(sgd())
-            .with_learning_rate(0.05)
-            .with_progress(false)
-            .with_calibration(false)
-            .with_best(false);
-        let train = train.shuffled(7, 0, &device).unwrap();
-        let valid = valid.in_order(8, &device).unwrap();
-        fit_over(model, train, valid, others, &config)
-            .unwrap()
-            .model
-    };
-    let one = state(&train(&[]));
-    let untrained = state(&set_parameters(mlps(&training), 1));
-    assert!(
-        untrained
-            .iter()
-            .zip(&one)
-            .all(|((_, old), (_, new))| old != new)
-    );
-    for others in [vec![device.clone()], vec![devices().pop().unwrap(); 2]] {
-        for ((path, got), (_, expected)) in state(&train(&others)).iter().zip(&one) {
-            let expected: Vec<f64> = expected.iter().map(|&x| f64::from(x)).collect();
-            close(got, &expected, 1e-4, path);
         }
     }
 }
