@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, activation::relu, assert_shape};
 
 use crate::encoder::Encoder;
 use crate::error::{MlaError, Result, at_least_one, fraction};
+use crate::layer::linear;
 use crate::module::draw_parameters;
 
 /// Configuration of an [`MlpEncoder`].
@@ -109,7 +110,7 @@ impl Encoder for MlpEncoder {
             if i > 0 {
                 x = self.dropout.forward(x);
             }
-            x = relu(layer.forward(x));
+            x = relu(linear(layer, x));
         }
         x
     }

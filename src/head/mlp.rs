@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, activation::relu};
 
 use crate::error::{Result, at_least_one, fraction};
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
+use crate::layer::linear;
 use crate::module::draw_parameters;
 
 /// Configuration of an [`MlpHead`].
@@ -78,7 +79,7 @@ impl SharedHead for MlpHead {
                 x = self.dropout.forward(relu(x));
             }
             inputs.push(x.clone());
-            x = layer.forward(x);
+            x = linear(layer, x);
         }
         HeadOutput { logits: x, inputs }
     }
