@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, activation::relu};
 
 use crate::error::{Result, at_least_one, fraction};
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
-use crate::layer::linear;
+use crate::layer::{dropout, linear};
 use crate::module::draw_parameters;
 
 /// Configuration of an [`MlpHead`].
@@ -76,7 +76,7 @@ impl SharedHead for MlpHead {
         let mut x = features;
         for (i, layer) in self.layers.iter().enumerate() {
             if i > 0 {
-                x = self.dropout.forward(relu(x));
+                x = dropout(&self.dropout, relu(x));
             }
             inputs.push(x.clone());
             x = linear(layer, x);

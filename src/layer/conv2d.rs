@@ -1,21 +1,14 @@
 //! Convolutions of images.
 
-#[cfg(feature = "flex")]
-mod patches;
-#[cfg(feature = "flex")]
-mod products;
-
-#[cfg(feature = "flex")]
-use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 
 #[cfg(feature = "flex")]
+use crate::layer::patches::Patches;
+#[cfg(feature = "flex")]
 use crate::layer::product;
 #[cfg(feature = "flex")]
-use patches::{Axis, Patches};
-#[cfg(feature = "flex")]
-use products::Convolution;
+use crate::layer::products::Convolution;
 
 /// Applies a convolution: [`Conv2d::forward`], by products of patches on flex.
 ///
@@ -46,17 +39,14 @@ fn by_products(layer: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
     if layer.groups != 1 || batch == 0 || channels != weight.dims()[1] {
         return None;
     }
-    let axis = |at: usize, size: usize| {
-        let (kernel, stride) = (layer.kernel_size[at], layer.stride[at]);
-        let padding = padding(&layer.padding, at, size, kernel, stride);
-        Axis::new(size, kernel, stride, layer.dilation[at], padding)
-    };
     let convolution = Convolution {
-        patches: Patches {
-            channels,
-            rows: axis(0, height)?,
-            columns: axis(1, width)?,
-        },
+        patches: Patches::new(
+            [channels, height, width],
+            layer.kernel_size,
+            layer.stride,
+            layer.dilation,
+            &layer.padding,
+        )?,
         d_output: weight.dims()[0],
     };
     let y = product::apply(convolution, x, &weight)?;
@@ -64,24 +54,4 @@ fn by_products(layer: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
         Some(bias) => y + bias.val().reshape([1, -1, 1, 1]),
         None => y,
     })
-}
-
-/// Padding before and after the image along an axis, as Burn computes it.
-#[cfg(feature = "flex")]
-fn padding(
-    padding: &PaddingConfig2d,
-    axis: usize,
-    size: usize,
-    kernel: usize,
-    stride: usize,
-) -> [usize; 2] {
-    match *padding {
-        PaddingConfig2d::Valid => [0, 0],
-        PaddingConfig2d::Same => {
-            let covered = size.div_ceil(stride).saturating_sub(1) * stride + kernel;
-            let total = covered.saturating_sub(size);
-            [total / 2, total - total / 2]
-        }
-        PaddingConfig2d::Explicit(top, left, bottom, right) => [[top, bottom], [left, right]][axis],
-    }
 }

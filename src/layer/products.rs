@@ -6,7 +6,7 @@ use burn::tensor::{Bytes, DType, Shape};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
-use super::patches::Patches;
+use crate::layer::patches::Patches;
 use crate::layer::product::Product;
 use crate::numeric::add_scaled;
 

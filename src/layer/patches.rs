@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
+use burn::nn::PaddingConfig2d;
+
 /// The positions of a kernel along one axis of an image.
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
     pub(super) size: usize,
     pub(super) kernel: usize,
-    stride: usize,
+    pub(super) stride: usize,
     dilation: usize,
     /// Padding before the image.
     before: usize,
@@ -17,7 +19,7 @@ pub(super) struct Axis {
 
 impl Axis {
     /// `None` if the kernel is larger than the padded image.
-    pub(super) fn new(
+    fn new(
         size: usize,
         kernel: usize,
         stride: usize,
@@ -58,6 +60,32 @@ pub(super) struct Patches {
 }
 
 impl Patches {
+    /// The patches of images `[channels, height, width]`, by the options of Burn's layers. `None` if the kernel is
+    /// larger than the padded image.
+    pub(super) fn new(
+        [channels, height, width]: [usize; 3],
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        dilation: [usize; 2],
+        padding: &PaddingConfig2d,
+    ) -> Option<Self> {
+        let axis = |at: usize, size: usize| {
+            let padding = match *padding {
+                PaddingConfig2d::Valid => [0, 0],
+                PaddingConfig2d::Same => same(size, kernel[at], stride[at]),
+                PaddingConfig2d::Explicit(top, left, bottom, right) => {
+                    [[top, bottom], [left, right]][at]
+                }
+            };
+            Axis::new(size, kernel[at], stride[at], dilation[at], padding)
+        };
+        Some(Self {
+            channels,
+            rows: axis(0, height)?,
+            columns: axis(1, width)?,
+        })
+    }
+
     /// Entries of an image.
     pub(super) fn image(&self) -> usize {
         self.channels * self.rows.size * self.columns.size
@@ -104,7 +132,12 @@ impl Patches {
 
     /// Visits the rows of the image that an entry of the kernel covers: where the row begins in the image
     /// and in the matrix, and its number of positions.
-    fn runs(&self, width: usize, begin: usize, mut visit: impl FnMut(usize, usize, usize)) {
+    pub(super) fn runs(
+        &self,
+        width: usize,
+        begin: usize,
+        mut visit: impl FnMut(usize, usize, usize),
+    ) {
         let (rows, columns) = (&self.rows, &self.columns);
         let mut entry = 0;
         for channel in 0..self.channels {
@@ -123,4 +156,11 @@ impl Patches {
             }
         }
     }
+}
+
+/// The padding before and after an axis that gives a position per stride, which does not count a dilation.
+fn same(size: usize, kernel: usize, stride: usize) -> [usize; 2] {
+    let covered = size.div_ceil(stride).saturating_sub(1) * stride + kernel;
+    let padding = covered.saturating_sub(size);
+    [padding / 2, padding - padding / 2]
 }
