@@ -92,20 +92,25 @@ impl Maximum {
         let outputs = y.par_chunks_mut(patches.len());
         let outputs = outputs.zip(from.par_chunks_mut(patches.len()));
         let channels = channels.par_chunks(patches.image());
-        outputs.zip(channels).for_each(|((y, from), channel)| {
-            let stride = patches.columns.stride;
-            patches.runs(patches.len(), 0, |first, at, n| {
-                let at = at % patches.len();
-                let row = channel[first..].iter().step_by(stride);
-                let sources = (first as u32..).step_by(stride);
-                let kept = y[at..at + n].iter_mut().zip(&mut from[at..at + n]);
-                for ((y, from), (&x, source)) in kept.zip(row.zip(sources)) {
-                    let is_larger = x > *y || x.is_nan() || *from == NOWHERE;
-                    *y = if is_larger { x } else { *y };
-                    *from = if is_larger { source } else { *from };
-                }
+        let row = || vec![0.0; patches.columns.positions];
+        outputs
+            .zip(channels)
+            .for_each_init(row, |row, ((y, from), channel)| {
+                let stride = patches.columns.stride;
+                patches.runs(patches.len(), 0, |first, at, n| {
+                    let at = at % patches.len();
+                    // Laid out one after the other, the entries are compared by vector instructions.
+                    for (to, entry) in row[..n].iter_mut().zip(channel[first..].chunks(stride)) {
+                        *to = entry[0];
+                    }
+                    let kept = y[at..at + n].iter_mut().zip(&mut from[at..at + n]);
+                    let mut source = first as u32;
+                    for ((y, from), &x) in kept.zip(&row[..n]) {
+                        keep_larger(y, from, x, source);
+                        source += stride as u32;
+                    }
+                });
             });
-        });
         let (batch, channels) = (x.layout().shape()[0], x.layout().shape()[1]);
         let positions = [patches.rows.positions, patches.columns.positions];
         let shape = Shape::new([batch, channels, positions[0], positions[1]]);
@@ -136,6 +141,16 @@ impl Maximum {
         let layout = Layout::contiguous(Shape::new(shape));
         FlexTensor::new(Bytes::from_elems(dx), layout, DType::F32)
     }
+}
+
+/// Replaces a maximum by a larger value or NaN. Without a branch, which would be taken at random.
+#[cfg(feature = "flex")]
+#[inline(always)]
+fn keep_larger(y: &mut f32, from: &mut u32, x: f32, source: u32) {
+    let is_larger = (x > *y) | x.is_nan() | (*from == NOWHERE);
+    let mask = u32::from(is_larger).wrapping_neg();
+    *y = f32::from_bits((x.to_bits() & mask) | (y.to_bits() & !mask));
+    *from = (source & mask) | (*from & !mask);
 }
 
 #[cfg(all(feature = "flex", feature = "train"))]
