@@ -103,12 +103,8 @@ impl Maximum {
                     for (to, entry) in row[..n].iter_mut().zip(channel[first..].chunks(stride)) {
                         *to = entry[0];
                     }
-                    let kept = y[at..at + n].iter_mut().zip(&mut from[at..at + n]);
-                    let mut source = first as u32;
-                    for ((y, from), &x) in kept.zip(&row[..n]) {
-                        keep_larger(y, from, x, source);
-                        source += stride as u32;
-                    }
+                    let (y, from) = (&mut y[at..at + n], &mut from[at..at + n]);
+                    keep_larger(y, from, &row[..n], first as u32, stride as u32);
                 });
             });
         let (batch, channels) = (x.layout().shape()[0], x.layout().shape()[1]);
@@ -143,14 +139,19 @@ impl Maximum {
     }
 }
 
-/// Replaces a maximum by a larger value or NaN. Without a branch, which would be taken at random.
+/// Replaces maxima by larger values and NaN of a row, which begins at `first` in its channel. Without a branch, which
+/// would be taken at random.
 #[cfg(feature = "flex")]
-#[inline(always)]
-fn keep_larger(y: &mut f32, from: &mut u32, x: f32, source: u32) {
-    let is_larger = (x > *y) | x.is_nan() | (*from == NOWHERE);
-    let mask = u32::from(is_larger).wrapping_neg();
-    *y = f32::from_bits((x.to_bits() & mask) | (y.to_bits() & !mask));
-    *from = (source & mask) | (*from & !mask);
+#[inline(never)] // Inlined, the slices may overlap for all the compiler knows, and vectors are not used.
+fn keep_larger(y: &mut [f32], from: &mut [u32], row: &[f32], first: u32, stride: u32) {
+    let mut source = first;
+    for ((y, from), &x) in y.iter_mut().zip(from).zip(row) {
+        let is_larger = (x > *y) | x.is_nan() | (*from == NOWHERE);
+        let mask = u32::from(is_larger).wrapping_neg();
+        *y = f32::from_bits((x.to_bits() & mask) | (y.to_bits() & !mask));
+        *from = (source & mask) | (*from & !mask);
+        source = source.wrapping_add(stride);
+    }
 }
 
 #[cfg(all(feature = "flex", feature = "train"))]

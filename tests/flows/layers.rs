@@ -153,7 +153,7 @@ fn convolutions_are_those_of_burn() {
 fn layers_compute_without_autodiff_and_with_gradient_checkpointing() {
     for device in devices() {
         for device in [device.clone(), device.autodiff().gradient_checkpointing()] {
-            let layer = a_linear_layer(5, 4, true, &device);
+            let layer = LinearConfig::new(5, 4).init(&device);
             let x: Tensor<2> = Numbers::new(1).tensor([3, 5], &device);
             assert_same(linear(&layer, x.clone()), layer.forward(x), "linear");
             let layer = Conv2dConfig::new([2, 3], [3, 3]).init(&device);
