@@ -16,7 +16,10 @@ use burn::tensor::Tensor;
 #[cfg(feature = "flex")]
 use burn::tensor::{Bytes, DType, Shape};
 #[cfg(feature = "flex")]
-use rayon::{iter::*, slice::*};
+use rayon::{
+    iter::{IndexedParallelIterator, ParallelIterator},
+    slice::{ParallelSlice, ParallelSliceMut},
+};
 
 #[cfg(feature = "flex")]
 use crate::layer::patches::Patches;
@@ -117,7 +120,8 @@ impl Maximum {
         )
     }
 
-    fn backward(&self, dy: FlexTensor, from: &[u32]) -> FlexTensor {
+    #[cfg(feature = "train")]
+    fn gradient(&self, dy: FlexTensor, from: &[u32]) -> FlexTensor {
         let patches = &self.0;
         let dy = dy.to_contiguous();
         let gradients = dy.as_slice::<f32>().expect("f32 and contiguous");
@@ -162,7 +166,7 @@ impl Backward<Flex, 1> for Maximum {
         let dy = grads.consume::<Flex>(&ops.node);
         let [x] = ops.parents;
         if let Some(x) = x {
-            grads.register::<Flex>(x.id, Maximum::backward(&self, dy, &ops.state));
+            grads.register::<Flex>(x.id, self.gradient(dy, &ops.state));
         }
     }
 }

@@ -15,6 +15,7 @@ use burn::tensor::{DType, Tensor};
 use crate::numeric::is_flex;
 
 /// A function of an input and weights, linear in each.
+#[cfg_attr(not(feature = "train"), allow(dead_code))] // There is no backward pass.
 pub(super) trait Product: Clone + Debug + Send + 'static {
     fn forward(&self, x: FlexTensor, weight: FlexTensor) -> FlexTensor;
 
