@@ -177,7 +177,7 @@ fn all(c: &mut Criterion) {
     let leaky = LeakyRlsProjectorConfig::new().init().expect("valid");
     mlp(c, "leaky", leaky);
     cnn(c, "identity", IdentityProjector);
-    cnn(c, "rls", rls.clone());
+    cnn(c, "rls", rls);
     emoji(c, "identity", IdentityProjector);
     emoji(c, "rls", rls);
 }
