@@ -18,7 +18,7 @@ import venv
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-FILTER = r"^(product/flex/c1/|projector/rls/(update|project)/flex|fusion/entropy/flex|step/mlp/(rls|identity)/flex/2$|step/mlp/plain-burn/flex/1$)"
+FILTER = r"^(product/flex/c1/|projector/rls/(update|project)/flex|fusion/entropy/flex|step/(mlp|emoji)/(rls|identity)/flex/2$|step/mlp/plain-burn/flex/1$)"
 BENCHES = ["projector", "fusion", "step"]
 
 
@@ -99,6 +99,8 @@ def main():
     row("step in plain Burn", "step/mlp/plain-burn/flex/1", "step/identity")
     row("step without projector", "step/mlp/identity/flex/2", "step/identity")
     row("step with projector", "step/mlp/rls/flex/2", "step/rls")
+    row("emoji's step without projector", "step/emoji/identity/flex/2", "emoji/identity")
+    row("emoji's step with projector", "step/emoji/rls/flex/2", "emoji/rls")
 
 
 if __name__ == "__main__":

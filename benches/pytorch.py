@@ -5,6 +5,7 @@ project  P @ G
 fusion   Eq. 6-8
 step     one alternating step: encoder 512-512-512-512, head to 101 classes, batch 64, SGD with
          momentum, with and without the projector
+emoji    the same with the encoders of the emoji example, a CNN and an MLP
 """
 
 import json
@@ -71,18 +72,39 @@ def fusion(m):
     return median_time(fuse)
 
 
-def step(projected):
-    def encoder():
-        return nn.Sequential(
-            nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512)
-        )
+def mlp():
+    return nn.Sequential(
+        nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512)
+    )
 
-    encoders, head = [encoder(), encoder()], nn.Linear(512, 101)
+
+class Cnn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        stages = []
+        for d_input, d_output in ((3, 24), (24, 48), (48, 96)):
+            convolution = nn.Conv2d(d_input, d_output, 3, padding=1, bias=False)
+            stages += [convolution, nn.MaxPool2d(2), nn.BatchNorm2d(d_output), nn.ReLU()]
+        self.stages = nn.Sequential(*stages)
+        self.output = nn.Sequential(nn.Dropout(0.1), nn.Linear(192, 128), nn.ReLU())
+
+    def forward(self, images):
+        maps = self.stages(images).flatten(2)
+        return self.output(torch.cat([maps.mean(2), maps.amax(2)], 1))
+
+
+def text():
+    return nn.Sequential(
+        nn.Dropout(0.5), nn.Linear(4096, 256), nn.ReLU(), nn.Dropout(0.1), nn.Linear(256, 128), nn.ReLU()
+    )
+
+
+def step(encoders, inputs, d_feature, projected):
+    head = nn.Linear(d_feature, 101)
     parameters = [q for module in (*encoders, head) for q in module.parameters()]
     optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9)
-    inputs = [torch.randn(64, 512) for _ in encoders]
     labels = torch.arange(64) % 101
-    p = torch.eye(512)
+    p = torch.eye(d_feature)
     state = {"t": 0}
 
     def run():
@@ -100,7 +122,8 @@ def step(projected):
                 head.weight.grad = head.weight.grad @ p
         optimizer.step()
 
-    return median_time(run, 1.5)
+    # An even number of steps in each measurement: the encoders differ.
+    return median_time(lambda: (run(), run()), 1.5) / 2
 
 
 def main():
@@ -113,8 +136,11 @@ def main():
             times[f"project/c{c}/{s}"] = project(s, c)
     for m in (2, 3):
         times[f"fusion/{m}"] = fusion(m)
-    times["step/identity"] = step(False)
-    times["step/rls"] = step(True)
+    for name, projected in (("identity", False), ("rls", True)):
+        vectors = [torch.randn(64, 512) for _ in range(2)]
+        times[f"step/{name}"] = step([mlp(), mlp()], vectors, 512, projected)
+        inputs = [torch.randn(64, 3, 32, 32), torch.randn(64, 4096)]
+        times[f"emoji/{name}"] = step([Cnn(), text()], inputs, 128, projected)
     print(json.dumps({"version": torch.__version__, "times": times}))
 
 

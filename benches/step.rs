@@ -17,6 +17,7 @@ use burn_mla::fusion::MeanFusion;
 use burn_mla::modality::Indexed;
 use burn_mla::prelude::*;
 use burn_mla::projector::{IdentityProjector, LeakyRlsProjectorConfig};
+use burn_mla_data::dataset::emoji::{EmojiEncoder, EmojiInput, EncoderSizes, Modality};
 use common::{devices, random, sync};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -146,6 +147,28 @@ fn cnn<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
     }
 }
 
+/// The encoders of the emoji example, image and text, at its batch size.
+fn emoji<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
+    for (device_name, device) in devices() {
+        if device_name == "ndarray" {
+            continue; // seconds per step
+        }
+        let device = device.autodiff();
+        let sizes = EncoderSizes::default();
+        let modalities = [Modality::Fluent, Modality::Label];
+        let encoders =
+            || EmojiEncoder::init_all(&modalities, &sizes, &device).expect("the widths are valid");
+        let inputs = || {
+            vec![
+                EmojiInput::Image(random([BATCH, 3, 32, 32], &device)),
+                EmojiInput::Vector(random([BATCH, sizes.d_text], &device)),
+            ]
+        };
+        let id = format!("step/emoji/{name}/{device_name}/2");
+        steps(c, id, encoders, inputs, rule.clone(), &device);
+    }
+}
+
 fn all(c: &mut Criterion) {
     let rls = RlsProjectorConfig::new().init().expect("valid");
     plain(c);
@@ -155,6 +178,8 @@ fn all(c: &mut Criterion) {
     mlp(c, "leaky", leaky);
     cnn(c, "identity", IdentityProjector);
     cnn(c, "rls", rls);
+    emoji(c, "identity", IdentityProjector);
+    emoji(c, "rls", rls);
 }
 
 criterion_group!(benches, all);

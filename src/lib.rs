@@ -22,6 +22,7 @@ pub mod evaluation;
 pub mod fit;
 pub mod fusion;
 pub mod head;
+pub mod layer;
 #[cfg(feature = "train")]
 pub mod loader;
 #[cfg(feature = "train")]

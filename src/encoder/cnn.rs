@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor, activation::relu, assert_shape};
 
 use crate::encoder::Encoder;
 use crate::error::{MlaError, Result, at_least_one, fraction};
+use crate::layer::{conv2d, dropout, linear, max_pool2d};
 use crate::module::draw_parameters;
 
 /// Configuration of a [`CnnEncoder`].
@@ -69,7 +70,7 @@ impl Stage {
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         // Pooling before normalization reduces the work of normalization to a quarter.
-        let x = self.pool.forward(self.conv.forward(x));
+        let x = max_pool2d(&self.pool, conv2d(&self.conv, x));
         relu(self.norm.forward(x))
     }
 }
@@ -167,7 +168,7 @@ impl Encoder for CnnEncoder {
         let x = x.reshape([batch, channels, height * width]);
         let pooled = Tensor::cat(vec![x.clone().mean_dim(2), x.max_dim(2)], 1);
         let pooled = pooled.reshape([batch, 2 * channels]);
-        relu(self.output.forward(self.dropout.forward(pooled)))
+        relu(linear(&self.output, dropout(&self.dropout, pooled)))
     }
 
     fn d_feature(&self) -> usize {

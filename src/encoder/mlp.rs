@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, activation::relu, assert_shape};
 
 use crate::encoder::Encoder;
 use crate::error::{MlaError, Result, at_least_one, fraction};
+use crate::layer::{dropout, linear};
 use crate::module::draw_parameters;
 
 /// Configuration of an [`MlpEncoder`].
@@ -104,12 +105,12 @@ impl Encoder for MlpEncoder {
     fn encode(&self, input: Tensor<2>) -> Tensor<2> {
         let d_input = self.d_input();
         assert_shape!(input, [_, d_input]);
-        let mut x = self.input_dropout.forward(input);
+        let mut x = dropout(&self.input_dropout, input);
         for (i, layer) in self.layers.iter().enumerate() {
             if i > 0 {
-                x = self.dropout.forward(x);
+                x = dropout(&self.dropout, x);
             }
-            x = relu(layer.forward(x));
+            x = relu(linear(layer, x));
         }
         x
     }

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::error::{Result, at_least_one};
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
+use crate::layer::linear;
 use crate::module::draw_parameters;
 
 /// Configuration of a [`LinearHead`].
@@ -68,7 +69,7 @@ impl From<Linear> for LinearHead {
 impl SharedHead for LinearHead {
     fn forward(&self, features: Tensor<2>) -> HeadOutput {
         HeadOutput {
-            logits: self.linear.forward(features.clone()),
+            logits: linear(&self.linear, features.clone()),
             inputs: vec![features],
         }
     }

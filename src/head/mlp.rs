@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, activation::relu};
 
 use crate::error::{Result, at_least_one, fraction};
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
+use crate::layer::{dropout, linear};
 use crate::module::draw_parameters;
 
 /// Configuration of an [`MlpHead`].
@@ -75,10 +76,10 @@ impl SharedHead for MlpHead {
         let mut x = features;
         for (i, layer) in self.layers.iter().enumerate() {
             if i > 0 {
-                x = self.dropout.forward(relu(x));
+                x = dropout(&self.dropout, relu(x));
             }
             inputs.push(x.clone());
-            x = layer.forward(x);
+            x = linear(layer, x);
         }
         HeadOutput { logits: x, inputs }
     }

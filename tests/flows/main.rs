@@ -19,6 +19,7 @@ mod golden;
 mod health;
 mod isolation;
 mod joint;
+mod layers;
 mod loader;
 mod loss;
 mod many;

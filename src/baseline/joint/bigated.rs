@@ -10,6 +10,7 @@ use crate::baseline::joint::film::{check_base, others};
 use crate::baseline::joint::heads::{Heads, check_sizes};
 use crate::baseline::{JointHead, JointLogits, ModalityFeatures};
 use crate::error::{Result, at_least_one};
+use crate::layer::linear;
 use crate::module::draw_parameters;
 
 /// Configuration of [`BiGated`].
@@ -80,7 +81,7 @@ impl JointHead for BiGated {
         for (_, gate) in others(&each, self.base) {
             z = z * sigmoid(gate.clone());
         }
-        JointLogits::unweighted(self.output.forward(z))
+        JointLogits::unweighted(linear(&self.output, z))
     }
 
     fn is_divisible(&self) -> bool {

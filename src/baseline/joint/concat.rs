@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use crate::baseline::joint::heads::{check_sizes, check_widths};
 use crate::baseline::{JointHead, JointLogits, ModalityFeatures};
 use crate::error::Result;
+use crate::layer::linear;
 use crate::module::draw_parameters;
 
 /// Configuration of [`Concat`].
@@ -55,7 +56,7 @@ impl ConcatConfig {
 impl JointHead for Concat {
     fn fuse(&self, features: &ModalityFeatures) -> JointLogits {
         let features = Tensor::cat(features.all().to_vec(), 1);
-        JointLogits::unweighted(self.linear.forward(features))
+        JointLogits::unweighted(linear(&self.linear, features))
     }
 
     fn unimodal(&self, features: &ModalityFeatures, modality: usize) -> Tensor<2> {

@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use crate::baseline::joint::heads::{check_sizes, check_widths};
 use crate::baseline::{JointHead, JointLogits, ModalityFeatures};
 use crate::error::{MlaError, Result};
+use crate::layer::linear;
 use crate::module::draw_parameters;
 
 /// Configuration of [`Film`].
@@ -81,12 +82,12 @@ impl JointHead for Film {
         let [n_samples, width] = z.dims();
         let others = others(features.all(), self.base);
         for (layer, (_, condition)) in self.conditions.iter().zip(others) {
-            let film = layer.forward(condition.clone());
+            let film = linear(layer, condition.clone());
             let gamma = film.clone().slice([0..n_samples, 0..width]) + 1.0;
             let beta = film.slice([0..n_samples, width..2 * width]);
             z = gamma * z + beta;
         }
-        JointLogits::unweighted(self.output.forward(z))
+        JointLogits::unweighted(linear(&self.output, z))
     }
 
     fn is_divisible(&self) -> bool {

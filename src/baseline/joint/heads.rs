@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::baseline::ModalityFeatures;
 use crate::error::{MlaError, Result, at_least_one};
+use crate::layer::linear;
 use crate::module::draw_parameters;
 
 /// One linear layer per modality.
@@ -33,7 +34,7 @@ impl Heads {
     pub(in crate::baseline) fn each(&self, features: &ModalityFeatures) -> Vec<Tensor<2>> {
         let pairs = self.layers.iter().zip(features.all());
         pairs
-            .map(|(layer, features)| layer.forward(features.clone()))
+            .map(|(layer, features)| linear(layer, features.clone()))
             .collect()
     }
 
@@ -42,7 +43,7 @@ impl Heads {
         modality: usize,
         features: &ModalityFeatures,
     ) -> Tensor<2> {
-        self.layers[modality].forward(features.modality(modality))
+        linear(&self.layers[modality], features.modality(modality))
     }
 
     pub(in crate::baseline) fn n_outputs(&self) -> usize {

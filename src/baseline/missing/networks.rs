@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::baseline::ModalityFeatures;
 use crate::error::{MlaError, Result, at_least_one, fraction};
+use crate::layer::linear;
 use crate::module::{draw_parameters, param_ids};
 
 /// Initial values of the linear layers of a network.
@@ -133,7 +134,7 @@ impl Stack {
             if i > 0 {
                 x = self.dropout.forward(self.between.forward(x));
             }
-            x = layer.forward(x);
+            x = linear(layer, x);
         }
         self.last.forward(x)
     }

@@ -3,6 +3,7 @@
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_mla::Result;
+use burn_mla::layer::linear;
 
 use crate::vit::check::{at_least_one, fraction, multiple, positive};
 use crate::vit::{Activation, BlockConfig, BlockInitializers, normal};
@@ -59,7 +60,7 @@ impl Sizes {
 
 /// Projects pooled tokens, `[batch, d_model]`, and divides each feature by its L2 norm if `normalized`.
 pub(super) fn feature(projection: &Linear, pooled: Tensor<2>, normalized: bool) -> Tensor<2> {
-    let features = projection.forward(pooled);
+    let features = linear(projection, pooled);
     if !normalized {
         return features;
     }

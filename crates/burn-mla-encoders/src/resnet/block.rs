@@ -5,6 +5,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use burn_mla::layer::conv2d;
 
 use super::config::ResNetConfig;
 
@@ -82,13 +83,13 @@ impl ResidualBlock {
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let residual = relu(self.bn1.forward(self.conv1.forward(x.clone())));
-        let mut residual = self.bn2.forward(self.conv2.forward(residual));
+        let residual = relu(self.bn1.forward(conv2d(&self.conv1, x.clone())));
+        let mut residual = self.bn2.forward(conv2d(&self.conv2, residual));
         if let (Some(conv), Some(norm)) = (&self.conv3, &self.bn3) {
-            residual = norm.forward(conv.forward(relu(residual)));
+            residual = norm.forward(conv2d(conv, relu(residual)));
         }
         let shortcut = match &self.downsample {
-            Some((conv, norm)) => norm.forward(conv.forward(x)),
+            Some((conv, norm)) => norm.forward(conv2d(conv, x)),
             None => x,
         };
         relu(residual + shortcut)

@@ -11,6 +11,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn_mla::Result;
 use burn_mla::encoder::Encoder;
+use burn_mla::layer::{conv2d, max_pool2d};
 
 use super::block::ResidualBlock;
 use super::input::ResNetInput;
@@ -79,8 +80,8 @@ impl<I: ResNetInput> ResNetEncoder<I> {
 
     /// The convolution, normalization and pooling before the first stage.
     pub(super) fn stem(&self, images: Tensor<4>) -> Tensor<4> {
-        let x = self.bn1.forward(self.conv1.forward(images));
-        self.maxpool.forward(relu(x))
+        let x = self.bn1.forward(conv2d(&self.conv1, images));
+        max_pool2d(&self.maxpool, relu(x))
     }
 
     /// The stages, each of its blocks.

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
+use burn_mla::layer;
 
 /// Initial values of the matrices of a block. Their biases start at 0.
 pub(crate) struct BlockInitializers {
@@ -68,7 +69,7 @@ pub(crate) fn linear(
 /// - output: `[batch, length, d_output]`
 pub(crate) fn per_token(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
     let [batch, length, d_input] = x.dims();
-    let rows = layer.forward(x.reshape([batch * length, d_input]));
+    let rows = layer::linear(layer, x.reshape([batch * length, d_input]));
     let d_output = rows.dims()[1];
     rows.reshape([batch, length, d_output])
 }
@@ -109,6 +110,8 @@ impl PatchConvolution {
     /// - input: `[batch, channels, height, width]`
     /// - output: `[batch, patches, d_model]`, patches row by row
     pub(crate) fn forward(&self, images: Tensor<4>) -> Tensor<3> {
-        self.proj.forward(images).flatten::<3>(2, 3).swap_dims(1, 2)
+        layer::conv2d(&self.proj, images)
+            .flatten::<3>(2, 3)
+            .swap_dims(1, 2)
     }
 }

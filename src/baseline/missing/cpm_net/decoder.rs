@@ -6,6 +6,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
+use crate::layer::linear;
 use crate::numeric::{Matrix, read_columns};
 
 /// Layers from latent vectors to the features of a modality.
@@ -39,7 +40,7 @@ impl Decoder {
             if at > 0 && self.relu {
                 x = relu(x);
             }
-            x = layer.forward(x);
+            x = linear(layer, x);
         }
         x
     }
@@ -53,7 +54,7 @@ impl Decoder {
                 x = relu(x);
             }
             inputs.push(x.clone());
-            x = layer.forward(x);
+            x = linear(layer, x);
         }
         let mut gradient = gradient;
         for (at, (layer, input)) in self.layers.iter().zip(inputs).enumerate().rev() {

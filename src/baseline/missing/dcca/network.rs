@@ -5,6 +5,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
+use crate::layer::linear;
+
 /// Linear, batch normalization and ReLU for each hidden layer, then a linear layer.
 #[derive(Module, Debug)]
 pub(in crate::baseline::missing) struct Network {
@@ -29,11 +31,11 @@ impl Network {
     /// `[n_samples, d_input]` to `[n_samples, d_output]`.
     pub(in crate::baseline::missing) fn forward(&self, mut x: Tensor<2>) -> Tensor<2> {
         for (layer, norm) in self.layers.iter().zip(&self.norms) {
-            x = relu(norm.forward(layer.forward(x)));
+            x = relu(norm.forward(linear(layer, x)));
         }
         match self.layers.last() {
             None => x,
-            Some(last) => last.forward(x),
+            Some(last) => linear(last, x),
         }
     }
 }

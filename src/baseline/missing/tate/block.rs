@@ -7,6 +7,8 @@ use burn::nn::{
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Device, Tensor};
 
+use crate::layer::linear;
+
 /// A layer without bias, by the initialization of Xavier.
 pub(super) fn projection(d_input: usize, d_output: usize, device: &Device) -> Linear {
     let xavier = Initializer::XavierUniform { gain: 1.0 };
@@ -46,8 +48,8 @@ impl FeedForward {
 
     fn forward<const D: usize>(&self, attended: Tensor<D>, input: Tensor<D>) -> Tensor<D> {
         let inner = self.norm1.forward(attended + input);
-        let hidden = relu(self.ff[0].forward(inner.clone()));
-        self.norm2.forward(self.ff[1].forward(hidden) + inner)
+        let hidden = relu(linear(&self.ff[0], inner.clone()));
+        self.norm2.forward(linear(&self.ff[1], hidden) + inner)
     }
 }
 
@@ -68,7 +70,7 @@ impl TokenBlock {
 
     /// Maps tokens `[n_samples, width]`.
     pub(super) fn forward(&self, token: Tensor<2>) -> Tensor<2> {
-        let attended = self.value.forward(token.clone());
+        let attended = linear(&self.value, token.clone());
         self.after.forward(attended, token)
     }
 }
@@ -108,7 +110,7 @@ impl Block {
         let [n_samples, n_tokens, width] = tokens.dims();
         let d_head = width / self.n_heads;
         let split = |layer: &Linear| {
-            let heads = layer.forward(tokens.clone());
+            let heads = linear(layer, tokens.clone());
             let heads = heads.reshape([n_samples, n_tokens, self.n_heads, d_head]);
             heads.swap_dims(1, 2)
         };

@@ -11,6 +11,7 @@ use crate::baseline::missing::tate::{MissingToken, TateConfig};
 use crate::baseline::missing::taught::Teacher;
 use crate::baseline::{JointLoss, JointSamples, ModalityFeatures};
 use crate::error::Result;
+use crate::layer::linear;
 use crate::modality::Presence;
 use crate::module::{ParamVisitor, Visited, visit};
 use crate::numeric::widened;
@@ -78,9 +79,7 @@ impl Network {
         let tagged = self.tagged(features);
         let encoded = self.encoder.forward(tagged.clone());
         let pooled = self.pool.forward(encoded.clone());
-        let logits = self
-            .classifier
-            .forward(self.project.forward(pooled.clone()));
+        let logits = linear(&self.classifier, linear(&self.project, pooled.clone()));
         States {
             tagged,
             encoded,
@@ -107,7 +106,7 @@ impl Network {
     pub(super) fn tokens(&self, features: &ModalityFeatures) -> Vec<Tensor<2>> {
         let missing = features.presence().missing(&features.device());
         let token = |(m, layer): (usize, &Linear)| {
-            let token = layer.forward(features.modality(m));
+            let token = linear(layer, features.modality(m));
             let token = match (&self.missing, &missing) {
                 (Some(learned), Some(missing)) => {
                     let shape = token.dims();
@@ -129,7 +128,7 @@ impl Network {
         let rows = tokens.iter().enumerate().map(|(m, token)| {
             let of_m = pairs(n_modalities).zip(&self.pair);
             let of_m = of_m.filter(|((i, j), _)| *i == m || *j == m);
-            let parts = of_m.map(|(_, layer)| layer.forward(token.clone()));
+            let parts = of_m.map(|(_, layer)| linear(layer, token.clone()));
             Tensor::cat(parts.collect(), 1)
         });
         Tensor::stack(rows.collect(), 1)
@@ -226,8 +225,8 @@ impl Pool {
 
     /// The weight of each token, `[n_samples, n_tokens, 1]`.
     pub(super) fn weights(&self, encoded: Tensor<3>) -> Tensor<3> {
-        let gate = sigmoid(self.gate.forward(encoded.clone()));
-        softmax(self.score.forward(self.update.forward(encoded) * gate), 1)
+        let gate = sigmoid(linear(&self.gate, encoded.clone()));
+        softmax(linear(&self.score, linear(&self.update, encoded) * gate), 1)
     }
 
     pub(super) fn forward(&self, encoded: Tensor<3>) -> Tensor<2> {
