@@ -35,10 +35,11 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
 #[cfg(feature = "flex")]
 fn by_products<const D: usize>(layer: &Linear, x: &Tensor<D>) -> Option<Tensor<D>> {
     let weight = layer.weight.val();
-    if D < 2 || x.dims()[D - 1] != weight.dims()[0] {
+    let is_empty = x.shape().num_elements() == 0;
+    if D < 2 || is_empty || x.dims()[D - 1] != weight.dims()[0] {
         return None;
     }
-    let y = product::apply(Matrix, x, &weight)?;
+    let y = product::apply(Rows, x, &weight)?;
     Some(match &layer.bias {
         Some(bias) => y + bias.val().unsqueeze(),
         None => y,
@@ -48,15 +49,16 @@ fn by_products<const D: usize>(layer: &Linear, x: &Tensor<D>) -> Option<Tensor<D
 /// `x W`, where the rows of `x` are those of all its matrices.
 #[cfg(feature = "flex")]
 #[derive(Debug, Clone)]
-struct Matrix;
+struct Rows;
 
 #[cfg(feature = "flex")]
-impl Product for Matrix {
+impl Product for Rows {
     fn forward(&self, x: FlexTensor, weight: FlexTensor) -> FlexTensor {
         let shape = x.layout().shape().clone();
         with_rows_of(Flex::float_matmul(rows(x), weight), shape)
     }
 
+    #[cfg(feature = "train")]
     fn input_gradient(&self, weight: FlexTensor, dy: FlexTensor) -> FlexTensor {
         let shape = dy.layout().shape().clone();
         let dy = rows(dy);
@@ -69,6 +71,7 @@ impl Product for Matrix {
         with_rows_of(dx, shape)
     }
 
+    #[cfg(feature = "train")]
     fn weight_gradient(&self, x: FlexTensor, dy: FlexTensor) -> FlexTensor {
         Flex::float_matmul(rows(x).transpose(0, 1), rows(dy))
     }

@@ -29,7 +29,7 @@ use crate::numeric::is_flex;
 /// Applies a maximum pooling: [`MaxPool2d::forward`], row by row on flex.
 ///
 /// flex's own computes the bounds of each window by themselves. Of equal values the first gets the gradient,
-/// as Burn does. With `ceil_mode` it is Burn's.
+/// as with Burn's. A layer with `ceil_mode` is Burn's.
 ///
 /// # Shapes
 ///

@@ -1,9 +1,11 @@
 //! Layers of Burn, computed in the way that is fastest on a CPU.
 //!
-//! Configurations, parameters and records are those of Burn's layers. On flex in f32 the products, maxima and
-//! random numbers are computed here; other backends and element types compute what the layer's own `forward` does.
+//! Configurations, parameters and records are those of Burn's layers. In f32 the products and maxima are computed
+//! here on flex, and the random numbers of dropout on flex and ndarray. Everything else is the layer's own `forward`.
 
 mod conv2d;
+#[cfg(feature = "flex")]
+mod convolution;
 mod dropout;
 mod linear;
 mod max_pool2d;
@@ -11,8 +13,6 @@ mod max_pool2d;
 mod patches;
 #[cfg(feature = "flex")]
 mod product;
-#[cfg(feature = "flex")]
-mod products;
 
 pub use conv2d::conv2d;
 pub use dropout::dropout;

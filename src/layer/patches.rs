@@ -116,6 +116,7 @@ impl Patches {
     }
 
     /// Adds the columns of such a matrix to the image, each entry to where it came from.
+    #[cfg(feature = "train")]
     pub(super) fn add(&self, matrix: &[f32], width: usize, begin: usize, image: &mut [f32]) {
         let stride = self.columns.stride;
         self.runs(width, begin, |to, from, n| {

@@ -20,9 +20,11 @@ pub(super) trait Product: Clone + Debug + Send + 'static {
     fn forward(&self, x: FlexTensor, weight: FlexTensor) -> FlexTensor;
 
     /// The gradient of the input, from that of the output.
+    #[cfg(feature = "train")]
     fn input_gradient(&self, weight: FlexTensor, dy: FlexTensor) -> FlexTensor;
 
     /// The gradient of the weights, from that of the output.
+    #[cfg(feature = "train")]
     fn weight_gradient(&self, x: FlexTensor, dy: FlexTensor) -> FlexTensor;
 }
 
@@ -32,8 +34,8 @@ pub(super) fn apply<const D: usize, const W: usize>(
     x: &Tensor<D>,
     weight: &Tensor<W>,
 ) -> Option<Tensor<D>> {
-    let f32 = x.dtype() == DType::F32 && weight.dtype() == DType::F32;
-    if !f32 || !is_flex(&x.device().inner()) {
+    let is_f32 = x.dtype() == DType::F32 && weight.dtype() == DType::F32;
+    if !is_f32 || !is_flex(&x.device().inner()) {
         return None;
     }
     #[cfg(feature = "train")]

@@ -1,4 +1,4 @@
-//! Linear layers and convolutions give the outputs and gradients of Burn's own `forward`.
+//! Linear layers, convolutions, poolings and dropout give the outputs and gradients of Burn's own `forward`.
 
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -125,6 +125,8 @@ fn convolutions() -> Vec<ConvolutionCase> {
                 .with_stride([3, 3]),
         ),
         ([2, 4, 6, 6], config([4, 6], [3, 3]).with_groups(2)),
+        // More patches than are held in memory.
+        ([1, 64, 96, 90], config([64, 2], [3, 3])),
     ]
 }
 
@@ -144,8 +146,53 @@ fn convolutions_are_those_of_burn() {
                 let x = x.permute([0, 3, 1, 2]);
                 let (found, expected) = (|x| conv2d(&layer, x), |x| layer.forward(x));
                 compare(&x, &layer.weight, layer.bias.as_ref(), found, expected);
+                let more: Tensor<4> =
+                    Numbers::new(1).tensor([n + 2, channels, height, width], &device);
+                let x = more.narrow(0, 1, n);
+                let (found, expected) = (|x| conv2d(&layer, x), |x| layer.forward(x));
+                compare(&x, &layer.weight, layer.bias.as_ref(), found, expected);
             }
         }
+    }
+}
+
+#[test]
+fn a_layer_can_be_applied_twice() {
+    for device in devices() {
+        let device = device.autodiff();
+        let config = Conv2dConfig::new([2, 2], [3, 3]).with_padding(PaddingConfig2d::Same);
+        let layer: Conv2d = set_parameters(config.init(&device), 3);
+        let x: Tensor<4> = Numbers::new(1).tensor([3, 2, 5, 4], &device);
+        let found = |x| conv2d(&layer, conv2d(&layer, x));
+        let expected = |x| layer.forward(layer.forward(x));
+        compare(&x, &layer.weight, layer.bias.as_ref(), found, expected);
+        let layer = a_linear_layer(4, 4, true, &device);
+        let x: Tensor<2> = Numbers::new(1).tensor([3, 4], &device);
+        let found = |x| linear(&layer, linear(&layer, x));
+        let expected = |x| layer.forward(layer.forward(x));
+        compare(&x, &layer.weight, layer.bias.as_ref(), found, expected);
+    }
+}
+
+/// Burn takes the size of a kernel from its weights.
+#[test]
+fn a_kernel_of_another_size_than_its_configuration_is_that_of_the_weights() {
+    let device = Device::flex().autodiff();
+    let mut layer = Conv2dConfig::new([1, 1], [3, 1]).init(&device);
+    layer.weight = Param::from_tensor(Tensor::ones([1, 1, 1, 3], &device));
+    let x: Tensor<4> = Numbers::new(1).tensor([1, 1, 5, 5], &device);
+    let found = conv2d(&layer, x.clone());
+    assert_eq!(found.dims(), [1, 1, 5, 3]);
+    assert_same(found, layer.forward(x), "output");
+}
+
+#[test]
+fn inputs_without_rows_have_outputs_without_rows() {
+    for device in devices() {
+        let device = device.autodiff();
+        let layer = a_linear_layer(5, 4, true, &device);
+        let found = linear(&layer, Tensor::<3>::zeros([2, 0, 5], &device));
+        assert_eq!(found.dims(), [2, 0, 4]);
     }
 }
 

@@ -3,11 +3,14 @@
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Flex, ops::FloatTensorOps};
 use burn::tensor::{Bytes, DType, Shape};
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+#[cfg(feature = "train")]
+use rayon::iter::IntoParallelIterator;
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
 use crate::layer::patches::Patches;
 use crate::layer::product::Product;
+#[cfg(feature = "train")]
 use crate::numeric::add_scaled;
 
 /// Columns that a product should have: samples with fewer patches share one.
@@ -15,9 +18,11 @@ const COLUMNS: usize = 256;
 
 /// Parts into which the samples are divided for the gradient of the kernel, at most. The parts depend on the
 /// shapes only, which means that the sum over them is the same on any number of cores.
+#[cfg(feature = "train")]
 const PARTS: usize = 16;
 
 /// Entries of the gradients of all parts together.
+#[cfg(feature = "train")]
 const PART_ENTRIES: usize = 1 << 22;
 
 /// A convolution of images whose samples and channels lie one after the other.
@@ -51,6 +56,7 @@ impl Convolution {
     }
 
     /// The gradient of some samples' outputs, `[d_output, samples * positions]`.
+    #[cfg(feature = "train")]
     fn output_gradient(&self, dy: &FlexTensor, begin: usize, n_samples: usize) -> FlexTensor {
         let shape = [self.d_output, n_samples * self.patches.len()];
         let samples = dy.narrow(0, begin, n_samples).transpose(0, 1);
@@ -83,6 +89,7 @@ impl Product for Convolution {
         tensor(y, shape)
     }
 
+    #[cfg(feature = "train")]
     fn input_gradient(&self, weight: FlexTensor, dy: FlexTensor) -> FlexTensor {
         let weight = weight.reshape(Shape::new([self.d_output, self.patches.patch()]));
         let weight = weight.transpose(0, 1).to_contiguous();
@@ -105,6 +112,7 @@ impl Product for Convolution {
         tensor(dx, shape)
     }
 
+    #[cfg(feature = "train")]
     fn weight_gradient(&self, x: FlexTensor, dy: FlexTensor) -> FlexTensor {
         let x = x.to_contiguous();
         let images = x.as_slice::<f32>().expect(CONTIGUOUS);
