@@ -88,7 +88,8 @@ fn smoothed_labels_enter_the_update() {
 fn logits_of_a_modality_are_its_features_by_its_layer() {
     for device in devices() {
         for kind in [Kind::Sum, Kind::LateFusion, Kind::Ensemble, Kind::Qmf] {
-            let model = joint(kind, 3, JointConfig::new(), &device);
+            // Parameters that are on the tape are those of the test, others are drawn.
+            let model = joint(kind, 3, JointConfig::new(), &device.clone().autodiff()).valid();
             let batch = batch_of(4, 3, 1, &device);
             let features = model.features(batch.clone()).unwrap();
             let prediction = model.predict(batch).unwrap();
