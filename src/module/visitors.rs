@@ -15,6 +15,7 @@ pub(crate) struct FloatParam {
     pub(crate) id: ParamId,
     pub(crate) path: Vec<String>,
     pub(crate) shape: Vec<usize>,
+    #[cfg(feature = "train")]
     pub(crate) requires_grad: bool,
 }
 
@@ -186,6 +187,7 @@ impl ParamVisitor for Vec<FloatParam> {
             id: described.id,
             path: described.path.to_vec(),
             shape: param.lazy_shape().to_vec(),
+            #[cfg(feature = "train")]
             requires_grad: described.requires_grad,
         });
     }
