@@ -51,7 +51,7 @@ const BATCH: usize = 8;
 const WARM_UP: usize = 1;
 const MEASURED: usize = 5;
 
-/// How turns are divided, and how many make an update.
+/// The number of workers, how a turn is divided over them, and the number of turns per update.
 #[derive(Clone, Copy)]
 struct Row {
     n_workers: usize,

@@ -79,7 +79,7 @@ fn by_rows(layer: &MaxPool2d, x: &Tensor<4>) -> Option<Tensor<4>> {
 #[derive(Debug, Clone)]
 struct Maximum(Patches);
 
-/// Where a maximum comes from if its window has no entry of the image.
+/// The position of the maximum in a window that covers padding only.
 #[cfg(feature = "flex")]
 const NOWHERE: u32 = u32::MAX;
 

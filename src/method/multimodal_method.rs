@@ -198,9 +198,10 @@ pub trait MultimodalMethod:
         true
     }
 
-    /// Whether a training can be [divided over several devices](crate::checkpoint::ResumableTraining::launch_over):
-    /// the gradients of a step are the sums of those of parts of its batch. Losses that compare samples, or
-    /// coefficients from the whole batch, forbid it. The default is false.
+    /// Returns true if a training can be
+    /// [divided over several devices](crate::checkpoint::ResumableTraining::launch_over): the gradient of a step
+    /// is the sum of the gradients over parts of its batch. Losses that compare samples, or coefficients from the
+    /// whole batch, forbid it. The default is false.
     fn is_divisible(&self) -> bool {
         false
     }

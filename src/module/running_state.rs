@@ -39,7 +39,7 @@ pub fn unshared<M: Module>(module: &M) -> M {
     copy.map(&mut originals)
 }
 
-/// Whether all float parameters train. Then none is a statistic.
+/// Returns true if all float parameters train. A module of which this is true has no running statistics.
 fn all_train<M: Module>(module: &M) -> bool {
     struct All(bool);
     impl ParamVisitor for All {

@@ -109,9 +109,9 @@ pub trait JointHead: Module + ModuleDisplay + 'static {
         true
     }
 
-    /// Whether the gradients of the [loss](Self::loss) of a batch are the sums of those of its parts, so that a
-    /// training can be [divided over several devices](crate::checkpoint::ResumableTraining::launch_over). The
-    /// default is false.
+    /// Returns true if a training with this head can be
+    /// [divided over several devices](crate::checkpoint::ResumableTraining::launch_over): the gradient of the
+    /// [loss](Self::loss) over a batch is the sum of the gradients over parts of the batch. The default is false.
     fn is_divisible(&self) -> bool {
         false
     }

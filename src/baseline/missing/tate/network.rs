@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::layer::linear;
 use crate::modality::Presence;
 use crate::module::{ParamVisitor, Visited, visit};
-use crate::numeric::widened;
+use crate::numeric::{is_host, widened};
 
 /// The network without its decoder. The teacher is one, and the student has another one.
 #[derive(Module, Debug)]
@@ -170,18 +170,23 @@ impl Teacher for Network {
 
 /// Half the sum of the squares of all parameters of a module, `[1]`.
 ///
-/// Its gradient is the parameter, which the product of `w` as a row and `w` off the tape as a column computes
-/// at once. The square of each value would compute it twice, with temporaries of the size of the model.
+/// Its gradient is the parameter. The product of `w` and `w` off the tape computes it once, the square of each
+/// value would compute it twice. On a CPU a matrix product does it without temporaries. A GPU may round its
+/// operands to TF32 and multiplies number by number instead.
 fn half_squares<M: Module>(module: &M) -> Tensor<1> {
     #[derive(Default)]
     struct Squares(Vec<Tensor<1>>);
     impl ParamVisitor for Squares {
         fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
-            let row = widened(param.val());
-            let n = row.shape().num_elements();
-            let row = row.reshape([1, n]);
-            let column = row.clone().detach().reshape([n, 1]);
-            self.0.push(row.matmul(column).reshape([1]));
+            let value = widened(param.val());
+            let constant = value.clone().detach();
+            if !is_host(&value.device().inner()) {
+                self.0.push((value * constant).sum());
+                return;
+            }
+            let n = value.shape().num_elements();
+            let product = value.reshape([1, n]).matmul(constant.reshape([n, 1]));
+            self.0.push(product.reshape([1]));
         }
     }
     let mut squares = Squares::default();
