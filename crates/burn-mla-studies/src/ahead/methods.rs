@@ -17,6 +17,7 @@ pub enum Method {
     Agm,
     Pmr,
     ReconBoost,
+    Relearning,
     /// As printed.
     Mla,
     MlaDefault,
@@ -75,7 +76,7 @@ const WEAKEST_FIRST: Method = Method::MlaWith(Parts {
 });
 
 /// Every method, baselines first.
-pub const ALL: [Method; 19] = [
+pub const ALL: [Method; 20] = [
     Method::Concat,
     Method::Ensemble,
     Method::Qmf,
@@ -85,6 +86,7 @@ pub const ALL: [Method; 19] = [
     Method::Agm,
     Method::Pmr,
     Method::ReconBoost,
+    Method::Relearning,
     Method::Mla,
     Method::MlaDefault,
     WEAKEST_FIRST,
@@ -122,6 +124,7 @@ impl Method {
             Self::Agm => "AGM".to_string(),
             Self::Pmr => "PMR".to_string(),
             Self::ReconBoost => "ReconBoost".to_string(),
+            Self::Relearning => "Diagnosing and re-learning".to_string(),
             Self::Mla => "MLA as printed".to_string(),
             Self::MlaDefault => "MLA, crate's default".to_string(),
             Self::MlaWith(Parts {
@@ -153,11 +156,17 @@ impl Method {
     pub fn is_later(self) -> bool {
         matches!(
             self,
-            Self::Assisted | Self::MmPareto | Self::Opm | Self::Agm | Self::Pmr | Self::ReconBoost
+            Self::Assisted
+                | Self::MmPareto
+                | Self::Opm
+                | Self::Agm
+                | Self::Pmr
+                | Self::ReconBoost
+                | Self::Relearning
         )
     }
 
-    /// Whether the method belongs to this work; all others are baselines.
+    /// Returns true for the methods of this work; all others are baselines.
     pub fn is_ours(self) -> bool {
         matches!(self, Self::Mla | Self::MlaDefault | Self::MlaWith(_))
     }
@@ -171,6 +180,7 @@ impl Method {
             Self::Opm => Some(("base rate", [0.25, 0.5])),
             Self::Agm | Self::Pmr => Some(("alpha", [0.1, 1.0])),
             Self::ReconBoost => Some(("reconcilement", [0.2, 0.5])),
+            Self::Relearning => Some(("lambda", [1.0, 3.0])),
             Self::Mla => Some(("alpha", [0.1, 1.0])),
             Self::MlaDefault => Some(("leak", [0.001, 0.01])),
             Self::MlaWith(parts) => match (parts.fused, parts.adapters) {

@@ -8,8 +8,9 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_mla::baseline::{
-    AgmConfig, Assisted, AssistedConfig, Concat, ConcatConfig, Joint, JointConfig, JointHead,
-    LateFusionConfig, MmParetoConfig, OpmConfig, PmrConfig, QmfConfig, ReconBoostConfig,
+    AgmConfig, Assisted, AssistedConfig, Concat, ConcatConfig, DiagnosisData, Joint, JointConfig,
+    JointHead, LateFusionConfig, MmParetoConfig, OpmConfig, PmrConfig, QmfConfig, ReconBoostConfig,
+    RelearningConfig,
 };
 use burn_mla::encoder::Encoders;
 use burn_mla::head::AdapterConfig;
@@ -99,6 +100,13 @@ impl<S: Set> Run<'_, S> {
                 let config = config.with_reconcilement(own()?);
                 self.joint(encoders, config.init(device)?)
             }
+            Method::Relearning => {
+                // A diagnosis after each quarter but the last one.
+                let steps = self.n_batches()? * self.key.epochs as u64;
+                let config = RelearningConfig::new((steps / 4).max(1)).with_lambda(own()?);
+                let joint = self.model(encoders, self.concat(n_modalities)?)?;
+                self.fit(config.init(joint, self.diagnosis_data()?)?)
+            }
             Method::Mla => {
                 let rule = RlsProjectorConfig::new().with_alpha(own()?).init()?;
                 self.fit(config.init(encoders, head()?, rule, fusion()?)?)
@@ -162,6 +170,14 @@ impl<S: Set> Run<'_, S> {
     fn assisted(&self, n_modalities: usize) -> burn_mla::Result<Assisted<Concat>> {
         let widths = vec![self.set.d_feature(); n_modalities];
         AssistedConfig::new(widths).init(self.concat(n_modalities)?)
+    }
+
+    fn diagnosis_data(&self) -> burn_mla::Result<DiagnosisData<Inputs<S>>> {
+        let part = |samples| self.set.in_order(samples, self.device);
+        Ok(DiagnosisData {
+            train: part(self.set.training_samples())?,
+            validation: part(self.set.validation_samples())?,
+        })
     }
 
     fn n_batches(&self) -> burn_mla::Result<u64> {

@@ -84,8 +84,8 @@ fn the_best_variant_on_validation_is_tested_against_each_baseline() {
     assert_eq!(search.rows.len(), ALL.len());
     let best: Vec<&str> = search.rows.iter().map(|row| row.best.as_str()).collect();
     assert_eq!(best[..2], ["stacked, averaged", "as trained"]);
-    // The last of 19 methods, an even one, has 0.68 + 0.02, and noise of at most 0.012.
-    let chosen = ALL[ALL.len() - 1];
+    // Of the last two of 20 methods, the even one has 0.68 + 0.02, the other one 0.69, and noise is at most 0.012.
+    let chosen = ALL[ALL.len() - 2];
     assert_eq!(plan.chosen(&cells), Some(chosen));
     let confirmed = plan.confirmed(&cells).unwrap();
     let later = confirmed[3];

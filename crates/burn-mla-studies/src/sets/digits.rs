@@ -7,7 +7,7 @@ use burn_mla::modality::Presence;
 use burn_mla::prelude::*;
 use burn_mla_data::dataset::mfeat::{self, Mfeat, MfeatView};
 
-use super::{EVALUATION_BATCH, Inputs, Loader, Set, halves};
+use super::{EVALUATION_BATCH, Inputs, Loader, Set};
 
 /// Digits with some of their views.
 pub struct Digits {
@@ -104,6 +104,14 @@ impl Set for Digits {
         self.train.clone()
     }
 
+    fn validation_samples(&self) -> Vec<usize> {
+        self.valid.clone()
+    }
+
+    fn test_samples(&self) -> Vec<usize> {
+        self.test.clone()
+    }
+
     fn classes(&self) -> Vec<usize> {
         let labels = self.whole.labels().into_iter();
         labels.map(|label| label as usize).collect()
@@ -119,18 +127,9 @@ impl Set for Digits {
         samples.shuffled(batch_size, self.seed, device)
     }
 
-    fn held_out(&self, device: &Device) -> burn_mla::Result<[Loader<Self>; 4]> {
-        let loader = |samples: &[usize]| {
-            let part = self.whole.select(samples)?;
-            part.in_order(EVALUATION_BATCH, device)
-        };
-        let [a, b] = halves(&self.valid);
-        Ok([
-            loader(&a)?,
-            loader(&b)?,
-            loader(&self.valid)?,
-            loader(&self.test)?,
-        ])
+    fn in_order(&self, samples: Vec<usize>, device: &Device) -> burn_mla::Result<Loader<Self>> {
+        let samples = self.whole.select(&samples)?;
+        samples.in_order(EVALUATION_BATCH, device)
     }
 }
 

@@ -10,7 +10,7 @@ use burn_mla_data::dataset::emoji::{
     Batches, Emoji, EmojiEncoder, EmojiInputs, EncoderSizes, Modality,
 };
 
-use super::{EVALUATION_BATCH, Loader, Set, halves};
+use super::{EVALUATION_BATCH, Loader, Set};
 
 /// Emoji with some of their modalities.
 pub struct EmojiSet<'a> {
@@ -63,6 +63,14 @@ impl Set for EmojiSet<'_> {
         self.emoji.indices(Split::Train)
     }
 
+    fn validation_samples(&self) -> Vec<usize> {
+        self.emoji.indices(Split::Valid)
+    }
+
+    fn test_samples(&self) -> Vec<usize> {
+        self.emoji.indices(Split::Test)
+    }
+
     fn classes(&self) -> Vec<usize> {
         let all = 0..self.emoji.len();
         all.map(|index| self.emoji.label(index)).collect()
@@ -78,12 +86,7 @@ impl Set for EmojiSet<'_> {
         Ok(batches.shuffled(samples, self.seed, device)?.into())
     }
 
-    fn held_out(&self, device: &Device) -> burn_mla::Result<[Loader<Self>; 4]> {
-        let valid = self.emoji.indices(Split::Valid);
-        let [a, b] = halves(&valid);
-        let batches = self.batches(EVALUATION_BATCH);
-        let loader = |indices| batches.in_order(indices, device);
-        let test = self.emoji.indices(Split::Test);
-        Ok([loader(a)?, loader(b)?, loader(valid)?, loader(test)?])
+    fn in_order(&self, samples: Vec<usize>, device: &Device) -> burn_mla::Result<Loader<Self>> {
+        self.batches(EVALUATION_BATCH).in_order(samples, device)
     }
 }

@@ -42,6 +42,12 @@ pub trait Set: Sized {
     /// The samples of the training part, among all.
     fn training_samples(&self) -> Vec<usize>;
 
+    /// The samples of the validation part, among all.
+    fn validation_samples(&self) -> Vec<usize>;
+
+    /// The samples of the test part, among all.
+    fn test_samples(&self) -> Vec<usize>;
+
     /// The class of each sample of all parts.
     fn classes(&self) -> Vec<usize>;
 
@@ -53,8 +59,21 @@ pub trait Set: Sized {
         device: &Device,
     ) -> burn_mla::Result<TrainingData<Inputs<Self>>>;
 
+    /// Batches of some of all samples, in their order.
+    fn in_order(&self, samples: Vec<usize>, device: &Device) -> burn_mla::Result<Loader<Self>>;
+
     /// Two halves of the validation part, all of it, and the test part.
-    fn held_out(&self, device: &Device) -> burn_mla::Result<[Loader<Self>; 4]>;
+    fn held_out(&self, device: &Device) -> burn_mla::Result<[Loader<Self>; 4]> {
+        let valid = self.validation_samples();
+        let [a, b] = halves(&valid);
+        let loader = |samples| self.in_order(samples, device);
+        Ok([
+            loader(a)?,
+            loader(b)?,
+            loader(valid)?,
+            loader(self.test_samples())?,
+        ])
+    }
 
     /// Shuffled batches of the training part.
     fn train(&self, device: &Device) -> burn_mla::Result<TrainingData<Inputs<Self>>> {

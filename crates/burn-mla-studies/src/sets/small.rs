@@ -36,10 +36,6 @@ impl Small {
             n_modalities,
         }
     }
-
-    fn part(&self, samples: impl Iterator<Item = usize>) -> burn_mla::Result<InMemory<Vectors>> {
-        self.data.select(&samples.collect::<Vec<_>>())
-    }
 }
 
 fn class(sample: usize) -> usize {
@@ -80,6 +76,14 @@ impl Set for Small {
         (0..16).collect()
     }
 
+    fn validation_samples(&self) -> Vec<usize> {
+        (16..24).collect()
+    }
+
+    fn test_samples(&self) -> Vec<usize> {
+        (24..32).collect()
+    }
+
     fn classes(&self) -> Vec<usize> {
         (0..N).map(class).collect()
     }
@@ -90,15 +94,11 @@ impl Set for Small {
         batch_size: usize,
         device: &Device,
     ) -> burn_mla::Result<TrainingData<Vectors>> {
-        self.part(samples.into_iter())?
-            .shuffled(batch_size.min(8), 1, device)
+        let samples = self.data.select(&samples)?;
+        samples.shuffled(batch_size.min(8), 1, device)
     }
 
-    fn held_out(&self, device: &Device) -> burn_mla::Result<[Loader<Self>; 4]> {
-        let a = self.part((16..24).step_by(2))?;
-        let b = self.part((17..24).step_by(2))?;
-        let (valid, test) = (self.part(16..24)?, self.part(24..32)?);
-        let loader = |data: InMemory<Vectors>| data.in_order(8, device);
-        Ok([loader(a)?, loader(b)?, loader(valid)?, loader(test)?])
+    fn in_order(&self, samples: Vec<usize>, device: &Device) -> burn_mla::Result<Loader<Self>> {
+        self.data.select(&samples)?.in_order(8, device)
     }
 }
