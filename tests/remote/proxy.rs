@@ -44,6 +44,9 @@ impl Proxy {
                 let Ok(worker) = worker else {
                     continue;
                 };
+                // A small message must not wait for the acknowledgement of the one before.
+                client.set_nodelay(true).unwrap();
+                worker.set_nodelay(true).unwrap();
                 for up in [true, false] {
                     let (client, worker) = (client.try_clone(), worker.try_clone());
                     let (client, worker) = (client.unwrap(), worker.unwrap());
