@@ -85,7 +85,7 @@ pub use set::Encoders;
 /// });
 /// assert_eq!(features.dims(), [2, encoder.d_feature()]);
 /// ```
-pub trait Encoder: Module + ModuleDisplay {
+pub trait Encoder: Module + ModuleDisplay + Sync {
     /// The input of the encoder.
     type Input: Send + 'static;
 
@@ -101,7 +101,7 @@ pub trait Encoder: Module + ModuleDisplay {
         Ok(())
     }
 
-    /// Computes the features of the samples of `input`.
+    /// Computes the features of the samples of `input`. Training steps on flex call it on a thread of a pool.
     ///
     /// # Shapes
     ///

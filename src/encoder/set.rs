@@ -22,7 +22,7 @@ use crate::modality::{Indexed, ModalityInput, ModalityInputs};
 ///     set.encode(OneOf2::A(image)); // modality A takes a Tensor<2>
 /// }
 /// ```
-pub trait Encoders: Module + ModuleDisplay {
+pub trait Encoders: Module + ModuleDisplay + Sync {
     /// The inputs of all modalities of a batch.
     type Inputs: ModalityInputs;
 

@@ -68,7 +68,7 @@ pub struct Fused {
 /// assert_eq!(fused.weights.into_data().try_to_vec::<f32>().unwrap(), [1.0, 0.0]);
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
-pub trait UncertaintyFusion: Module + ModuleDisplay + 'static {
+pub trait UncertaintyFusion: Module + ModuleDisplay + Sync + 'static {
     /// The weight of each modality, `[n_samples, n_modalities]`.
     fn weights(&self, logits: &ModalityLogits) -> Tensor<2>;
 

@@ -104,7 +104,7 @@ impl ProtectedLayer {
 /// assert_eq!(output.logits.dims(), [2, 8]);
 /// assert_eq!(output.inputs.len(), head.protected().len());
 /// ```
-pub trait SharedHead: Module + ModuleDisplay {
+pub trait SharedHead: Module + ModuleDisplay + Sync {
     /// Logits of `features`, and the inputs of the protected layers.
     ///
     /// # Shapes

@@ -1,7 +1,9 @@
 //! Checks of what reaches the optimizer: gradients and learning rates.
 
+use std::collections::HashSet;
+
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 
@@ -11,25 +13,35 @@ use crate::module::{ParamVisitor, Visited, visit};
 
 impl<E: Module, H: Module> Parameters<E, H> {
     /// The path of a parameter whose gradient is not finite, or of a running statistic whose update is
-    /// not. One device read, and one for each parameter if there is such a gradient.
+    /// not. One device read for those that are not checked yet, and one for each of them if there is
+    /// such a gradient.
     pub(crate) fn non_finite_gradient(
         &self,
         gradients: &GradientsParams,
+        checked: &mut Checked,
     ) -> Result<Option<String>> {
-        let mut sums = Sums::of(gradients);
+        if checked.not_finite.is_some() {
+            return Ok(checked.not_finite.clone());
+        }
+        let mut sums = Sums {
+            gradients,
+            checked,
+            each: vec![],
+        };
         visit(self, &mut sums);
-        let Some(total) = sums.each.iter().map(|(_, sum)| sum.clone()).reduce(add) else {
+        let each = sums.each;
+        let Some(total) = each.iter().map(|(_, _, sum)| sum.clone()).reduce(add) else {
             return Ok(None);
         };
-        if read(total)?.is_finite() {
-            return Ok(None);
-        }
-        for (path, sum) in sums.each {
-            if !read(sum)?.is_finite() {
-                return Ok(Some(path));
+        if !read(total)?.is_finite() {
+            // All may be finite, and their sum exceed f32.
+            for (_, path, sum) in &each {
+                if !read(sum.clone())?.is_finite() {
+                    return Ok(Some(path.clone()));
+                }
             }
         }
-        // Finite gradients whose sum exceeds f32.
+        checked.finite.extend(each.iter().map(|&(id, _, _)| id));
         Ok(None)
     }
 
@@ -69,25 +81,46 @@ fn read(sum: Tensor<1>) -> Result<f32> {
         .map_err(MlaError::read("the gradients"))
 }
 
-/// The sum of each parameter's gradient in f32, and of each statistic's update, which travels under the
-/// id of the statistic. It is not finite if an entry is not.
-struct Sums<'a> {
-    gradients: &'a GradientsParams,
-    each: Vec<(String, Tensor<1>)>,
+/// The parameters whose gradients are known to be finite, or the path of one whose gradient is not.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    finite: HashSet<ParamId>,
+    not_finite: Option<String>,
 }
 
-impl<'a> Sums<'a> {
-    fn of(gradients: &'a GradientsParams) -> Self {
-        let each = vec![];
-        Self { gradients, each }
+impl Checked {
+    /// Adds what is known of a parameter's gradient.
+    pub(super) fn add(&mut self, described: &Visited<'_>, is_finite: bool) {
+        if is_finite {
+            self.finite.insert(described.id);
+        } else {
+            let path = || described.path.join(".");
+            self.not_finite.get_or_insert_with(path);
+        }
     }
+
+    /// Forgets what is known of a gradient that has changed.
+    pub(crate) fn forget(&mut self, id: ParamId) {
+        self.finite.remove(&id);
+    }
+}
+
+/// The sum of each gradient in f32 that is not checked, and of each statistic's update, which travels under
+/// the id of the statistic. It is not finite if an entry is not.
+struct Sums<'a> {
+    gradients: &'a GradientsParams,
+    checked: &'a Checked,
+    each: Vec<(ParamId, String, Tensor<1>)>,
 }
 
 impl ParamVisitor for Sums<'_> {
     fn visit<const D: usize>(&mut self, described: &Visited<'_>, param: &Param<Tensor<D>>) {
+        if self.checked.finite.contains(&param.id) {
+            return;
+        }
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
             let sum = gradient.cast(DType::F32).sum();
-            self.each.push((described.path.join("."), sum));
+            self.each.push((param.id, described.path.join("."), sum));
         }
     }
 }

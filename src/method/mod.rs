@@ -9,6 +9,7 @@ mod interruption;
 mod multimodal_method;
 mod output;
 mod parameters;
+mod step_pool;
 mod steps;
 mod weight_average;
 
@@ -16,10 +17,12 @@ pub use branch::Branch;
 pub(crate) use device_worker::{DeviceWorker, find_lost, named};
 pub use evaluated::{EvaluatedBatch, SubsetPrediction, SubsetPredictor};
 pub(crate) use evaluated::{check_subsets, members};
+pub(crate) use gradients::Checked;
 pub use interruption::Interruption;
 pub use multimodal_method::{MultimodalMethod, TrainingLoader};
 pub use output::{EvaluationOutput, StepOutput};
 pub(crate) use parameters::Parameters;
+pub(crate) use step_pool::on_pool;
 #[doc(hidden)]
 pub use steps::{inference_step, optimize, optimize_multi, train_step};
 pub use weight_average::{WeightAverage, WeightAverageConfig};

@@ -5,8 +5,9 @@ use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Tensor};
 
+use crate::method::Checked;
 use crate::module::{ParamVisitor, Visited, module_fields, take_updates, unshared, visit};
-use crate::numeric::{Numbers, is_host};
+use crate::numeric::{Numbers, divide_all, is_host};
 
 /// The parameters that an optimizer updates, under the same paths as in the model.
 ///
@@ -50,15 +51,19 @@ impl<E: Module, H: Module> Parameters<E, H> {
 
     /// Divides the gradients of the parameters by a number, `[1]` in f32. Updates of running
     /// statistics, which travel with the gradients, count their passes themselves.
-    pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: &Tensor<1>) {
+    ///
+    /// On a host the quotients are checked on the way.
+    pub(crate) fn divide(&self, gradients: &mut GradientsParams, by: &Tensor<1>) -> Checked {
         // A read is free on the host only.
         let on_host = is_host(&by.device()).then(|| Numbers::of(by.clone()).get()[0]);
         let mut divide = Divide {
             gradients,
             by,
             on_host,
+            checked: Checked::default(),
         };
         visit(self, &mut divide);
+        divide.checked
     }
 }
 
@@ -66,6 +71,7 @@ struct Divide<'a> {
     gradients: &'a mut GradientsParams,
     by: &'a Tensor<1>,
     on_host: Option<f32>,
+    checked: Checked,
 }
 
 impl ParamVisitor for Divide<'_> {
@@ -73,18 +79,25 @@ impl ParamVisitor for Divide<'_> {
         if !described.requires_grad {
             return;
         }
-        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            let dtype = gradient.dtype();
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
+            return;
+        };
+        let dtype = gradient.dtype();
+        let device = gradient.device();
+        let mean = match self.on_host {
+            Some(by) if dtype == DType::F32 && is_host(&device) => {
+                let mut numbers = Numbers::of(gradient);
+                let is_finite = divide_all(numbers.get_mut(), by);
+                self.checked.add(described, is_finite);
+                numbers.into_tensor(&device)
+            }
             // Half precision cannot represent every number of samples.
-            let gradient = gradient.cast(DType::F32);
-            let mean = match self.on_host {
-                Some(by) => gradient / by,
-                None => {
-                    let by = self.by.clone().to_device(&gradient.device());
-                    gradient / by.reshape([1; D])
-                }
-            };
-            self.gradients.register(param.id, mean.cast(dtype));
-        }
+            Some(by) => (gradient.cast(DType::F32) / by).cast(dtype),
+            None => {
+                let by = self.by.clone().to_device(&device).reshape([1; D]);
+                (gradient.cast(DType::F32) / by).cast(dtype)
+            }
+        };
+        self.gradients.register(param.id, mean);
     }
 }

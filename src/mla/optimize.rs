@@ -10,7 +10,7 @@ use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
-use crate::method::Parameters;
+use crate::method::{Checked, Parameters, on_pool};
 use crate::mla::carried::{Carried, Factors};
 use crate::mla::projection::LayerChange;
 use crate::mla::{Mla, ProjectionTarget};
@@ -50,25 +50,38 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         &mut self,
         optimizer: &mut ModuleOptimizer,
         learning_rate: impl Into<ModuleLearningRate>,
+        gradients: GradientsParams,
+    ) -> Result<()> {
+        let (learning_rate, device) = (learning_rate.into(), self.projection.n_steps.device());
+        on_pool(&device.clone(), || {
+            self.update(optimizer, learning_rate, gradients)
+        })
+    }
+
+    fn update(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
         mut gradients: GradientsParams,
     ) -> Result<()> {
-        let learning_rate = learning_rate.into();
         let protected = self.head.protected();
         let carried = Carried::take(&self.projection, &mut gradients)?;
-        Parameters::of(&self.encoders, &self.head).divide(&mut gradients, &carried.weight);
         let turn = carried.modality;
         // Without a protected layer, nothing below is of a modality.
         let modality = turn.unwrap_or(0);
         self.check_head_gradients(&protected, &gradients, modality)?;
-        Parameters::of(&self.encoders, &self.head)
-            .check_learning_rate(&learning_rate, &gradients)?;
+        let mut checked = {
+            let parameters = Parameters::of(&self.encoders, &self.head);
+            parameters.check_learning_rate(&learning_rate, &gradients)?;
+            parameters.divide(&mut gradients, &carried.weight)
+        };
 
         let target = self.projection.config().target;
         let projects = self.projection.n_steps() > 0 && target == ProjectionTarget::Gradient;
         // Elsewhere a read makes the device wait, and the state is not updated in place.
         let reads_once = projects && !is_host(&carried.weight.device());
         if !reads_once {
-            self.check_gradients(&gradients, turn)?;
+            self.check_gradients(&gradients, turn, &mut checked)?;
         }
         let before = reads_once.then(|| self.projection.clone());
         let projected = self.projection.advance(modality, &carried.sums);
@@ -76,7 +89,11 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             _ if !projected => self.step_optimizer(optimizer, learning_rate, gradients),
             ProjectionTarget::Gradient => {
                 self.project_gradients(&protected, modality, carried.factors, &mut gradients);
-                if let Err(error) = self.check_gradients(&gradients, turn) {
+                for layer in &protected {
+                    let ids = std::iter::once(layer.weight).chain(layer.bias);
+                    ids.for_each(|id| checked.forget(id));
+                }
+                if let Err(error) = self.check_gradients(&gradients, turn, &mut checked) {
                     if let Some(before) = before {
                         self.projection = before;
                     }
@@ -109,12 +126,13 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         &self,
         gradients: &GradientsParams,
         modality: Option<usize>,
+        checked: &mut Checked,
     ) -> Result<()> {
         if !self.config.finite_check {
             return Ok(());
         }
         let parameters = Parameters::of(&self.encoders, &self.head);
-        match parameters.non_finite_gradient(gradients)? {
+        match parameters.non_finite_gradient(gradients, checked)? {
             None => Ok(()),
             Some(parameter) => Err(MlaError::NonFiniteGradient {
                 parameter,

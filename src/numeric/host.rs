@@ -118,6 +118,40 @@ pub(crate) fn add_scaled(y: &mut [f32], factor: f32, x: &[f32]) {
     }
 }
 
+/// Numbers that one thread divides.
+const BLOCK: usize = 1 << 16;
+
+/// Divides each of `x` by a number, in place and on all cores with the feature `host-kernels`. Returns
+/// true if all quotients are finite.
+pub(crate) fn divide_all(x: &mut [f32], by: f32) -> bool {
+    let block = |x: &mut [f32]| {
+        let (x, rest) = x.as_chunks_mut::<LANES>();
+        // 0 for finite quotients and NaN for others.
+        let mut zeros = [0.0; LANES];
+        for x in x {
+            for i in 0..LANES {
+                x[i] /= by;
+                zeros[i] += x[i] * 0.0;
+            }
+        }
+        let mut zero: f32 = zeros.iter().sum();
+        for x in rest {
+            *x /= by;
+            zero += *x * 0.0;
+        }
+        zero == 0.0
+    };
+    #[cfg(feature = "host-kernels")]
+    if x.len() > BLOCK {
+        use rayon::{iter::ParallelIterator, slice::ParallelSliceMut};
+        return x
+            .par_chunks_mut(BLOCK)
+            .map(block)
+            .reduce(|| true, |a, b| a && b);
+    }
+    block(x)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +177,28 @@ mod tests {
             changed.into_data().assert_eq(&expected.into_data(), true);
             assert_eq!(held.into_data().iter::<f32>().sum::<f32>(), 21.0);
         }
+    }
+
+    #[test]
+    fn all_are_divided_and_checked() {
+        for n in [0, 1, 15, 16, 17, BLOCK, 2 * BLOCK + 3] {
+            let numbers: Vec<f32> = (1..=n).map(|i| i as f32).collect();
+            let mut quotients = numbers.clone();
+            assert!(divide_all(&mut quotients, 3.0));
+            let expected: Vec<f32> = numbers.iter().map(|x| x / 3.0).collect();
+            assert_eq!(quotients, expected);
+            for at in [0, n / 2, n.saturating_sub(1)] {
+                for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    let mut numbers = numbers.clone();
+                    if let Some(x) = numbers.get_mut(at) {
+                        *x = bad;
+                        assert!(!divide_all(&mut numbers, 3.0), "{bad} at {at} of {n}");
+                    }
+                }
+            }
+        }
+        // The largest number is finite, and its quotient is not.
+        assert!(divide_all(&mut [f32::MAX], 1.0) && !divide_all(&mut [f32::MAX], 0.5));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) use eye::eye;
 #[cfg(feature = "train")]
 pub(crate) use finite::{culprit, finite_probe, first_failed};
 pub(crate) use finite::{first_not_finite, not_finite_rows};
+#[cfg(feature = "train")]
+pub(crate) use host::divide_all;
 pub(crate) use host::{Numbers, add_scaled, dot, is_flex, is_host, largest, sum};
 #[cfg(feature = "train")]
 pub(crate) use multinomial::softmax_columns;

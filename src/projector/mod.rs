@@ -93,7 +93,7 @@ pub type DefaultProjector = LeakyRlsProjector;
 /// ```
 pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// Knowledge of the features so far.
-    type State: Module + ModuleDisplay;
+    type State: Module + ModuleDisplay + Sync;
 
     /// The state before any feature. Projection with it changes nothing.
     ///

@@ -60,7 +60,7 @@ use crate::module::{Buffer, param_ids, type_name};
 /// assert_eq!(prediction.fused.dims(), [5, 4]);
 /// # Ok::<(), burn_mla::MlaError>(())
 /// ```
-pub trait JointHead: Module + ModuleDisplay + 'static {
+pub trait JointHead: Module + ModuleDisplay + Sync + 'static {
     /// The prediction from the features of all modalities.
     ///
     /// # Panics

@@ -19,7 +19,7 @@ use crate::fusion::temperatures;
 use crate::loader::{LoaderHandle, Occurring, SourceLoader};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
-    TrainingLoader,
+    TrainingLoader, on_pool,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets, ZeroRows};
 use crate::module::{Buffer, Visited, carry_updates, float_params, unshared};
@@ -72,7 +72,7 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// [`check`](crate::encoder::Encoder::check) accepts.
     pub fn try_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
         let samples = batch.samples.clone();
-        let output = self.passes_of(batch);
+        let output = on_pool(self.n_steps.device(), || self.passes_of(batch));
         output.map_err(|error| error.located(None, samples.as_deref()))
     }
 
@@ -159,17 +159,28 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         &mut self,
         optimizer: &mut ModuleOptimizer,
         learning_rate: impl Into<ModuleLearningRate>,
+        gradients: GradientsParams,
+    ) -> Result<()> {
+        let (learning_rate, device) = (learning_rate.into(), self.n_steps.device());
+        on_pool(&device.clone(), || {
+            self.update(optimizer, learning_rate, gradients)
+        })
+    }
+
+    fn update(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
         mut gradients: GradientsParams,
     ) -> Result<()> {
         let weight = gradients.remove::<1>(self.weight.id());
         let weight = weight.ok_or(MlaError::NoStepGradients)?;
         let observed = self.take_observed(&mut gradients)?;
         let parameters = Parameters::of(&self.encoders, &self.head);
-        parameters.divide(&mut gradients, &weight);
-        let learning_rate = learning_rate.into();
+        let mut checked = parameters.divide(&mut gradients, &weight);
         parameters.check_learning_rate(&learning_rate, &gradients)?;
         if self.config.finite_check
-            && let Some(parameter) = parameters.non_finite_gradient(&gradients)?
+            && let Some(parameter) = parameters.non_finite_gradient(&gradients, &mut checked)?
         {
             return Err(MlaError::NonFiniteGradient {
                 parameter,

@@ -129,7 +129,7 @@ impl Cascade {
 }
 
 /// The network between the features of all modalities and the features that the prediction is made of.
-pub trait CompletionNetwork: Module + burn::module::ModuleDisplay + 'static {
+pub trait CompletionNetwork: Module + burn::module::ModuleDisplay + Sync + 'static {
     /// Name of the method.
     const NAME: &'static str;
 

@@ -38,7 +38,7 @@ pub struct Taught<T: Module, S: Module> {
 }
 
 /// The network that trains in the first stage.
-pub trait Teacher: Module + ModuleDisplay + 'static {
+pub trait Teacher: Module + ModuleDisplay + Sync + 'static {
     /// As [`JointHead::networks`].
     fn networks(&self) -> Vec<Vec<ParamId>> {
         vec![param_ids(self)]
@@ -56,7 +56,7 @@ pub trait Teacher: Module + ModuleDisplay + 'static {
 }
 
 /// The network that trains in the second stage, with a teacher `T`.
-pub trait Student<T>: Module + ModuleDisplay + 'static {
+pub trait Student<T>: Module + ModuleDisplay + Sync + 'static {
     /// The student at its start, which may take values of its teacher. It keeps its own parameters.
     fn start(self, teacher: &T) -> Self;
 

@@ -7,7 +7,7 @@ use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
-use crate::method::Parameters;
+use crate::method::{Parameters, on_pool};
 use crate::mla::carried::Carried;
 use crate::mla::optimize::Layers;
 use crate::mla::{FusedTurns, ProjectionTarget};
@@ -30,6 +30,19 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
         &mut self,
         optimizer: &mut ModuleOptimizer,
         learning_rate: impl Into<ModuleLearningRate>,
+        gradients: GradientsParams,
+    ) -> Result<()> {
+        let (learning_rate, device) =
+            (learning_rate.into(), self.model.projection.n_steps.device());
+        on_pool(&device.clone(), || {
+            self.update(optimizer, learning_rate, gradients)
+        })
+    }
+
+    fn update(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        learning_rate: ModuleLearningRate,
         mut gradients: GradientsParams,
     ) -> Result<()> {
         let Some(weight) = gradients.remove::<1>(self.weight.id()) else {
@@ -40,11 +53,10 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
             Err(MlaError::NoMeanFeature | MlaError::NoStepGradients) => {}
             _ => return Err(MlaError::MixedTurns),
         }
-        let learning_rate = learning_rate.into();
         let parameters = Parameters::of(&model.encoders, &model.head);
-        parameters.divide(&mut gradients, &weight);
+        let mut checked = parameters.divide(&mut gradients, &weight);
         parameters.check_learning_rate(&learning_rate, &gradients)?;
-        model.check_gradients(&gradients, None)?;
+        model.check_gradients(&gradients, None, &mut checked)?;
         let projects_update = model.projection.n_steps() > 0
             && model.projection.config().target == ProjectionTarget::Update;
         if projects_update {

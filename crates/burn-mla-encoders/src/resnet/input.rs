@@ -8,7 +8,7 @@ use burn_mla::{MlaError, Result};
 
 /// An input that a [`ResNetEncoder`](super::ResNetEncoder) sees as images: [`FbankBatch`],
 /// [`ImageBatch`] or [`VideoBatch`].
-pub trait ResNetInput: sealed::Images + Clone + Debug + Send + 'static {
+pub trait ResNetInput: sealed::Images + Clone + Debug + Send + Sync + 'static {
     /// The channels of the first convolution, unless the configuration decides.
     #[doc(hidden)]
     const CHANNELS: Option<usize> = None;

@@ -1,0 +1,91 @@
+//! The threads that training steps run on.
+
+use burn::tensor::Device;
+
+/// Runs a step, on flex on a thread of a pool.
+///
+/// flex divides larger operations among rayon's threads. A thread outside of their pool hands each of them over, sleeps
+/// and is woken up, some 50 times per step. A thread of the pool takes part instead. The pool has as many threads as
+/// rayon's own, and runs one step at a time: others stay where they are, and no thread that waits within a step can
+/// take up another one.
+pub(crate) fn on_pool<R: Send>(device: &Device, step: impl FnOnce() -> R + Send) -> R {
+    #[cfg(feature = "flex")]
+    if crate::numeric::is_flex(device)
+        && rayon::current_thread_index().is_none()
+        && let Some(pool) = flex::POOL.as_ref()
+        && let Some(_turn) = flex::turn()
+    {
+        return pool.install(step);
+    }
+    #[cfg(not(feature = "flex"))]
+    let _ = device;
+    step()
+}
+
+#[cfg(feature = "flex")]
+mod flex {
+    use std::sync::{LazyLock, Mutex, MutexGuard, TryLockError};
+
+    use rayon::{ThreadPool, ThreadPoolBuilder, current_num_threads};
+
+    /// Bytes of a thread's stack: as many as a main thread has on Linux, where a step may have run before.
+    const STACK: usize = 8 << 20;
+
+    /// `None` if the system gives no more threads.
+    pub(super) static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+        let pool = ThreadPoolBuilder::new().num_threads(current_num_threads());
+        let pool = pool.thread_name(|at| format!("step-{at}"));
+        pool.stack_size(STACK).build().ok()
+    });
+
+    static TURN: Mutex<()> = Mutex::new(());
+
+    /// The turn on the pool, unless another step has it.
+    pub(super) fn turn() -> Option<MutexGuard<'static, ()>> {
+        match TURN.try_lock() {
+            Ok(turn) => Some(turn),
+            // A step has panicked, which says nothing about the pool.
+            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    fn index() -> Option<usize> {
+        rayon::current_thread_index()
+    }
+
+    /// One test, because the pool is one.
+    #[test]
+    fn one_step_at_a_time_runs_on_the_pool() {
+        let device = Device::flex();
+        let retry = |step: &(dyn Fn() -> Option<usize> + Sync)| {
+            // Tests beside this one take steps, too.
+            (0..10_000).find_map(|_| on_pool(&device, step)).is_some()
+        };
+        assert!(index().is_none());
+        assert!(retry(&index));
+        // A second thread's step meanwhile stays there.
+        assert!(retry(&|| {
+            index()?;
+            let other = std::thread::scope(|scope| {
+                let step = || on_pool(&device, index);
+                scope.spawn(step).join().unwrap()
+            });
+            assert_eq!(other, None);
+            // A step within a step is a part of it.
+            assert_eq!(on_pool(&device, index), index());
+            index()
+        }));
+        let panics = || on_pool(&device, || panic!("a step"));
+        let caught = catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+        assert_eq!(caught.downcast_ref(), Some(&"a step"));
+        assert!(retry(&index));
+    }
+}
