@@ -40,6 +40,8 @@ pub mod projector;
 
 pub use burn;
 pub use error::{MlaError, NonFinite, Result};
+#[cfg(feature = "train")]
+pub use mla::FusedMla;
 pub use mla::{DefaultMla, Mla, MlaConfig, PaperMla, Prediction};
 /// Random numbers, as [`loader::SeededLoader`] gives them to augmentations.
 #[cfg(feature = "train")]
@@ -47,6 +49,8 @@ pub use rand;
 
 /// The names that most programs use.
 pub mod prelude {
+    #[cfg(feature = "train")]
+    pub use crate::FusedMla;
     pub use crate::encoder::{CnnEncoderConfig, Encoder, MlpEncoder, MlpEncoderConfig};
     #[cfg(feature = "train")]
     pub use crate::evaluation::evaluate;

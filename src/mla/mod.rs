@@ -31,5 +31,7 @@ pub use groups::{encoder_group, head_group};
 pub use health::ProjectorHealth;
 pub use model::{Mla, MlaConfig};
 pub use predict::Prediction;
+#[cfg(feature = "train")]
+pub use preset::FusedMla;
 pub use preset::{DefaultMla, PaperMla};
 pub use projection::{FeatureMean, FeatureSource, Projection, ProjectionConfig, ProjectionTarget};
