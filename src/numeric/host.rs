@@ -119,10 +119,12 @@ pub(crate) fn add_scaled(y: &mut [f32], factor: f32, x: &[f32]) {
 }
 
 /// Numbers that one thread divides.
+#[cfg(feature = "train")]
 const BLOCK: usize = 1 << 16;
 
 /// Divides each of `x` by a number, in place and on all cores with the feature `host-kernels`. Returns
 /// true if all quotients are finite.
+#[cfg(feature = "train")]
 pub(crate) fn divide_all(x: &mut [f32], by: f32) -> bool {
     let block = |x: &mut [f32]| {
         let (x, rest) = x.as_chunks_mut::<LANES>();
@@ -179,6 +181,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "train")]
     #[test]
     fn all_are_divided_and_checked() {
         for n in [0, 1, 15, 16, 17, BLOCK, 2 * BLOCK + 3] {
