@@ -12,19 +12,13 @@
 
 mod common;
 mod networks;
+mod turns;
 
-use networks::{resnet, turns::Turns, vit};
+use networks::{resnet, vit};
+use turns::Turns;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
-    let rounds = arguments.get(1).map_or(Ok(3), |rounds| rounds.parse());
-    let turns = Turns {
-        filter: arguments.first().cloned().unwrap_or_default(),
-        rounds: rounds.expect("the second argument is a number of rounds"),
-    };
+    let turns = Turns::from_arguments(3);
     for (name, device) in common::devices() {
         resnet::run(&turns, name, &device);
         vit::run(&turns, name, &device);

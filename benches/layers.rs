@@ -10,8 +10,7 @@
 //! median, and the ratio of the smallest times.
 
 mod common;
-
-use std::time::Instant;
+mod turns;
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -25,28 +24,20 @@ use burn::tensor::{Device, Tensor};
 use burn_mla::layer::{conv2d, dropout, linear, max_pool2d};
 use burn_mla::modality::Targets;
 use common::{devices, random, sync};
+use turns::{Turns, Way};
 
 const N_CLASSES: usize = 101;
 
-type Run<'a> = Box<dyn FnMut() + 'a>;
-
 struct Bench {
-    filter: String,
-    rounds: usize,
+    turns: Turns,
     device: Device,
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
-    let rounds = arguments.get(1).map_or(Ok(30), |rounds| rounds.parse());
     // The other backends compute what Burn does.
     let flex = devices().into_iter().find(|(name, _)| *name == "flex");
     let bench = Bench {
-        filter: arguments.first().cloned().unwrap_or_default(),
-        rounds: rounds.expect("the second argument is a number of rounds"),
+        turns: Turns::from_arguments(30),
         device: flex.expect("flex is among the devices").1.autodiff(),
     };
     for batch in [1, 8, 64, 512] {
@@ -153,7 +144,7 @@ impl Bench {
         burn: impl Fn(Tensor<D>) -> Tensor<D>,
         ours: impl Fn(Tensor<D>) -> Tensor<D>,
     ) {
-        if !name.contains(&self.filter) {
+        if !self.turns.include(name) {
             return;
         }
         let x = x();
@@ -168,7 +159,7 @@ impl Bench {
     /// Three layers of the same width and a head, with SGD and momentum.
     fn mlp(&self, batch: usize, width: usize) {
         let name = format!("mlp/{batch}x{width}");
-        if !name.contains(&self.filter) {
+        if !self.turns.include(&name) {
             return;
         }
         let x = random([batch, width], &self.device);
@@ -204,22 +195,10 @@ impl Bench {
         }
     }
 
-    fn print(&self, name: &str, mut runs: [Run; 2]) {
-        let mut times = [vec![], vec![]];
-        for run in &mut runs {
-            (0..2).for_each(|_| run());
-        }
-        for round in 0..self.rounds {
-            for turn in 0..2 {
-                let at = (turn + round) % 2;
-                let start = Instant::now();
-                runs[at]();
-                times[at].push(start.elapsed().as_secs_f64() * 1e6);
-            }
-        }
-        let [burn, ours] = times.map(|mut times| {
+    fn print(&self, name: &str, ways: [Way; 2]) {
+        let [burn, ours] = self.turns.time(ways).map(|mut times| {
             times.sort_by(f64::total_cmp);
-            (times[0], times[times.len() / 2])
+            (times[0] * 1e3, times[times.len() / 2] * 1e3)
         });
         let ratio = ours.0 / burn.0;
         let [burn, ours] = [burn, ours].map(|(least, median)| format!("{least:.0} ({median:.0})"));

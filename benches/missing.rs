@@ -11,8 +11,7 @@
 
 mod common;
 mod plain;
-
-use std::time::Instant;
+mod turns;
 
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
@@ -23,6 +22,7 @@ use burn_mla::encoder::Precomputed;
 use burn_mla::prelude::*;
 use common::{devices, random, sync};
 use plain::{Completion, Layers, Student, Teacher, Transformer};
+use turns::Turns;
 
 const BATCH: usize = 64;
 const N_MODALITIES: usize = 3;
@@ -32,11 +32,8 @@ const N_CLASSES: usize = 10;
 /// More updates than a measurement makes.
 const LONG: u64 = 1 << 40;
 
-/// Which measurements run, and how often.
-struct Bench {
-    filter: String,
-    rounds: usize,
-}
+/// The measurements.
+struct Bench(Turns);
 
 /// Features and labels of a batch, constant on the tape.
 struct Data {
@@ -46,15 +43,7 @@ struct Data {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
-    let rounds = arguments.get(1).map_or(Ok(20), |rounds| rounds.parse());
-    let bench = Bench {
-        filter: arguments.first().cloned().unwrap_or_default(),
-        rounds: rounds.expect("the second argument is a number of rounds"),
-    };
+    let bench = Bench(Turns::from_arguments(20));
     for (name, device) in devices() {
         let device = device.autodiff();
         bench.run_all(name, &device);
@@ -110,7 +99,7 @@ impl Bench {
         device: &Device,
         sides: impl Fn() -> (burn_mla::Result<H>, L),
     ) {
-        if !name.contains(&self.filter) {
+        if !self.0.include(name) {
             return;
         }
         let (head, layers) = sides();
@@ -126,27 +115,9 @@ impl Bench {
         let encoders: Vec<Precomputed> = encoders.collect::<Result<_>>().expect("valid widths");
         let head = head.expect("the options are valid");
         let model = JointConfig::new().init(encoders, head);
-        let mut method = data.method(model.expect("the parts fit"));
-        let mut layers = data.layers(layers);
-        // The first steps draw weights and make the optimizer's state.
-        for _ in 0..2 {
-            method();
-            layers();
-        }
-        let mut times = [vec![], vec![]];
-        for round in 0..self.rounds {
-            // Each side is first in every other round.
-            for turn in 0..2 {
-                let side = (turn + round) % 2;
-                let start = Instant::now();
-                if side == 0 {
-                    method();
-                } else {
-                    layers();
-                }
-                times[side].push(start.elapsed().as_secs_f64() * 1e3);
-            }
-        }
+        let method = data.method(model.expect("the parts fit"));
+        let layers = data.layers(layers);
+        let times = self.0.time([Box::new(method), Box::new(layers)]);
         let [method, layers] = times.map(median);
         let ratio = method / layers;
         println!("{name}: step {method:.2}, layers {layers:.2}, ratio {ratio:.3}");

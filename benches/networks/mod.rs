@@ -1,5 +1,5 @@
 //! The networks of the bench `encoders`, built of Burn's layers alone, and how they are timed.
 
+pub mod passes;
 pub mod resnet;
-pub mod turns;
 pub mod vit;

@@ -10,8 +10,9 @@ use burn_mla::encoder::Encoder;
 use burn_mla::modality::{FbankBatch, VideoBatch};
 use burn_mla_encoders::resnet::{ResNetConfig, ResNetEncoder, ResNetInput};
 
-use super::turns::{Side, Turns};
+use super::passes::{self, Side};
 use crate::common::random;
+use crate::turns::Turns;
 
 const BATCH: usize = 8;
 const FRAMES: usize = 3;
@@ -95,20 +96,20 @@ fn encoder<I: ResNetInput>(device: &Device) -> ResNetEncoder<I> {
 }
 
 pub fn run(turns: &Turns, device_name: &str, device: &Device) {
-    turns.run("resnet18/audio", (device_name, device), |device| {
+    passes::time(turns, "resnet18/audio", (device_name, device), |device| {
         let audio = random([BATCH, 257, 188], device);
         let input = FbankBatch(audio.clone());
         let (encoder, layers) = (encoder::<FbankBatch>(device), Layers::new(1, device));
-        vec![
+        [
             Side::new("encoder", encoder, input, Encoder::encode),
             Side::new("layers", layers, audio.unsqueeze_dim(1), Layers::forward),
         ]
     });
-    turns.run("resnet18/video", (device_name, device), |device| {
+    passes::time(turns, "resnet18/video", (device_name, device), |device| {
         let video = random([BATCH, 3, FRAMES, 224, 224], device);
         let frames = random([BATCH * FRAMES, 3, 224, 224], device);
         let (encoder, layers) = (encoder::<VideoBatch>(device), Layers::new(3, device));
-        vec![
+        [
             Side::new("encoder", encoder, VideoBatch(video), Encoder::encode),
             Side::new("layers", layers, frames, Layers::forward),
         ]

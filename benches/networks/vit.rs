@@ -10,8 +10,9 @@ use burn_mla::encoder::Encoder;
 use burn_mla::modality::ImageBatch;
 use burn_mla_encoders::clip::ClipImageEncoderConfig;
 
-use super::turns::{Side, Turns};
+use super::passes::{self, Side};
 use crate::common::random;
+use crate::turns::Turns;
 
 const BATCH: usize = 8;
 const WIDTH: usize = 768;
@@ -80,12 +81,12 @@ impl Block {
 }
 
 pub fn run(turns: &Turns, device_name: &str, device: &Device) {
-    turns.run("vit-b-32", (device_name, device), |device| {
+    passes::time(turns, "vit-b-32", (device_name, device), |device| {
         let images = random([BATCH, 3, 224, 224], device);
         let tower = ClipImageEncoderConfig::vit_b_32().init(device);
         let tower = tower.expect("the sizes are valid");
         let input = ImageBatch(images.clone());
-        vec![
+        [
             Side::new("encoder", tower, input, Encoder::encode),
             Side::new("layers", Layers::new(device), images, Layers::forward),
         ]

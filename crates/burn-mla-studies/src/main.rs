@@ -18,11 +18,12 @@ mod reliability;
 mod report;
 mod sets;
 mod share;
+mod small_emoji;
 mod spread;
 mod stability;
 mod stage;
 mod summary;
-mod train;
+mod training;
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::baseline::ModalityFeatures;
 use crate::error::{MlaError, Result, at_least_one, fraction};
-use crate::layer::linear;
+use crate::layer::{dropout, linear};
 use crate::module::{draw_parameters, param_ids};
 
 /// Initial values of the linear layers of a network.
@@ -132,7 +132,7 @@ impl Stack {
         let mut x = input;
         for (i, layer) in self.layers.iter().enumerate() {
             if i > 0 {
-                x = self.dropout.forward(self.between.forward(x));
+                x = dropout(&self.dropout, self.between.forward(x));
             }
             x = linear(layer, x);
         }

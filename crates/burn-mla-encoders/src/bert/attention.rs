@@ -5,6 +5,7 @@ use burn::nn::{Dropout, Linear};
 use burn::tensor::activation::softmax;
 use burn::tensor::module::attention;
 use burn::tensor::{Bool, Tensor};
+use burn_mla::layer::dropout;
 
 use crate::vit::per_token;
 
@@ -42,7 +43,7 @@ impl SelfAttention {
             // otherwise get NaN.
             let lowest = scores.dtype().finfo().map_or(-1e4, |float| float.min);
             let weights = softmax(scores.mask_fill(padding, lowest), 3);
-            self.dropout.forward(weights).matmul(value)
+            dropout(&self.dropout, weights).matmul(value)
         } else {
             attention(query, key, value, Some(padding), None, Default::default())
         };

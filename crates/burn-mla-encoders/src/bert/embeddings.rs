@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, Embedding, LayerNorm};
 use burn::tensor::{Int, Tensor};
+use burn_mla::layer::dropout;
 
 /// The sum of the embeddings of each token, its position and the first segment, normalized.
 #[derive(Module, Debug)]
@@ -23,7 +24,7 @@ impl Embeddings {
         // Of the length of one text, not of the batch.
         let places = (positions + segment).unsqueeze::<3>();
         let embedded = self.word_embeddings.forward(ids) + places;
-        self.dropout.forward(self.layer_norm.forward(embedded))
+        dropout(&self.dropout, self.layer_norm.forward(embedded))
     }
 
     pub(super) fn n_tokens(&self) -> usize {

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, LayerNorm, Linear};
 use burn::tensor::{Bool, Tensor};
+use burn_mla::layer::dropout;
 
 use super::attention::SelfAttention;
 use crate::Activation;
@@ -25,11 +26,11 @@ impl Layer {
     /// Maps hidden states `[batch, length, d_model]` to the next ones; see [`SelfAttention::forward`].
     pub(super) fn forward(&self, hidden: Tensor<3>, padding: Tensor<4, Bool>) -> Tensor<3> {
         let attended = self.attention.forward(hidden.clone(), padding);
-        let attended = self.dropout.forward(attended);
+        let attended = dropout(&self.dropout, attended);
         let hidden = self.attention_norm.forward(attended + hidden);
         let inner = per_token(&self.intermediate, hidden.clone());
         let outer = per_token(&self.output, self.activation.forward(inner));
         self.output_norm
-            .forward(self.dropout.forward(outer) + hidden)
+            .forward(dropout(&self.dropout, outer) + hidden)
     }
 }

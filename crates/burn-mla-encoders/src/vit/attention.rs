@@ -6,6 +6,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Device, Tensor};
+use burn_mla::layer::dropout;
 
 use super::block::BlockConfig;
 use super::layers::{linear, per_token};
@@ -75,7 +76,7 @@ impl Attention {
             )
         };
         let attended = attended.swap_dims(1, 2).reshape([batch, length, width]);
-        self.dropout.forward(per_token(&self.output, attended))
+        dropout(&self.dropout, per_token(&self.output, attended))
     }
 
     /// The attention of training. Burn's own has no dropout, and on an autodiff device it
@@ -92,7 +93,7 @@ impl Attention {
         if let Some(hidden) = hidden {
             scores = scores.mask_fill(hidden, f32::NEG_INFINITY);
         }
-        let weights = self.weight_dropout.forward(softmax(scores, 3));
+        let weights = dropout(&self.weight_dropout, softmax(scores, 3));
         weights.matmul(value)
     }
 }

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
+use burn_mla::layer::dropout;
 
 use super::activation::Activation;
 use super::attention::{Attention, Hidden};
@@ -88,8 +89,8 @@ impl Block {
 impl Mlp {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let hidden = self.activation.forward(per_token(&self.hidden, x));
-        let output = per_token(&self.output, self.dropout.forward(hidden));
-        self.dropout.forward(output)
+        let output = per_token(&self.output, dropout(&self.dropout, hidden));
+        dropout(&self.dropout, output)
     }
 }
 

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::Tensor;
+use burn_mla::layer::dropout;
 
 /// Drops the branch of a residual block for whole samples during training, and scales the kept ones
 /// by `1 / (1 - rate)` ([Huang et al., 2016](https://arxiv.org/abs/1603.09382)).
@@ -32,7 +33,7 @@ impl DropPath {
             return branch;
         }
         let ones = Tensor::<3>::ones([branch.dims()[0], 1, 1], (&device, branch.dtype()));
-        branch * self.dropout.forward(ones)
+        branch * dropout(&self.dropout, ones)
     }
 }
 

@@ -23,8 +23,8 @@ use burn_mla::projector::LeakyRlsProjectorConfig;
 use crate::ahead::cell::{Key, Outcome, Row};
 use crate::ahead::methods::{Adapters, Method, Parts, RANK};
 use crate::ahead::score::{Reading, Score};
-use crate::missing::training::Training;
 use crate::sets::{Inputs, Set};
+use crate::training::Training;
 
 /// Trains and scores a method.
 pub fn outcome<S: Set>(set: &S, key: &Key, device: &Device) -> Result<Outcome, Box<dyn Error>> {

@@ -105,7 +105,7 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let modalities = plan.scenarios.iter().map(|scenario| scenario.modalities());
     let sources = Sources::open(
         modalities,
-        crate::train::sizes(),
+        crate::small_emoji::sizes(),
         arguments.mfeat.as_deref(),
     )?;
     let mut cells = Cells::open(arguments.out.join("cells.jsonl"))?;

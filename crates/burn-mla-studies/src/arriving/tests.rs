@@ -152,7 +152,7 @@ fn every_way_learns_and_only_some_forget() {
 fn the_search_scores_no_test_part() {
     let plan = Plan::quick();
     let modalities = Scenario::Thumbnails.modalities();
-    let sources = Sources::open([modalities], crate::train::sizes(), None).unwrap();
+    let sources = Sources::open([modalities], crate::small_emoji::sizes(), None).unwrap();
     let key = plan.search()[0];
     let outcome = scenario::outcome(&sources, &key, &Device::flex()).unwrap();
     assert!(outcome.test.is_empty());

@@ -29,7 +29,7 @@ use cell::{Cell, Cells, Key};
 use clap::Args;
 
 use crate::reliability::{self, Diagram};
-use crate::train;
+use crate::small_emoji;
 use score::Confidences;
 use table::{Group, pair_name};
 
@@ -91,7 +91,7 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         ];
         (plans, arguments.epochs)
     };
-    let emoji = Emoji::load(train::sizes().d_text)?;
+    let emoji = Emoji::load(small_emoji::sizes().d_text)?;
     let device = Device::flex();
     std::fs::create_dir_all(&arguments.out)?;
     let mut cells = Cells::open(arguments.out.join("cells.jsonl"))?;

@@ -14,7 +14,7 @@ use crate::fusion::case::Case;
 use crate::fusion::cell::{CaseScores, Cell, Key, Reliability, Temperatures};
 use crate::fusion::rule::{Calibration, GRID, Rule, WeightTemperature};
 use crate::fusion::score::score;
-use crate::train::{BATCH_SIZE, Model, Training};
+use crate::small_emoji::{BATCH_SIZE, Model, Recipe};
 use burn_mla_data::dataset::Split;
 use burn_mla_data::dataset::emoji::{Batches, Emoji, Modality};
 
@@ -38,12 +38,12 @@ pub fn run(
         batch_size: BATCH_SIZE,
         presence: None,
     };
-    let training = Training {
+    let recipe = Recipe {
         config: MlaConfig::new().with_label_smoothing(Some(key.label_smoothing)),
         epochs: key.epochs,
         seed: key.seed,
     };
-    let model = training.run(&batches, DefaultProjector::default(), device)?;
+    let model = recipe.run(&batches, DefaultProjector::default(), device)?;
     let labels = |split| -> Vec<i64> {
         let indices = emoji.indices(split).into_iter();
         indices.map(|index| emoji.label(index) as i64).collect()

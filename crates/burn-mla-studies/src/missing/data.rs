@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::missing::cell::Group;
 use crate::missing::masks::Masks;
-use crate::missing::training::Training;
+use crate::training::Training;
 
 /// A data set with its modalities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ impl Source {
             _ => {
                 let sizes = EncoderSizes {
                     d_feature: 64,
-                    ..crate::train::sizes()
+                    ..crate::small_emoji::sizes()
                 };
                 Self::Emoji(Emoji::load(sizes.d_text)?, sizes)
             }

@@ -25,7 +25,6 @@ mod plan;
 mod results;
 mod run;
 mod tables;
-pub mod training;
 
 use std::error::Error;
 use std::path::PathBuf;

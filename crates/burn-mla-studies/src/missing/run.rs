@@ -20,7 +20,7 @@ use burn_mla::projector::LeakyRlsProjectorConfig;
 use crate::missing::cell::{Key, Outcome, Score};
 use crate::missing::frozen::{Frozen, Inputs};
 use crate::missing::methods::{Method, Target};
-use crate::missing::training::Training;
+use crate::training::Training;
 
 /// Samples of a batch in training.
 const BATCH_SIZE: usize = 64;

@@ -26,7 +26,7 @@ use clap::Args;
 use rules::Setting;
 
 use crate::share::Share;
-use crate::train;
+use crate::small_emoji;
 
 /// Projector rules on pairs of emoji modalities, and on a synthetic task.
 #[derive(Debug, Args)]
@@ -71,7 +71,7 @@ pub fn main(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     } else {
         (arguments.seeds, arguments.epochs)
     };
-    let emoji = Emoji::load(train::sizes().d_text)?;
+    let emoji = Emoji::load(small_emoji::sizes().d_text)?;
     let device = Device::flex();
     std::fs::create_dir_all(&arguments.out)?;
     let mut cells = Cells::open(arguments.out.join("cells.jsonl"))?;

@@ -10,7 +10,7 @@ use burn_mla::prelude::*;
 
 use crate::projectors::cell::{Accuracies, Scores};
 use crate::projectors::rules::WithRule;
-use crate::train::{BATCH_SIZE, Training};
+use crate::small_emoji::{BATCH_SIZE, Recipe};
 use burn_mla_data::dataset::Split;
 use burn_mla_data::dataset::emoji::{Batches, Emoji, Modality};
 
@@ -36,14 +36,14 @@ impl WithRule for Run<'_> {
             batch_size: BATCH_SIZE,
             presence: None,
         };
-        let training = Training {
+        let recipe = Recipe {
             config: MlaConfig::new()
                 .with_label_smoothing(Some(LABEL_SMOOTHING))
                 .with_projection(self.projection),
             epochs: self.epochs,
             seed: self.seed,
         };
-        let model = training.run(&batches, rule, self.device)?;
+        let model = recipe.run(&batches, rule, self.device)?;
         let valid = batches.in_order(self.emoji.indices(Split::Valid), self.device)?;
         let temperatures = fit_temperatures(&model, &*valid)?;
         let fusion = EntropyFusionConfig::new(self.modalities.len()).init(self.device)?;

@@ -7,7 +7,7 @@ use burn::nn::{
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Device, Tensor};
 
-use crate::layer::linear;
+use crate::layer::{dropout, linear};
 
 /// A layer without bias, by the initialization of Xavier.
 pub(super) fn projection(d_input: usize, d_output: usize, device: &Device) -> Linear {
@@ -116,7 +116,7 @@ impl Block {
         };
         let query = split(&self.query) / (d_head as f64).sqrt();
         let scores = query.matmul(split(&self.key).swap_dims(2, 3));
-        let weights = self.dropout.forward(softmax(scores, 3));
+        let weights = dropout(&self.dropout, softmax(scores, 3));
         let attended = weights.matmul(split(&self.value)).swap_dims(1, 2);
         let attended = attended.reshape([n_samples, n_tokens, width]);
         self.after.forward(attended, tokens)

@@ -1,19 +1,18 @@
 //! MLA on emoji with small encoders, for the studies that train many models.
 
 use std::error::Error;
-use std::sync::Arc;
 
-use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::Module;
-use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use burn_mla::fusion::MeanFusion;
 use burn_mla::prelude::*;
 
 use burn_mla_data::dataset::Split;
 use burn_mla_data::dataset::emoji::{Batches, EmojiEncoder, EncoderSizes};
+
+use crate::training::Training;
 
 /// A trained model. Training does not depend on the fusion, which can be replaced by any other.
 pub type Model<P> = Mla<Vec<EmojiEncoder>, LinearHead, P, MeanFusion>;
@@ -34,14 +33,14 @@ pub fn sizes() -> EncoderSizes {
     }
 }
 
-/// Settings of a training.
-pub struct Training {
+/// How a model is trained.
+pub struct Recipe {
     pub config: MlaConfig,
     pub epochs: usize,
     pub seed: u64,
 }
 
-impl Training {
+impl Recipe {
     /// Trains on the training split and returns the model without autodiff.
     ///
     /// # Errors
@@ -60,21 +59,17 @@ impl Training {
         let n_modalities = encoders.len();
         let n_classes = batches.emoji.classes.len();
         let head = LinearHeadConfig::new(sizes.d_feature, n_classes).init(&device)?;
-        let mut model = self.config.init(encoders, head, projector, MeanFusion)?;
+        let model = self.config.init(encoders, head, projector, MeanFusion)?;
 
         let split = batches.emoji.indices(Split::Train);
         let n_turns = n_modalities * split.len().div_ceil(batches.batch_size);
-        let loader = batches.shuffled(split, self.seed, &device)?;
-        let turns = AlternatingLoader::paired(Arc::new(loader), n_modalities, RoundRobin)?;
-        let mut schedule: ModuleLrScheduler =
+        let train = batches.shuffled(split, self.seed, &device)?;
+        let schedule: ModuleLrScheduler =
             CosineAnnealingLrSchedulerConfig::new(LEARNING_RATE, n_turns * self.epochs).init()?;
-        let mut optimizer = AdamWConfig::new().with_weight_decay(WEIGHT_DECAY).init();
+        let mut training = Training::new(model, train, schedule)?.with_weight_decay(WEIGHT_DECAY);
         for _ in 0..self.epochs {
-            for turn in turns.iter() {
-                let output = model.try_step(turn?)?;
-                model.try_optimize(&mut optimizer, schedule.step(), output.grads)?;
-            }
+            training.pass()?;
         }
-        Ok(model.valid())
+        Ok(training.model.valid())
     }
 }

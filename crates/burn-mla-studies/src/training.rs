@@ -1,4 +1,4 @@
-//! Passes over training data, as all models of the study are trained.
+//! Passes over training data without checkpoints, for the studies that train many models.
 
 use std::error::Error;
 
@@ -10,7 +10,7 @@ use burn_mla::method::{MultimodalMethod, TrainingLoader};
 
 const WEIGHT_DECAY: f32 = 0.01;
 
-/// A model in training, without checkpoints: it takes seconds.
+/// A model in training, which is short: there are no checkpoints.
 pub struct Training<M: MultimodalMethod> {
     pub model: M,
     optimizer: ModuleOptimizer,
