@@ -22,7 +22,7 @@ pub use interruption::Interruption;
 pub use multimodal_method::{MultimodalMethod, TrainingLoader};
 pub use output::{EvaluationOutput, StepOutput};
 pub(crate) use parameters::Parameters;
-pub(crate) use step_pool::on_pool;
+pub(crate) use step_pool::{are_on_flex, on_pool};
 #[doc(hidden)]
 pub use steps::{inference_step, optimize, optimize_multi, train_step};
 pub use weight_average::{WeightAverage, WeightAverageConfig};

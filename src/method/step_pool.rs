@@ -1,16 +1,35 @@
 //! The threads that training steps run on.
 
-use burn::tensor::Device;
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
 
-/// Runs a step, on flex on a thread of a pool.
+use crate::module::{ParamVisitor, Visited, visit};
+use crate::numeric::is_flex;
+
+/// Returns true if all parameters of the encoders and the head are on flex. Other backends keep a queue of
+/// operations per thread, which means that their steps must stay on the thread of the training.
+pub(crate) fn are_on_flex<E: Module, H: Module>(encoders: &E, head: &H) -> bool {
+    struct All(bool);
+    impl ParamVisitor for All {
+        fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
+            self.0 = self.0 && is_flex(&param.lazy_device().inner());
+        }
+    }
+    let mut all = All(true);
+    visit(encoders, &mut all);
+    visit(head, &mut all);
+    all.0
+}
+
+/// Runs a step, of a model on flex on a thread of a pool.
 ///
 /// flex divides larger operations among rayon's threads. A thread outside of their pool hands each of them over, sleeps
 /// and is woken up, some 50 times per step. A thread of the pool takes part instead. The pool has as many threads as
 /// rayon's own, and runs one step at a time: others stay where they are, and no thread that waits within a step can
 /// take up another one.
-pub(crate) fn on_pool<R: Send>(device: &Device, step: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn on_pool<R: Send>(are_on_flex: bool, step: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "flex")]
-    if crate::numeric::is_flex(device)
+    if are_on_flex
         && rayon::current_thread_index().is_none()
         && let Some(pool) = flex::POOL.as_ref()
         && let Some(_turn) = flex::turn()
@@ -18,7 +37,7 @@ pub(crate) fn on_pool<R: Send>(device: &Device, step: impl FnOnce() -> R + Send)
         return pool.install(step);
     }
     #[cfg(not(feature = "flex"))]
-    let _ = device;
+    let _ = are_on_flex;
     step()
 }
 
@@ -55,7 +74,22 @@ mod flex {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
     use super::*;
+
+    #[test]
+    fn one_part_elsewhere_keeps_all_steps_on_their_thread() {
+        let devices = crate::test_devices();
+        let layer = |device: &Device| -> Linear { LinearConfig::new(2, 2).init(device) };
+        let (flex, last) = (&devices[0], &devices[devices.len() - 1]);
+        assert!(are_on_flex(&layer(flex), &layer(&flex.clone().autodiff())));
+        for (encoder, head) in [(flex, last), (last, flex)] {
+            let all = are_on_flex(&layer(encoder), &layer(head));
+            assert_eq!(all, flex == last);
+        }
+    }
 
     fn index() -> Option<usize> {
         rayon::current_thread_index()
@@ -64,10 +98,9 @@ mod tests {
     /// One test, because the pool is one.
     #[test]
     fn one_step_at_a_time_runs_on_the_pool() {
-        let device = Device::flex();
         let retry = |step: &(dyn Fn() -> Option<usize> + Sync)| {
             // Tests beside this one take steps, too.
-            (0..10_000).find_map(|_| on_pool(&device, step)).is_some()
+            (0..10_000).find_map(|_| on_pool(true, step)).is_some()
         };
         assert!(index().is_none());
         assert!(retry(&index));
@@ -75,15 +108,15 @@ mod tests {
         assert!(retry(&|| {
             index()?;
             let other = std::thread::scope(|scope| {
-                let step = || on_pool(&device, index);
+                let step = || on_pool(true, index);
                 scope.spawn(step).join().unwrap()
             });
             assert_eq!(other, None);
             // A step within a step is a part of it.
-            assert_eq!(on_pool(&device, index), index());
+            assert_eq!(on_pool(true, index), index());
             index()
         }));
-        let panics = || on_pool(&device, || panic!("a step"));
+        let panics = || on_pool(true, || panic!("a step"));
         let caught = catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
         assert_eq!(caught.downcast_ref(), Some(&"a step"));
         assert!(retry(&index));

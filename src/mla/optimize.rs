@@ -10,7 +10,7 @@ use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
-use crate::method::{Checked, Parameters, on_pool};
+use crate::method::{Checked, Parameters, are_on_flex, on_pool};
 use crate::mla::carried::{Carried, Factors};
 use crate::mla::projection::LayerChange;
 use crate::mla::{Mla, ProjectionTarget};
@@ -52,10 +52,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         learning_rate: impl Into<ModuleLearningRate>,
         gradients: GradientsParams,
     ) -> Result<()> {
-        let (learning_rate, device) = (learning_rate.into(), self.projection.n_steps.device());
-        on_pool(&device.clone(), || {
-            self.update(optimizer, learning_rate, gradients)
-        })
+        let learning_rate = learning_rate.into();
+        let on_flex = are_on_flex(&self.encoders, &self.head);
+        on_pool(on_flex, || self.update(optimizer, learning_rate, gradients))
     }
 
     fn update(

@@ -10,7 +10,7 @@ use crate::error::{MlaError, NonFinite, Result, output_shape, positive, same_siz
 use crate::fusion::UncertaintyFusion;
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
 use crate::loss::TrainingLoss;
-use crate::method::{StepOutput, on_pool};
+use crate::method::{StepOutput, are_on_flex, on_pool};
 use crate::mla::carried::{Carried, Factors, FeatureSum};
 use crate::mla::{Mla, ProjectionTarget};
 use crate::modality::{ModalityInputs, Rows, Targets, Turn};
@@ -65,8 +65,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             Rows::All => None,
             Rows::Some(rows) => Some(&rows[..]),
         };
-        let device = self.projection.n_steps.device();
-        let output = on_pool(device, || self.passes(turn.input, turn.targets));
+        let on_flex = are_on_flex(&self.encoders, &self.head);
+        let output = on_pool(on_flex, || self.passes(turn.input, turn.targets));
         output.map_err(|error| error.located(rows, samples.as_deref()))
     }
 

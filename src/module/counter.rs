@@ -35,12 +35,6 @@ impl Counter {
         self.value
     }
 
-    /// The device of the module, without autodiff.
-    #[cfg(feature = "train")]
-    pub(crate) fn device(&self) -> &Device {
-        &self.device
-    }
-
     pub(crate) fn set(&mut self, value: u64) {
         self.value = value;
     }

@@ -19,7 +19,7 @@ use crate::fusion::temperatures;
 use crate::loader::{LoaderHandle, Occurring, SourceLoader};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
-    TrainingLoader, on_pool,
+    TrainingLoader, are_on_flex, on_pool,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets, ZeroRows};
 use crate::module::{Buffer, Visited, carry_updates, float_params, unshared};
@@ -72,7 +72,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// [`check`](crate::encoder::Encoder::check) accepts.
     pub fn try_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
         let samples = batch.samples.clone();
-        let output = on_pool(self.n_steps.device(), || self.passes_of(batch));
+        let on_flex = are_on_flex(&self.encoders, &self.head);
+        let output = on_pool(on_flex, || self.passes_of(batch));
         output.map_err(|error| error.located(None, samples.as_deref()))
     }
 
@@ -161,10 +162,9 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         learning_rate: impl Into<ModuleLearningRate>,
         gradients: GradientsParams,
     ) -> Result<()> {
-        let (learning_rate, device) = (learning_rate.into(), self.n_steps.device());
-        on_pool(&device.clone(), || {
-            self.update(optimizer, learning_rate, gradients)
-        })
+        let learning_rate = learning_rate.into();
+        let on_flex = are_on_flex(&self.encoders, &self.head);
+        on_pool(on_flex, || self.update(optimizer, learning_rate, gradients))
     }
 
     fn update(

@@ -8,7 +8,7 @@ use crate::encoder::{Encoders, encode, run_placed};
 use crate::error::{MlaError, NonFinite, Result, output_shape};
 use crate::fusion::{MeanFusion, ModalityLogits, UncertaintyFusion, fused_by};
 use crate::head::SharedHead;
-use crate::method::{Parameters, StepOutput, on_pool};
+use crate::method::{Parameters, StepOutput, are_on_flex, on_pool};
 use crate::mla::{FusedLogits, FusedTurns, ProjectionTarget};
 use crate::modality::{ModalityInputs, MultimodalBatch};
 use crate::module::{Visited, carry_updates, unshared};
@@ -58,8 +58,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
         batch: MultimodalBatch<E::Inputs>,
     ) -> Result<TrainOutput<StepOutput>> {
         let samples = batch.samples.clone();
-        let device = self.model.projection.n_steps.device();
-        let output = on_pool(device, || self.fused_passes(batch));
+        let on_flex = are_on_flex(&self.model.encoders, &self.model.head);
+        let output = on_pool(on_flex, || self.fused_passes(batch));
         output.map_err(|error| error.located(None, samples.as_deref()))
     }
 

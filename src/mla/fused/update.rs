@@ -7,7 +7,7 @@ use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
-use crate::method::{Parameters, on_pool};
+use crate::method::{Parameters, are_on_flex, on_pool};
 use crate::mla::carried::Carried;
 use crate::mla::optimize::Layers;
 use crate::mla::{FusedTurns, ProjectionTarget};
@@ -32,11 +32,9 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
         learning_rate: impl Into<ModuleLearningRate>,
         gradients: GradientsParams,
     ) -> Result<()> {
-        let (learning_rate, device) =
-            (learning_rate.into(), self.model.projection.n_steps.device());
-        on_pool(&device.clone(), || {
-            self.update(optimizer, learning_rate, gradients)
-        })
+        let learning_rate = learning_rate.into();
+        let on_flex = are_on_flex(&self.model.encoders, &self.model.head);
+        on_pool(on_flex, || self.update(optimizer, learning_rate, gradients))
     }
 
     fn update(
