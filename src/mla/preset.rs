@@ -17,9 +17,9 @@ use crate::projector::{
 /// [`MlaConfig::init_default`] builds it.
 pub type DefaultMla<E, H> = Mla<E, H, DefaultProjector, EntropyFusion>;
 
-/// [`DefaultMla`] with a turn on the loss of the mean of the logits after each round of turns. Of the methods
-/// compared in `docs/results.md`, it has the most accurate fused prediction together with
-/// [`StackingConfig`](crate::evaluation::StackingConfig). [`MlaConfig::init_fused`] builds it.
+/// [`DefaultMla`] with a turn on the loss of the mean of the logits after each round of turns. With
+/// [`StackingConfig`](crate::evaluation::StackingConfig) its fused prediction was the best one on validation data
+/// of 20 methods (`docs/results.md`). [`MlaConfig::init_fused`] builds it.
 #[cfg(feature = "train")]
 pub type FusedMla<E, H> = FusedTurns<E, H, DefaultProjector, EntropyFusion>;
 

@@ -16,7 +16,7 @@
 //! The tables have the paper's method, the default, the variant of MLA with the best validation accuracy,
 //! concatenation, late fusion, QMF, and the best of the later balanced methods. The variant is tested against
 //! every baseline, each with its own best reading; it is the best of ten on validation, and theirs are the best
-//! of one, the later method the best of six: paired t-tests by seed, with Holm's correction within a set.
+//! of one, the later method the best of seven: paired t-tests by seed, with Holm's correction within a set.
 //! Finished runs are not repeated. `--share 0/2` and `--share 1/2` divide the work between two processes.
 
 mod cell;
