@@ -73,6 +73,7 @@ mod flex {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Duration;
 
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
@@ -100,7 +101,13 @@ mod tests {
     fn one_step_at_a_time_runs_on_the_pool() {
         let retry = |step: &(dyn Fn() -> Option<usize> + Sync)| {
             // Tests beside this one take steps, too.
-            (0..10_000).find_map(|_| on_pool(true, step)).is_some()
+            let attempt = || {
+                on_pool(true, step).or_else(|| {
+                    std::thread::sleep(Duration::from_millis(1));
+                    None
+                })
+            };
+            (0..60_000).find_map(|_| attempt()).is_some()
         };
         assert!(index().is_none());
         assert!(retry(&index));
