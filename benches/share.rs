@@ -1,4 +1,4 @@
-//! What parts of a training step cost: the projector by its rule, the number of modalities, and Burn's loop.
+//! Shares of a training step: the projector by its rule, the number of modalities, and Burn's loop.
 //!
 //! ```sh
 //! cargo bench --bench share            # 500 steps of each model, 5 trainings of each loop
@@ -9,7 +9,6 @@
 //! median in milliseconds, and the ratio of the first deciles to the first row. The encoders are MLPs
 //! of width 512, the head has 101 classes; batches of 64, SGD with momentum.
 
-#[allow(dead_code)]
 mod common;
 
 use std::io;
@@ -27,7 +26,7 @@ use burn_mla::logger::PlainRenderer;
 use burn_mla::modality::Indexed;
 use burn_mla::prelude::*;
 use burn_mla::projector::{IdentityProjector, LeakyRlsProjectorConfig};
-use common::{random, sync};
+use common::{devices, random, sync};
 
 const BATCH: usize = 64;
 const WIDTH: usize = 512;
@@ -42,7 +41,8 @@ type Model<P> = Mla<Vec<MlpEncoder>, LinearHead, P, EntropyFusion>;
 fn main() {
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
     let n_steps = numbers.next().unwrap_or(500);
-    let device = Device::flex().autodiff();
+    let flex = devices().into_iter().find(|(name, _)| *name == "flex");
+    let device = flex.expect("flex is among the devices").1.autodiff();
 
     let leaky = LeakyRlsProjectorConfig::new().init().expect("valid");
     let eq_5 = RlsProjectorConfig::new().init().expect("valid");

@@ -33,7 +33,7 @@ pub fn sizes() -> EncoderSizes {
     }
 }
 
-/// How a model is trained.
+/// The configuration of a model, and the epochs and the seed of its training.
 pub struct Recipe {
     pub config: MlaConfig,
     pub epochs: usize,

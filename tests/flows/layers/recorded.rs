@@ -1,4 +1,4 @@
-//! What is recorded for the backward pass: frozen parameters, constant inputs, gradient checkpointing.
+//! Gradients of layers with frozen parameters or constant inputs, and under gradient checkpointing.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
