@@ -1,8 +1,10 @@
-//! Shares of a training step: the projector by its rule, the number of modalities, and Burn's loop.
+//! Shares of a training step: the projector by its rule, the number of modalities, and Burn's loop. Beside them, a
+//! prediction.
 //!
 //! ```sh
-//! cargo bench --bench share            # 500 steps of each model, 5 trainings of each loop
-//! cargo bench --bench share -- 2000    # 2000 steps
+//! cargo bench --bench share              # 500 steps of each model, 5 trainings by each loop
+//! cargo bench --bench share -- 2000 20   # 2000 steps, 20 trainings
+//! cargo bench --features system-allocator --bench share
 //! ```
 //!
 //! The models take one step each in turns, within one process, and so do the loops. Prints the first decile and the
@@ -16,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use burn::data::dataloader::DataLoader;
+use burn::module::Module;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
@@ -34,13 +37,12 @@ const N_CLASSES: usize = 101;
 const RATE: f64 = 1e-3;
 /// Turns of a training by a loop.
 const TURNS: usize = 200;
-const TRAININGS: usize = 5;
 
 type Model<P> = Mla<Vec<MlpEncoder>, LinearHead, P, EntropyFusion>;
 
 fn main() {
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
-    let n_steps = numbers.next().unwrap_or(500);
+    let (n_steps, n_trainings) = (numbers.next().unwrap_or(500), numbers.next().unwrap_or(5));
     let flex = devices().into_iter().find(|(name, _)| *name == "flex");
     let device = flex.expect("flex is among the devices").1.autodiff();
 
@@ -59,6 +61,7 @@ fn main() {
         ));
         rows.push((format!("leaky, M = {m}"), steps(m, leaky, &device)));
     }
+    rows.push(("prediction, M = 2".to_string(), predictions(&device)));
     let mut times: Vec<Vec<f64>> = rows.iter().map(|_| vec![]).collect();
     for _ in 0..n_steps {
         for ((_, step), times) in rows.iter_mut().zip(&mut times) {
@@ -67,12 +70,21 @@ fn main() {
     }
     table(rows.iter().map(|(name, _)| name.as_str()).zip(times));
 
-    let mut times = [vec![], vec![]];
-    for _ in 0..TRAININGS {
-        times[0].extend(by_hand(leaky, &device));
-        times[1].extend(by_burn(leaky, &device));
+    compare_loops("leaky", leaky, n_trainings, &device);
+    compare_loops("Eq. 5", eq_5, n_trainings, &device);
+}
+
+/// Burn's loop clones the model for each update. The third loop does so, too.
+fn compare_loops<P: OrthogonalProjector>(name: &str, rule: P, n_trainings: usize, device: &Device) {
+    let mut times = [vec![], vec![], vec![]];
+    for _ in 0..n_trainings {
+        times[0].extend(by_hand(rule.clone(), false, device));
+        times[1].extend(by_burn(rule.clone(), device));
+        times[2].extend(by_hand(rule.clone(), true, device));
     }
-    table(["a loop by hand", "Burn's loop"].into_iter().zip(times));
+    let names = ["by hand", "Burn's", "by hand, with a clone of the model"];
+    let names = names.map(|loop_name| format!("{name}, loop: {loop_name}"));
+    table(names.iter().map(String::as_str).zip(times));
 }
 
 fn milliseconds(run: &mut dyn FnMut()) -> f64 {
@@ -135,6 +147,20 @@ fn steps<P: OrthogonalProjector + 'static>(
     Box::new(step)
 }
 
+/// Predictions of a batch from two modalities, without a graph.
+fn predictions(device: &Device) -> Box<dyn FnMut()> {
+    let model = model(2, IdentityProjector, device).valid();
+    let device = device.clone().inner();
+    let inputs = (0..2).map(|_| ModalityInput::all(random([BATCH, WIDTH], &device)));
+    let targets = Targets::new((0..BATCH).map(|i| i % N_CLASSES), &device);
+    let batch = MultimodalBatch::new(inputs.map(Some).collect(), targets);
+    Box::new(move || {
+        let prediction = model.predict(batch.clone());
+        prediction.expect("the inputs are finite");
+        sync(&device);
+    })
+}
+
 type Inputs = Vec<Option<ModalityInput<Tensor<2>>>>;
 type Loader = Arc<dyn DataLoader<MultimodalBatch<Inputs>>>;
 
@@ -162,12 +188,13 @@ fn per_turn(reads: &Mutex<Vec<Instant>>) -> Vec<f64> {
     between.map(|time| time.as_secs_f64() * 1e3 / 2.0).collect()
 }
 
-fn by_hand<P: OrthogonalProjector>(rule: P, device: &Device) -> Vec<f64> {
+fn by_hand<P: OrthogonalProjector>(rule: P, holds_clone: bool, device: &Device) -> Vec<f64> {
     let (mut model, mut optimizer) = (model(2, rule, device), optimizer());
     let (batches, reads) = batches();
     let turns = AlternatingLoader::paired(batches, 2, RoundRobin).expect("two modalities");
     for turn in turns.to_device(device).iter() {
         let output = model.try_step(turn.expect("a batch")).expect("finite");
+        let _held = holds_clone.then(|| model.clone());
         model
             .try_optimize(&mut optimizer, RATE, output.grads)
             .expect("finite");
@@ -175,7 +202,7 @@ fn by_hand<P: OrthogonalProjector>(rule: P, device: &Device) -> Vec<f64> {
     per_turn(&reads)
 }
 
-fn by_burn<P: OrthogonalProjector + 'static>(rule: P, device: &Device) -> Vec<f64> {
+fn by_burn<P: OrthogonalProjector>(rule: P, device: &Device) -> Vec<f64> {
     let (batches, reads) = batches();
     let turns = AlternatingLoader::paired(batches, 2, RoundRobin).expect("two modalities");
     let (valid, _) = self::batches();

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 
 // A CPU backend allocates every result. glibc returns freed blocks of that size to the
 // system, whose page faults then cost more than small products do.
+#[cfg(not(feature = "system-allocator"))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -9,7 +9,6 @@ mod interruption;
 mod multimodal_method;
 mod output;
 mod parameters;
-mod step_pool;
 mod steps;
 mod weight_average;
 
@@ -22,7 +21,6 @@ pub use interruption::Interruption;
 pub use multimodal_method::{MultimodalMethod, TrainingLoader};
 pub use output::{EvaluationOutput, StepOutput};
 pub(crate) use parameters::Parameters;
-pub(crate) use step_pool::{are_on_flex, on_pool};
 #[doc(hidden)]
 pub use steps::{inference_step, optimize, optimize_multi, train_step};
 pub use weight_average::{WeightAverage, WeightAverageConfig};

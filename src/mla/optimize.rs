@@ -10,11 +10,11 @@ use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::{ProtectedLayer, SharedHead};
-use crate::method::{Checked, Parameters, are_on_flex, on_pool};
+use crate::method::{Checked, Parameters};
 use crate::mla::carried::{Carried, Factors};
 use crate::mla::projection::LayerChange;
 use crate::mla::{Mla, ProjectionTarget};
-use crate::module::{ParamValues, float_params};
+use crate::module::{ModelThread, ParamValues, float_params};
 use crate::numeric::is_host;
 use crate::projector::OrthogonalProjector;
 
@@ -53,8 +53,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
         gradients: GradientsParams,
     ) -> Result<()> {
         let learning_rate = learning_rate.into();
-        let on_flex = are_on_flex(&self.encoders, &self.head);
-        on_pool(on_flex, || self.update(optimizer, learning_rate, gradients))
+        let thread = ModelThread::of(&self.encoders, &self.head);
+        thread.run(|| self.update(optimizer, learning_rate, gradients))
     }
 
     fn update(

@@ -8,6 +8,7 @@ use crate::fusion::{Fused, ModalityLogits, UncertaintyFusion, entropy};
 use crate::head::{HeadOutput, SharedHead};
 use crate::mla::Mla;
 use crate::modality::{ModalityInputs, MultimodalBatch};
+use crate::module::ModelThread;
 use crate::numeric::{first_not_finite, not_finite_rows};
 use crate::projector::OrthogonalProjector;
 
@@ -57,7 +58,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
     /// [`MlaError::Sample`].
     pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<Prediction> {
         let samples = batch.samples.clone();
-        let prediction = self.predict_batch(batch);
+        let thread = ModelThread::of(&self.encoders, &self.head);
+        let prediction = thread.run(|| self.predict_batch(batch));
         prediction.map_err(|error| error.located(None, samples.as_deref()))
     }
 

@@ -10,11 +10,13 @@ use crate::error::{MlaError, NonFinite, Result, output_shape, positive, same_siz
 use crate::fusion::UncertaintyFusion;
 use crate::head::{HeadOutput, ProtectedLayer, SharedHead};
 use crate::loss::TrainingLoss;
-use crate::method::{StepOutput, are_on_flex, on_pool};
+use crate::method::StepOutput;
 use crate::mla::carried::{Carried, Factors, FeatureSum};
 use crate::mla::{Mla, ProjectionTarget};
 use crate::modality::{ModalityInputs, Rows, Targets, Turn};
-use crate::module::{ParamValues, ParamVisitor, Visited, carry_updates, unshared, visit};
+use crate::module::{
+    ModelThread, ParamValues, ParamVisitor, Visited, carry_updates, unshared, visit,
+};
 use crate::numeric::{culprit, not_finite_rows};
 use crate::projector::OrthogonalProjector;
 
@@ -65,8 +67,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion> M
             Rows::All => None,
             Rows::Some(rows) => Some(&rows[..]),
         };
-        let on_flex = are_on_flex(&self.encoders, &self.head);
-        let output = on_pool(on_flex, || self.passes(turn.input, turn.targets));
+        let thread = ModelThread::of(&self.encoders, &self.head);
+        let output = thread.run(|| self.passes(turn.input, turn.targets));
         output.map_err(|error| error.located(rows, samples.as_deref()))
     }
 

@@ -8,6 +8,7 @@ mod counter;
 mod fields;
 #[cfg(feature = "safetensors")]
 mod model_file;
+mod model_thread;
 mod names;
 mod record;
 mod running_state;
@@ -24,6 +25,7 @@ pub(crate) use fields::module_fields;
 pub use model_file::ModelFileConfig;
 #[cfg(feature = "safetensors")]
 pub(crate) use model_file::{About, ModelFile};
+pub(crate) use model_thread::ModelThread;
 pub use names::ModelNames;
 #[cfg(feature = "train")]
 pub(crate) use names::distinct_names;

@@ -9,6 +9,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use nalgebra::{Cholesky, DMatrix, Dyn};
 
 use crate::error::{MlaError, Result};
+use crate::numeric::on_all_cores;
 
 /// A matrix in f64.
 pub(crate) type Matrix = DMatrix<f64>;
@@ -49,7 +50,7 @@ pub(crate) fn times_transposed(a: &Matrix, b: &Matrix) -> Matrix {
         return a * b;
     }
     let blocks = blocks(a.nrows());
-    let products = each(&blocks, |rows| a.rows_range(rows.clone()) * &b);
+    let products = on_all_cores(&blocks, |rows| a.rows_range(rows.clone()) * &b);
     let mut all = Matrix::zeros(a.nrows(), b.ncols());
     for (rows, product) in blocks.into_iter().zip(products) {
         all.rows_range_mut(rows).copy_from(&product);
@@ -70,7 +71,7 @@ pub(crate) fn gram(a: &Matrix) -> Matrix {
         let columns = transposed.columns_range(blocks[j].clone());
         a.rows_range(blocks[i].clone()) * columns
     };
-    let products = each(&lower, product);
+    let products = on_all_cores(&lower, product);
     let mut all = Matrix::zeros(a.nrows(), a.nrows());
     for ((i, j), product) in lower.into_iter().zip(products) {
         let (rows, columns) = (blocks[i].clone(), blocks[j].clone());
@@ -84,17 +85,6 @@ pub(crate) fn gram(a: &Matrix) -> Matrix {
 fn blocks(n: usize) -> Vec<Range<usize>> {
     let begins = (0..n).step_by(BLOCK);
     begins.map(|begin| begin..n.min(begin + BLOCK)).collect()
-}
-
-/// The results of jobs, on all cores with the feature `host-kernels`. They do not depend on it.
-fn each<T: Sync, R: Send>(jobs: &[T], run: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
-    #[cfg(feature = "host-kernels")]
-    {
-        use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-        jobs.par_iter().map(run).collect()
-    }
-    #[cfg(not(feature = "host-kernels"))]
-    jobs.iter().map(run).collect()
 }
 
 /// What remains of a diagonal entry of a singular matrix after elimination, as a share of it, at most.

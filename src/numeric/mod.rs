@@ -1,6 +1,7 @@
 //! Numbers: f32 on the host, products in full f32, finiteness, eigenvalues and singular values, random
 //! numbers.
 
+mod all_cores;
 mod dense;
 mod eye;
 mod finite;
@@ -14,6 +15,7 @@ mod symmetric;
 #[cfg(feature = "host-kernels")]
 mod triangular;
 
+pub(crate) use all_cores::on_all_cores;
 pub(crate) use dense::{
     Matrix, centre, cholesky, columns_to_tensor, gram, read_columns, solve_lower,
     solve_lower_transposed, times_transposed,

@@ -75,7 +75,7 @@ pub(crate) fn assert_projector_laws<P: OrthogonalProjector>(projector: &P) {
     }
 }
 
-/// Checks projection for few and many columns.
+/// Checks projection for few and many columns and rows.
 fn assert_projects_as_its_matrix<P: OrthogonalProjector>(
     projector: &P,
     state: &P::State,
@@ -91,7 +91,12 @@ fn assert_projects_as_its_matrix<P: OrthogonalProjector>(
     for n in [1, 2, 5, 8, 9, 40] {
         let gradient = random(D_INPUT, n);
         let expected = p.clone().matmul(gradient.clone());
-        near(projector.project(gradient, 0, state), expected);
+        near(
+            projector.project(gradient.clone(), 0, state),
+            expected.clone(),
+        );
+        let rows = projector.project_rows(gradient.transpose(), 0, state);
+        near(rows, expected.transpose());
     }
 }
 

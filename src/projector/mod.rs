@@ -110,6 +110,12 @@ pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// Projects a gradient of `modality`, `[d_input, d_output]`. Linear in the gradient.
     fn project(&self, gradient: Tensor<2>, modality: usize, state: &Self::State) -> Tensor<2>;
 
+    /// Projects vectors of `modality` that are given as rows, `[n, d_input]`, as the factor `H` of a gradient `H^T D`.
+    /// The default transposes them for [`project`](Self::project). A rule overrides it if it multiplies rows faster.
+    fn project_rows(&self, rows: Tensor<2>, modality: usize, state: &Self::State) -> Tensor<2> {
+        self.project(rows.transpose(), modality, state).transpose()
+    }
+
     /// The state for one more modality, which protects the features so far from its gradients. A rule with
     /// state per modality overrides it; the default changes nothing.
     fn with_modality(&self, state: Self::State) -> Self::State {

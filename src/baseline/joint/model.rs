@@ -14,7 +14,8 @@ use crate::fusion::{ModalityLogits, temperatures};
 use crate::loss::{CrossEntropy, CrossEntropyConfig, TrainingLoss};
 use crate::modality::{MultimodalBatch, ZeroRows};
 use crate::module::{
-    Buffer, Counter, ModelNames, check_distinct, draw_parameters, module_fields, unshared,
+    Buffer, Counter, ModelNames, ModelThread, check_distinct, draw_parameters, module_fields,
+    unshared,
 };
 use crate::numeric::{first_not_finite, not_finite_rows};
 
@@ -300,7 +301,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// - [`MlaError::EncoderOutput`] when an encoder returns features that are not
     ///   `[n_samples, d_feature]`.
     pub fn features(&self, batch: MultimodalBatch<E::Inputs>) -> Result<ModalityFeatures> {
-        encode(&self.encoders, batch)
+        let thread = ModelThread::of(&self.encoders, &self.head);
+        thread.run(|| encode(&self.encoders, batch))
     }
 
     /// Predicts the samples of a batch, jointly and from each modality they have. It ignores the
@@ -323,6 +325,11 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     }
 
     pub(crate) fn predict_features(&self, features: &ModalityFeatures) -> Result<JointPrediction> {
+        let thread = ModelThread::of(&self.encoders, &self.head);
+        thread.run(|| self.prediction(features))
+    }
+
+    fn prediction(&self, features: &ModalityFeatures) -> Result<JointPrediction> {
         let presence = features.presence();
         let n_samples = features.n_samples();
         let mut each = Vec::with_capacity(self.n_modalities());

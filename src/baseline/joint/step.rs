@@ -19,10 +19,10 @@ use crate::fusion::temperatures;
 use crate::loader::{LoaderHandle, Occurring, SourceLoader};
 use crate::method::{
     EvaluationOutput, Interruption, MultimodalMethod, Parameters, StepOutput, SubsetPredictor,
-    TrainingLoader, are_on_flex, on_pool,
+    TrainingLoader,
 };
 use crate::modality::{MultimodalBatch, Presence, Targets, ZeroRows};
-use crate::module::{Buffer, Visited, carry_updates, float_params, unshared};
+use crate::module::{Buffer, ModelThread, Visited, carry_updates, float_params, unshared};
 use crate::numeric::{culprit, not_finite_rows};
 
 impl<E: Encoders, H: JointHead> Joint<E, H> {
@@ -72,8 +72,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// [`check`](crate::encoder::Encoder::check) accepts.
     pub fn try_step(&self, batch: MultimodalBatch<E::Inputs>) -> Result<TrainOutput<StepOutput>> {
         let samples = batch.samples.clone();
-        let on_flex = are_on_flex(&self.encoders, &self.head);
-        let output = on_pool(on_flex, || self.passes_of(batch));
+        let thread = ModelThread::of(&self.encoders, &self.head);
+        let output = thread.run(|| self.passes_of(batch));
         output.map_err(|error| error.located(None, samples.as_deref()))
     }
 
@@ -163,8 +163,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         gradients: GradientsParams,
     ) -> Result<()> {
         let learning_rate = learning_rate.into();
-        let on_flex = are_on_flex(&self.encoders, &self.head);
-        on_pool(on_flex, || self.update(optimizer, learning_rate, gradients))
+        let thread = ModelThread::of(&self.encoders, &self.head);
+        thread.run(|| self.update(optimizer, learning_rate, gradients))
     }
 
     fn update(

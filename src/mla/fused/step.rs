@@ -8,10 +8,10 @@ use crate::encoder::{Encoders, encode, run_placed};
 use crate::error::{MlaError, NonFinite, Result, output_shape};
 use crate::fusion::{MeanFusion, ModalityLogits, UncertaintyFusion, fused_by};
 use crate::head::SharedHead;
-use crate::method::{Parameters, StepOutput, are_on_flex, on_pool};
+use crate::method::{Parameters, StepOutput};
 use crate::mla::{FusedLogits, FusedTurns, ProjectionTarget};
 use crate::modality::{ModalityInputs, MultimodalBatch};
-use crate::module::{Visited, carry_updates, unshared};
+use crate::module::{ModelThread, Visited, carry_updates, unshared};
 use crate::numeric::{first_not_finite, not_finite_rows};
 use crate::projector::OrthogonalProjector;
 
@@ -58,8 +58,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
         batch: MultimodalBatch<E::Inputs>,
     ) -> Result<TrainOutput<StepOutput>> {
         let samples = batch.samples.clone();
-        let on_flex = are_on_flex(&self.model.encoders, &self.model.head);
-        let output = on_pool(on_flex, || self.fused_passes(batch));
+        let thread = ModelThread::of(&self.model.encoders, &self.model.head);
+        let output = thread.run(|| self.fused_passes(batch));
         output.map_err(|error| error.located(None, samples.as_deref()))
     }
 

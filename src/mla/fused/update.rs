@@ -7,10 +7,11 @@ use crate::encoder::Encoders;
 use crate::error::{MlaError, Result};
 use crate::fusion::UncertaintyFusion;
 use crate::head::SharedHead;
-use crate::method::{Parameters, are_on_flex, on_pool};
+use crate::method::Parameters;
 use crate::mla::carried::Carried;
 use crate::mla::optimize::Layers;
 use crate::mla::{FusedTurns, ProjectionTarget};
+use crate::module::ModelThread;
 use crate::projector::OrthogonalProjector;
 
 impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
@@ -33,8 +34,8 @@ impl<E: Encoders, H: SharedHead, P: OrthogonalProjector, F: UncertaintyFusion>
         gradients: GradientsParams,
     ) -> Result<()> {
         let learning_rate = learning_rate.into();
-        let on_flex = are_on_flex(&self.model.encoders, &self.model.head);
-        on_pool(on_flex, || self.update(optimizer, learning_rate, gradients))
+        let thread = ModelThread::of(&self.model.encoders, &self.model.head);
+        thread.run(|| self.update(optimizer, learning_rate, gradients))
     }
 
     fn update(

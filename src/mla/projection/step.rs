@@ -68,7 +68,8 @@ impl<P: OrthogonalProjector> Projection<P> {
         let projected = match (factors, weight) {
             (Some(factors), Some(_)) if has_bias || !augmented => {
                 let inputs = of.augment(single(factors.inputs));
-                product(rule(inputs.transpose()), single(factors.errors))
+                let rows = self.rule.project_rows(inputs, modality, &of.state);
+                product(rows.transpose(), single(factors.errors))
             }
             (_, Some(weight)) if !augmented => rule(single(weight)),
             (_, weight) => {

@@ -113,19 +113,22 @@ impl LeakyRlsState {
     fn project(&self, scale: f64, x: Tensor<2>) -> Tensor<2> {
         let (device, [_, n]) = (x.device(), x.dims());
         if (2..=FEW_COLUMNS).contains(&n) && is_flex(&device) {
-            // flex does not repack the matrix for rows. `N` is symmetric.
-            let x = x.transpose();
-            let mut protected = product(x.clone(), self.base.get());
-            if !self.rows.is_empty() {
-                protected = protected + self.rows.apply_to_rows(x.clone());
-            }
-            let projected = (x - protected * scale).transpose();
+            let projected = self.project_rows(scale, x.transpose()).transpose();
             // Column layout, for the operations that follow.
             return Numbers::of(projected).into_tensor(&device);
         }
         let mut protected = product(self.base.get(), x.clone());
         if !self.rows.is_empty() {
             protected = protected + self.rows.apply(x.clone());
+        }
+        x - protected * scale
+    }
+
+    /// `x P` for rows `x`, `[n, d_input]`: `N` is symmetric, and CPU backends do not repack it for rows.
+    fn project_rows(&self, scale: f64, x: Tensor<2>) -> Tensor<2> {
+        let mut protected = product(x.clone(), self.base.get());
+        if !self.rows.is_empty() {
+            protected = protected + self.rows.apply_to_rows(x.clone());
         }
         x - protected * scale
     }
@@ -228,6 +231,13 @@ impl OrthogonalProjector for LeakyRlsProjector {
     /// If `gradient` is not `[d_input, _]`.
     fn project(&self, gradient: Tensor<2>, _: usize, state: &LeakyRlsState) -> Tensor<2> {
         state.project(self.scale(state.rows.len()), gradient)
+    }
+
+    /// # Panics
+    ///
+    /// If `rows` is not `[_, d_input]`.
+    fn project_rows(&self, rows: Tensor<2>, _: usize, state: &LeakyRlsState) -> Tensor<2> {
+        state.project_rows(self.scale(state.rows.len()), rows)
     }
 }
 

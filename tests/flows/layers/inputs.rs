@@ -159,6 +159,10 @@ fn batches_without_samples_have_outputs_without_samples() {
     let y = linear(&layer, Tensor::<2>::zeros([0, 5], &device));
     let of_weight = layer.weight.val().grad(&y.sum().backward()).unwrap();
     assert_eq!(values(of_weight), vec![0.0; 20]);
+    let weight = Param::from_tensor(Tensor::zeros([0, 4], &device));
+    let narrow = Linear { weight, bias: None };
+    let y = linear(&narrow, Tensor::<2>::zeros([3, 0], &device));
+    assert_eq!(values(y), vec![0.0; 12]);
 
     let layer = a_convolution(&device);
     let x = Tensor::<4>::zeros([0, 2, 6, 5], &device).require_grad();

@@ -7,7 +7,7 @@ use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::MaxPool2dConfig;
 use burn::nn::{DropoutConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::{Device, Tensor, TensorData, Tolerance};
+use burn::tensor::{DType, Device, Tensor, TensorData, Tolerance};
 use burn_mla::layer::{conv2d, dropout, linear, max_pool2d};
 use rstest::rstest;
 
@@ -20,10 +20,15 @@ fn assert_same<const D: usize>(found: Tensor<D>, expected: Tensor<D>, what: &str
     if expected.shape().num_elements() == 0 {
         return;
     }
-    let largest = expected.clone().abs().max().into_scalar::<f32>();
-    let difference = (found - expected).abs().max().into_scalar::<f32>();
+    let rounding = if expected.dtype() == DType::F64 {
+        1e-13
+    } else {
+        1e-5
+    };
+    let largest = expected.clone().abs().max().into_scalar::<f64>();
+    let difference = (found - expected).abs().max().into_scalar::<f64>();
     assert!(
-        difference <= 1e-5 * largest,
+        difference <= rounding * largest,
         "{what}: {difference} of {largest}"
     );
 }

@@ -35,6 +35,7 @@ use cell::{Cell, Cells, History, Key, SEARCH_SEED};
 use clap::Args;
 use plan::Plan;
 use scenario::Scenario;
+use ways::Way;
 
 use crate::sets::Sources;
 use crate::share::Share;
@@ -59,6 +60,10 @@ pub struct Arguments {
     /// Seeds of the search
     #[arg(long, default_value_t = 2)]
     search_seeds: u64,
+
+    /// Only trials with this learning rate, which every way must try [default: all]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    learning_rate: Option<f64>,
 
     /// Passes over the data of each phase; three times as many for digits
     #[arg(long, default_value_t = 10)]
@@ -94,7 +99,18 @@ impl Arguments {
             search_seeds: self.search_seeds,
             epochs: self.epochs,
             n_trials: 3,
+            learning_rate: self.learning_rate,
         }
+    }
+}
+
+/// A learning rate that every way tries.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().map_err(|error| format!("{error}"))?;
+    let has = |way: &Way| way.trials().iter().any(|trial| trial.learning_rate == rate);
+    match ways::ALL.iter().find(|way| !has(way)) {
+        None => Ok(rate),
+        Some(way) => Err(format!("{} has no trial with it", way.name())),
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Plan {
     pub search_seeds: u64,
     pub epochs: usize,
     pub n_trials: usize,
+    /// Leaves out trials with other rates.
+    pub learning_rate: Option<f64>,
 }
 
 impl Plan {
@@ -23,6 +25,7 @@ impl Plan {
             search_seeds: 1,
             epochs: 1,
             n_trials: 1,
+            learning_rate: None,
         }
     }
 
@@ -37,7 +40,11 @@ impl Plan {
     }
 
     fn trials(&self, way: Way) -> impl Iterator<Item = Trial> {
-        way.trials().into_iter().take(self.n_trials)
+        let trials = way.trials().into_iter().filter(|trial| {
+            let rate = self.learning_rate;
+            rate.is_none_or(|rate| rate == trial.learning_rate)
+        });
+        trials.take(self.n_trials)
     }
 
     fn searched(&self) -> impl Iterator<Item = u64> {

@@ -90,6 +90,7 @@ fn the_best_trials_on_validation_are_tabulated_and_tested() {
         search_seeds: 2,
         epochs: 10,
         n_trials: 3,
+        learning_rate: None,
     };
     let add = |cells: &mut Cells, key: Key| {
         let outcome = made_up(&plan, &key);
@@ -122,6 +123,26 @@ fn the_best_trials_on_validation_are_tabulated_and_tested() {
     let path = folder.path().join("arriving.png");
     figure::draw(&path, &results).unwrap();
     assert!(image::open(path).unwrap().width() > 900);
+}
+
+#[test]
+fn ways_can_be_compared_at_one_learning_rate() {
+    let plan = Plan {
+        n_trials: 3,
+        learning_rate: Some(8e-3),
+        ..Plan::quick()
+    };
+    let search = plan.search();
+    assert_eq!(search.len(), ALL.len());
+    assert!(search.iter().all(|key| key.trial.learning_rate == 8e-3));
+    assert_eq!(super::rate("0.008"), Ok(8e-3));
+    for (text, reason) in [
+        ("0.002", "replay of 5 % has no trial with it"),
+        ("NaN", "fine-tuning has no trial with it"),
+        ("high", "invalid float literal"),
+    ] {
+        assert_eq!(super::rate(text), Err(reason.to_string()));
+    }
 }
 
 /// Heads that do not change and heads that are not shared forget nothing.

@@ -11,7 +11,7 @@ use crate::error::{MlaError, Result};
 use crate::module::{Buffer, Counter};
 #[cfg(feature = "host-kernels")]
 use crate::numeric::upper_triangular;
-use crate::numeric::{Numbers, Symmetric, dot, eye, is_host, product};
+use crate::numeric::{Numbers, Symmetric, dot, eye, is_host, on_all_cores, product};
 
 /// `T` of `P = T^T T`, for a matrix `P` that shrinks by Eq. 5.
 ///
@@ -206,23 +206,28 @@ impl SquareRoot {
 /// Up to this number of columns, a CPU multiplies them faster as rows.
 const FEW_COLUMNS: usize = 8;
 
-/// Rows or columns of a triangular `T` per product.
-const PANEL: usize = 64;
+/// Rows or columns of a triangular `T` per product. With fewer, the products are too small to be fast.
+const PANEL: usize = 128;
 
-/// `T^T T x` for an upper triangular `T`, without most of its zeros.
+/// `T^T T x` for an upper triangular `T`, without most of its zeros, on all cores: flex computes a product of one
+/// panel on one.
 fn project_by_panels(t: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
     let [s, n] = x.dims();
-    let panels = || (0..s).step_by(PANEL).map(|at| (at, (at + PANEL).min(s)));
-    let along = |(first, last): (usize, usize)| {
-        let rows = t.clone().slice([first..last, first..s]);
-        product(rows, x.clone().slice([first..s, 0..n]))
-    };
-    let along = Tensor::cat(panels().map(along).collect(), 0);
-    let part = |(first, last): (usize, usize)| {
-        let columns = t.clone().slice([0..last, first..last]);
-        product(columns.transpose(), along.clone().slice([0..last, 0..n]))
-    };
-    Tensor::cat(panels().map(part).collect(), 0)
+    let panels: Vec<_> = (0..s)
+        .step_by(PANEL)
+        .map(|at| at..(at + PANEL).min(s))
+        .collect();
+    let along = on_all_cores(&panels, |panel| {
+        let rows = t.clone().slice([panel.clone(), panel.start..s]);
+        product(rows, x.clone().slice([panel.start..s, 0..n]))
+    });
+    let along = Tensor::cat(along, 0);
+    let parts = on_all_cores(&panels, |panel| {
+        let columns = t.clone().slice([0..panel.end, panel.clone()]);
+        let along = along.clone().slice([0..panel.end, 0..n]);
+        product(columns.transpose(), along)
+    });
+    Tensor::cat(parts, 0)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The threads that training steps run on.
+//! The threads that steps and predictions of a model run on.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -6,30 +6,46 @@ use burn::tensor::Tensor;
 use crate::module::{ParamVisitor, Visited, visit};
 use crate::numeric::is_flex;
 
-/// Returns true if all parameters of the encoders and the head are on flex. Other backends keep a queue of
-/// operations per thread, which means that their steps must stay on the thread of the training.
-pub(crate) fn are_on_flex<E: Module, H: Module>(encoders: &E, head: &H) -> bool {
-    struct All(bool);
-    impl ParamVisitor for All {
-        fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
-            self.0 = self.0 && is_flex(&param.lazy_device().inner());
-        }
-    }
-    let mut all = All(true);
-    visit(encoders, &mut all);
-    visit(head, &mut all);
-    all.0
+/// The thread that a model's steps, updates and predictions run on: one of a pool, or that of the caller.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ModelThread {
+    is_of_pool: bool,
 }
 
-/// Runs a step, of a model on flex on a thread of a pool.
+impl ModelThread {
+    /// The thread for encoders and a head: one of the pool if all of their parameters are on flex. Other
+    /// backends keep a queue of operations per thread, which means that their steps must stay on the thread of
+    /// the caller.
+    pub(crate) fn of<E: Module, H: Module>(encoders: &E, head: &H) -> Self {
+        struct AllOnFlex(bool);
+        impl ParamVisitor for AllOnFlex {
+            fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
+                self.0 = self.0 && is_flex(&param.lazy_device().inner());
+            }
+        }
+        let mut all = AllOnFlex(cfg!(feature = "flex"));
+        if all.0 {
+            visit(encoders, &mut all);
+            visit(head, &mut all);
+        }
+        Self { is_of_pool: all.0 }
+    }
+
+    /// Runs a step or a prediction there.
+    pub(crate) fn run<R: Send>(self, step: impl FnOnce() -> R + Send) -> R {
+        on_pool(self.is_of_pool, step)
+    }
+}
+
+/// Runs a step or a prediction, with `use_pool` on a thread of a pool.
 ///
 /// flex divides larger operations among rayon's threads. A thread outside of their pool hands each of them over, sleeps
 /// and is woken up, some 50 times per step. A thread of the pool takes part instead. The pool has as many threads as
 /// rayon's own, and runs one step at a time: others stay where they are, and no thread that waits within a step can
 /// take up another one.
-pub(crate) fn on_pool<R: Send>(are_on_flex: bool, step: impl FnOnce() -> R + Send) -> R {
+fn on_pool<R: Send>(use_pool: bool, step: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "flex")]
-    if are_on_flex
+    if use_pool
         && rayon::current_thread_index().is_none()
         && let Some(pool) = flex::POOL.as_ref()
         && let Some(_turn) = flex::turn()
@@ -37,7 +53,7 @@ pub(crate) fn on_pool<R: Send>(are_on_flex: bool, step: impl FnOnce() -> R + Sen
         return pool.install(step);
     }
     #[cfg(not(feature = "flex"))]
-    let _ = are_on_flex;
+    let _ = use_pool;
     step()
 }
 
@@ -85,10 +101,10 @@ mod tests {
         let devices = crate::test_devices();
         let layer = |device: &Device| -> Linear { LinearConfig::new(2, 2).init(device) };
         let (flex, last) = (&devices[0], &devices[devices.len() - 1]);
-        assert!(are_on_flex(&layer(flex), &layer(&flex.clone().autodiff())));
+        assert!(ModelThread::of(&layer(flex), &layer(&flex.clone().autodiff())).is_of_pool);
         for (encoder, head) in [(flex, last), (last, flex)] {
-            let all = are_on_flex(&layer(encoder), &layer(head));
-            assert_eq!(all, flex == last);
+            let thread = ModelThread::of(&layer(encoder), &layer(head));
+            assert_eq!(thread.is_of_pool, flex == last);
         }
     }
 
