@@ -124,7 +124,7 @@ impl LeakyRlsState {
         x - protected * scale
     }
 
-    /// `x P` for rows `x`, `[n, d_input]`: `N` is symmetric, and CPU backends do not repack it for rows.
+    /// `x P` for rows `x`, `[n, d_input]`: `N` is symmetric, and flex does not repack it for rows.
     fn project_rows(&self, scale: f64, x: Tensor<2>) -> Tensor<2> {
         let mut protected = product(x.clone(), self.base.get());
         if !self.rows.is_empty() {
@@ -165,6 +165,9 @@ impl LeakyRlsState {
 
 /// Up to this number of columns, flex multiplies them faster as rows.
 const FEW_COLUMNS: usize = 8;
+
+/// From this width, flex multiplies columns faster than rows with AVX2.
+const WIDE: usize = 1024;
 
 /// Rows of the matrix per fold on a [host](is_host). Intermediate results stay in the cache, and
 /// none is as large as the matrix.
@@ -237,7 +240,12 @@ impl OrthogonalProjector for LeakyRlsProjector {
     ///
     /// If `rows` is not `[_, d_input]`.
     fn project_rows(&self, rows: Tensor<2>, _: usize, state: &LeakyRlsState) -> Tensor<2> {
-        state.project_rows(self.scale(state.rows.len()), rows)
+        let (scale, [_, width]) = (self.scale(state.rows.len()), rows.dims());
+        if width < WIDE {
+            state.project_rows(scale, rows)
+        } else {
+            state.project(scale, rows.transpose()).transpose()
+        }
     }
 }
 
@@ -273,6 +281,28 @@ mod tests {
             for fold_every in [1, 7, 32, 100] {
                 assert_projector_laws(&rule(leak, fold_every));
                 assert_a_zero_feature_protects_nothing(&rule(leak, fold_every));
+            }
+        }
+    }
+
+    #[test]
+    fn wide_rows_are_projected_as_columns_are() {
+        for device in crate::test_devices() {
+            for width in [WIDE - 1, WIDE] {
+                let random = |shape| Tensor::random(shape, Distribution::Normal(0.0, 0.1), &device);
+                let rule = rule(0.01, 2);
+                let mut state = rule.init(width, 2, &device).unwrap();
+                for at in 0..3 {
+                    let feature = random([1, width]).squeeze_dim(0);
+                    state = rule.update(feature, at % 2, state);
+                }
+                assert!(!state.rows.is_empty());
+                let rows: Tensor<2> = random([5, width]);
+                let columns = rule.project(rows.clone().transpose(), 0, &state);
+                let found = rule.project_rows(rows, 0, &state).transpose();
+                found
+                    .into_data()
+                    .assert_approx_eq::<f32>(&columns.into_data(), Tolerance::absolute(1e-5));
             }
         }
     }

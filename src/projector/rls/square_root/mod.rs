@@ -207,7 +207,7 @@ impl SquareRoot {
 const FEW_COLUMNS: usize = 8;
 
 /// Rows or columns of a triangular `T` per product. With fewer, the products are too small to be fast.
-const PANEL: usize = 128;
+const PANEL: usize = 192;
 
 /// `T^T T x` for an upper triangular `T`, without most of its zeros, on all cores: flex computes a product of one
 /// panel on one.

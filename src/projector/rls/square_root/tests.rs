@@ -102,7 +102,7 @@ fn gain(state: &SquareRoot, v: &[f64]) -> f64 {
 #[test]
 fn updates_are_those_of_the_recursion_for_every_width() {
     for device in crate::test_devices() {
-        for s in [1, 2, 7, 8, 16, 31, 33, 64, 128, 129, 150, 257] {
+        for s in [1, 2, 7, 8, 16, 31, 33, 64, 150, 192, 193, 400] {
             let mut sequence = Sequence(s as u64);
             let (mut oracle, mut state) = (Oracle::new(s), SquareRoot::identity(s, &device));
             for step in 0..40 {
