@@ -100,11 +100,11 @@ fn rule<P: OrthogonalProjector>(c: &mut Criterion, name: &str, rule: P) {
                     sync(&device);
                     let by_factors = rule.prefers_factors(N_SAMPLES, s, columns);
                     b.iter(|| {
-                        let projected = match by_factors {
-                            true => rule
-                                .project(inputs.clone().transpose(), 0, &state)
-                                .matmul(errors.clone()),
-                            false => rule.project(gradient.clone(), 0, &state),
+                        let projected = if by_factors {
+                            let rows = rule.project_rows(inputs.clone(), 0, &state);
+                            rows.transpose().matmul(errors.clone())
+                        } else {
+                            rule.project(gradient.clone(), 0, &state)
                         };
                         sync(&device);
                         projected

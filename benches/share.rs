@@ -120,7 +120,7 @@ fn optimizer() -> ModuleOptimizer {
 }
 
 /// Steps that alternate between the modalities.
-fn steps<P: OrthogonalProjector + 'static>(
+fn steps<P: OrthogonalProjector>(
     n_modalities: usize,
     rule: P,
     device: &Device,

@@ -101,7 +101,8 @@ pub trait Encoder: Module + ModuleDisplay + Sync {
         Ok(())
     }
 
-    /// Computes the features of the samples of `input`. Training steps on flex call it on a thread of a pool.
+    /// Computes the features of the samples of `input`. Steps and predictions of models on flex call it on
+    /// a thread of a pool.
     ///
     /// # Shapes
     ///

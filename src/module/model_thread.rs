@@ -17,18 +17,20 @@ impl ModelThread {
     /// backends keep a queue of operations per thread, which means that their steps must stay on the thread of
     /// the caller.
     pub(crate) fn of<E: Module, H: Module>(encoders: &E, head: &H) -> Self {
-        struct AllOnFlex(bool);
+        /// `None` without a parameter, which may be anywhere.
+        struct AllOnFlex(Option<bool>);
         impl ParamVisitor for AllOnFlex {
             fn visit<const D: usize>(&mut self, _: &Visited<'_>, param: &Param<Tensor<D>>) {
-                self.0 = self.0 && is_flex(&param.lazy_device().inner());
+                self.0 = Some(self.0 != Some(false) && is_flex(&param.lazy_device().inner()));
             }
         }
-        let mut all = AllOnFlex(cfg!(feature = "flex"));
-        if all.0 {
+        let mut all = AllOnFlex(None);
+        if cfg!(feature = "flex") {
             visit(encoders, &mut all);
             visit(head, &mut all);
         }
-        Self { is_of_pool: all.0 }
+        let is_of_pool = all.0 == Some(true);
+        Self { is_of_pool }
     }
 
     /// Runs a step or a prediction there.
@@ -95,6 +97,11 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+
+    #[test]
+    fn a_model_without_parameters_stays_on_its_thread() {
+        assert!(!ModelThread::of(&Vec::<Linear>::new(), &Vec::<Linear>::new()).is_of_pool);
+    }
 
     #[test]
     fn one_part_elsewhere_keeps_all_steps_on_their_thread() {

@@ -36,7 +36,8 @@ pub type DefaultProjector = LeakyRlsProjector;
 /// - `P` is symmetric and `0 < P <= I` (`0 <= P` for rules that remove directions altogether;
 ///   [`TraceRescaledRlsProjector`] gives up the upper bound);
 /// - an update with a zero feature adds no protection: no gain `v^T P v` falls, unless a rule
-///   applies features with a delay, as [`SubspaceProjector`] does.
+///   applies features with a delay, as [`SubspaceProjector`] does;
+/// - [`project_rows`](Self::project_rows) of `X` is the transpose of `P X^T`, up to rounding.
 ///
 /// All tensors are off the autodiff tape, and in f32 whatever the model runs in.
 ///
@@ -110,8 +111,9 @@ pub trait OrthogonalProjector: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// Projects a gradient of `modality`, `[d_input, d_output]`. Linear in the gradient.
     fn project(&self, gradient: Tensor<2>, modality: usize, state: &Self::State) -> Tensor<2>;
 
-    /// Projects vectors of `modality` that are given as rows, `[n, d_input]`, as the factor `H` of a gradient `H^T D`.
-    /// The default transposes them for [`project`](Self::project). A rule overrides it if it multiplies rows faster.
+    /// Projects vectors of `modality` that are given as rows, `[n, d_input]`, such as the factor `H` of a gradient
+    /// `H^T D`. The default transposes them for [`project`](Self::project). Override it if the rule multiplies rows
+    /// faster.
     fn project_rows(&self, rows: Tensor<2>, modality: usize, state: &Self::State) -> Tensor<2> {
         self.project(rows.transpose(), modality, state).transpose()
     }

@@ -40,5 +40,6 @@ mod snapshot;
 mod spoiled;
 mod statistics;
 mod table_log;
+mod threads;
 mod weight_average;
 mod whole_set;

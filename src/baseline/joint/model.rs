@@ -300,9 +300,14 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// - [`MlaError::Input`] for an input that its encoder refuses, such as one of another shape;
     /// - [`MlaError::EncoderOutput`] when an encoder returns features that are not
     ///   `[n_samples, d_feature]`.
+    ///
+    /// If the batch has the positions of its samples in the data set, the error of a sample is a
+    /// [`MlaError::Sample`].
     pub fn features(&self, batch: MultimodalBatch<E::Inputs>) -> Result<ModalityFeatures> {
+        let samples = batch.samples.clone();
         let thread = ModelThread::of(&self.encoders, &self.head);
-        thread.run(|| encode(&self.encoders, batch))
+        let features = thread.run(|| encode(&self.encoders, batch));
+        features.map_err(|error| error.located(None, samples.as_deref()))
     }
 
     /// Predicts the samples of a batch, jointly and from each modality they have. It ignores the
@@ -320,16 +325,24 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// [`MlaError::Sample`].
     pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<JointPrediction> {
         let samples = batch.samples.clone();
-        let prediction = self.predict_features(&self.features(batch)?);
-        prediction.map_err(|error| error.located(None, samples.as_deref()))
+        let predicted = self.features_and_prediction(batch);
+        let predicted = predicted.map_err(|error| error.located(None, samples.as_deref()));
+        predicted.map(|(_, prediction)| prediction)
     }
 
-    pub(crate) fn predict_features(&self, features: &ModalityFeatures) -> Result<JointPrediction> {
+    pub(super) fn features_and_prediction(
+        &self,
+        batch: MultimodalBatch<E::Inputs>,
+    ) -> Result<(ModalityFeatures, JointPrediction)> {
         let thread = ModelThread::of(&self.encoders, &self.head);
-        thread.run(|| self.prediction(features))
+        thread.run(|| {
+            let features = encode(&self.encoders, batch)?;
+            let prediction = self.predict_features(&features)?;
+            Ok((features, prediction))
+        })
     }
 
-    fn prediction(&self, features: &ModalityFeatures) -> Result<JointPrediction> {
+    fn predict_features(&self, features: &ModalityFeatures) -> Result<JointPrediction> {
         let presence = features.presence();
         let n_samples = features.n_samples();
         let mut each = Vec::with_capacity(self.n_modalities());

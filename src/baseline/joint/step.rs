@@ -224,8 +224,8 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
         let located = |error: MlaError| error.located(None, samples.as_deref());
         targets.check_single("the evaluation")?;
         targets.check(self.n_classes()).map_err(located)?;
-        let features = self.features(batch)?;
-        let prediction = self.predict_features(&features).map_err(located)?;
+        let predicted = self.features_and_prediction(batch);
+        let (features, prediction) = predicted.map_err(located)?;
         let predictor = JointSubsets {
             head: self.head.clone(),
             temperature: self.temperature.clone(),

@@ -240,8 +240,8 @@ impl OrthogonalProjector for LeakyRlsProjector {
     ///
     /// If `rows` is not `[_, d_input]`.
     fn project_rows(&self, rows: Tensor<2>, _: usize, state: &LeakyRlsState) -> Tensor<2> {
-        let (scale, [_, width]) = (self.scale(state.rows.len()), rows.dims());
-        if width < WIDE {
+        let (scale, [n, width]) = (self.scale(state.rows.len()), rows.dims());
+        if is_flex(&rows.device()) && (width < WIDE || n <= FEW_COLUMNS) {
             state.project_rows(scale, rows)
         } else {
             state.project(scale, rows.transpose()).transpose()
@@ -289,20 +289,25 @@ mod tests {
     fn wide_rows_are_projected_as_columns_are() {
         for device in crate::test_devices() {
             for width in [WIDE - 1, WIDE] {
-                let random = |shape| Tensor::random(shape, Distribution::Normal(0.0, 0.1), &device);
+                let numbers = |[rows, columns]: [usize; 2]| -> Tensor<2> {
+                    let at = Tensor::arange(0..(rows * columns) as i64, &device).float();
+                    (at * 0.7371).sin().reshape([rows, columns]) * 0.1
+                };
                 let rule = rule(0.01, 2);
                 let mut state = rule.init(width, 2, &device).unwrap();
                 for at in 0..3 {
-                    let feature = random([1, width]).squeeze_dim(0);
+                    let feature = numbers([at + 1, width]).slice([at..at + 1]).squeeze_dim(0);
                     state = rule.update(feature, at % 2, state);
                 }
                 assert!(!state.rows.is_empty());
-                let rows: Tensor<2> = random([5, width]);
-                let columns = rule.project(rows.clone().transpose(), 0, &state);
-                let found = rule.project_rows(rows, 0, &state).transpose();
-                found
-                    .into_data()
-                    .assert_approx_eq::<f32>(&columns.into_data(), Tolerance::absolute(1e-5));
+                for n in [5, 20] {
+                    let rows: Tensor<2> = numbers([n, width]);
+                    let columns = rule.project(rows.clone().transpose(), 0, &state);
+                    let found = rule.project_rows(rows, 0, &state).transpose();
+                    found
+                        .into_data()
+                        .assert_approx_eq::<f32>(&columns.into_data(), Tolerance::absolute(1e-5));
+                }
             }
         }
     }

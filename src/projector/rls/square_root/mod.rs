@@ -206,11 +206,12 @@ impl SquareRoot {
 /// Up to this number of columns, a CPU multiplies them faster as rows.
 const FEW_COLUMNS: usize = 8;
 
-/// Rows or columns of a triangular `T` per product. With fewer, the products are too small to be fast.
+/// Rows or columns of a triangular `T` per product. With AVX-512 smaller products are slower, and those of 128 or 256
+/// meet strides of a power of two.
 const PANEL: usize = 192;
 
-/// `T^T T x` for an upper triangular `T`, without most of its zeros, on all cores: flex computes a product of one
-/// panel on one.
+/// `T^T T x` for an upper triangular `T`, without most of its zeros. Panels run side by side, because flex computes
+/// products of fewer than 192^3 multiplications on one core.
 fn project_by_panels(t: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
     let [s, n] = x.dims();
     let panels: Vec<_> = (0..s)
