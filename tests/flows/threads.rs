@@ -9,9 +9,10 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_mla::baseline::{JointConfig, SumConfig};
 use burn_mla::fusion::MeanFusion;
+use burn_mla::mla::FusedTurnConfig;
 use burn_mla::modality::OneOf2;
-use burn_mla::module::Buffer;
 use burn_mla::prelude::*;
+use burn_mla::projector::IdentityProjector;
 
 use crate::common::*;
 
@@ -51,25 +52,26 @@ impl Encoder for Recording {
 #[derive(Debug, Clone)]
 struct RecordingRule;
 
-#[derive(Module, Debug)]
-struct Nothing {
-    nothing: Buffer<1>,
-}
+type State = <IdentityProjector as OrthogonalProjector>::State;
 
 impl OrthogonalProjector for RecordingRule {
-    type State = Nothing;
+    type State = State;
 
-    fn init(&self, _: usize, _: usize, device: &Device) -> burn_mla::Result<Nothing> {
-        let nothing = Buffer::new(Tensor::zeros([1], device));
-        Ok(Nothing { nothing })
+    fn init(
+        &self,
+        d_input: usize,
+        n_modalities: usize,
+        device: &Device,
+    ) -> burn_mla::Result<State> {
+        IdentityProjector.init(d_input, n_modalities, device)
     }
 
-    fn update(&self, _: Tensor<1>, _: usize, state: Nothing) -> Nothing {
+    fn update(&self, _: Tensor<1>, _: usize, state: State) -> State {
         record();
         state
     }
 
-    fn project(&self, gradient: Tensor<2>, _: usize, _: &Nothing) -> Tensor<2> {
+    fn project(&self, gradient: Tensor<2>, _: usize, _: &State) -> Tensor<2> {
         gradient
     }
 }
@@ -135,6 +137,10 @@ fn models_on_flex_run_on_the_pool_and_others_where_they_are_called() {
         assert!(is_right(&mut predict), "a prediction");
         let mut evaluate = || drop(valid.try_evaluate(batch(&plain)).unwrap());
         assert!(is_right(&mut evaluate), "an evaluation");
+
+        let fused = FusedTurnConfig::new().init(model).unwrap();
+        let mut step = || drop(fused.try_fused_step(batch(&device)).unwrap());
+        assert!(is_right(&mut step), "a fused step");
 
         let head = SumConfig::new(vec![D_FEATURE; 2], N_CLASSES);
         let joint = JointConfig::new().init(encoders(), head.init(&device).unwrap());

@@ -324,22 +324,23 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     /// If the batch has the positions of its samples in the data set, the error of a sample is a
     /// [`MlaError::Sample`].
     pub fn predict(&self, batch: MultimodalBatch<E::Inputs>) -> Result<JointPrediction> {
-        let samples = batch.samples.clone();
-        let predicted = self.features_and_prediction(batch);
-        let predicted = predicted.map_err(|error| error.located(None, samples.as_deref()));
-        predicted.map(|(_, prediction)| prediction)
+        let (_, prediction) = self.features_and_prediction(batch)?;
+        Ok(prediction)
     }
 
+    /// The features of a batch, and the prediction from them.
     pub(super) fn features_and_prediction(
         &self,
         batch: MultimodalBatch<E::Inputs>,
     ) -> Result<(ModalityFeatures, JointPrediction)> {
+        let samples = batch.samples.clone();
         let thread = ModelThread::of(&self.encoders, &self.head);
-        thread.run(|| {
+        let predicted = thread.run(|| {
             let features = encode(&self.encoders, batch)?;
             let prediction = self.predict_features(&features)?;
             Ok((features, prediction))
-        })
+        });
+        predicted.map_err(|error: MlaError| error.located(None, samples.as_deref()))
     }
 
     fn predict_features(&self, features: &ModalityFeatures) -> Result<JointPrediction> {

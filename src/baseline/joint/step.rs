@@ -220,12 +220,11 @@ impl<E: Encoders, H: JointHead> Joint<E, H> {
     ///
     /// As [`predict`](Self::predict), and [`MlaError::LabelOutOfRange`].
     pub fn try_evaluate(&self, batch: MultimodalBatch<E::Inputs>) -> Result<EvaluationOutput> {
-        let (targets, samples) = (batch.targets.clone(), batch.samples.clone());
-        let located = |error: MlaError| error.located(None, samples.as_deref());
+        let targets = batch.targets.clone();
         targets.check_single("the evaluation")?;
-        targets.check(self.n_classes()).map_err(located)?;
-        let predicted = self.features_and_prediction(batch);
-        let (features, prediction) = predicted.map_err(located)?;
+        let labels = targets.check(self.n_classes());
+        labels.map_err(|error| error.located(None, batch.samples.as_deref()))?;
+        let (features, prediction) = self.features_and_prediction(batch)?;
         let predictor = JointSubsets {
             head: self.head.clone(),
             temperature: self.temperature.clone(),
